@@ -1,0 +1,110 @@
+"""Volumes and data sets: what a porous volume is, in every part of the suite."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+DensityKind = Literal["factor", "porosity"]
+
+
+@dataclass(frozen=True, eq=False)
+class Volumes:
+    """A set of porous volumes of one shape, each with the density it was asked or made for.
+
+    Attributes:
+        voxels: bool [n, depth, height, width]; True = pore, False = solid.
+        density: float64 [n] in [0, 1], the conditioning variable. It is the pore fraction only
+            where the data set says so.
+        voxel_size: edge length of a voxel, in the data set's unit of length.
+        name: what a table calls this set.
+
+    Raises:
+        TypeError: if ``voxels`` is not boolean.
+        ValueError: if shapes disagree, or a density or the voxel size is out of range.
+    """
+
+    voxels: NDArray[np.bool_]
+    density: NDArray[np.float64]
+    voxel_size: float = 1.0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        voxels = np.asarray(self.voxels)
+        density = np.asarray(self.density, dtype=np.float64)
+        if voxels.dtype != np.bool_:
+            raise TypeError(f"voxels must be boolean with True = pore, got dtype {voxels.dtype}")
+        if voxels.ndim != 4 or 0 in voxels.shape[1:]:
+            raise ValueError(f"voxels must have shape [n, depth, height, width], got {voxels.shape}")
+        if density.shape != voxels.shape[:1]:
+            raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got shape {density.shape}")
+        if not np.all((density >= 0) & (density <= 1)):
+            raise ValueError(f"density must lie in [0, 1], got values from {density.min()} to {density.max()}")
+        if not (np.isfinite(self.voxel_size) and self.voxel_size > 0):
+            raise ValueError(f"voxel_size must be a positive length, got {self.voxel_size}")
+        object.__setattr__(self, "voxels", voxels)
+        object.__setattr__(self, "density", density)
+
+    def __len__(self) -> int:
+        return len(self.voxels)
+
+    def __getitem__(self, index: slice | ArrayLike) -> Volumes:
+        """Selected volumes, as a set of their own (an integer array, a mask or a slice; not one integer)."""
+        chosen = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index))
+        return Volumes(self.voxels[chosen], self.density[chosen], self.voxel_size, self.name)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Depth, height and width in voxels."""
+        depth, height, width = self.voxels.shape[1:]
+        return depth, height, width
+
+    @property
+    def pore_voxels(self) -> NDArray[np.int64]:
+        """Number of pore voxels of each volume, int64 [n]."""
+        return np.count_nonzero(self.voxels, axis=(1, 2, 3)).astype(np.int64)
+
+    @property
+    def porosity(self) -> NDArray[np.float64]:
+        """Measured pore volume fraction of each volume, float64 [n] in [0, 1]."""
+        return self.pore_voxels / float(np.prod(self.shape))
+
+    def digest(self) -> str:
+        """SHA-256 of shape, voxels and density, as hexadecimal: equal content, equal digest, on every machine."""
+        state = hashlib.sha256()
+        state.update(np.asarray(self.voxels.shape, dtype="<i8").tobytes())
+        state.update(np.packbits(self.voxels).tobytes())
+        state.update(self.density.astype("<f8").tobytes())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training, validation and test volumes of one source; unpacks in that order.
+
+    Attributes:
+        train: what generators are fitted on.
+        validation: what hyper-parameters are chosen on, and the source of held-out real volumes.
+        test: what the tables are made of.
+        name: name for tables and for the folder under ``results/``.
+        density_kind: "factor" where density is a label of the data set, "porosity" where it is
+            each volume's own pore fraction.
+    """
+
+    train: Volumes
+    validation: Volumes
+    test: Volumes
+    name: str
+    density_kind: DensityKind
+
+    def __iter__(self) -> Iterator[Volumes]:
+        return iter((self.train, self.validation, self.test))
+
+    def digest(self) -> str:
+        """SHA-256 over the three parts, as hexadecimal."""
+        return hashlib.sha256("".join(part.digest() for part in self).encode()).hexdigest()
