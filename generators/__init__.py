@@ -1,0 +1,68 @@
+"""Generators of porous volumes: one interface, one registry."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from .base import Generator
+
+GENERATORS: dict[str, str] = {
+    "cvae": "generators.cvae:CVAE",
+    "cvae-seed": "generators.cvae.seed:SeedCVAE",
+    "sphere-packing": "generators.sphere_packing:SpherePacking",
+    "gaussian-field": "generators.gaussian_field:GaussianField",
+    "pca": "generators.pca:PCASampler",
+    "reference": "generators.controls:Reference",
+    "memoriser": "generators.controls:Memoriser",
+    "noise": "generators.controls:Noise",
+}
+
+
+def get(name: str) -> type[Generator]:
+    """The generator class of that registered name.
+
+    Raises:
+        ValueError: if no generator has that name.
+    """
+    if name not in GENERATORS:
+        raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
+    module, attribute = GENERATORS[name].split(":")
+    return _class_of(importlib.import_module(module), attribute, GENERATORS[name])
+
+
+def from_file(reference: str) -> type[Generator]:
+    """The generator class that ``path/to/file.py:ClassName`` names. Runs that file: it is the only door for code.
+
+    Raises:
+        ValueError: if the reference is malformed, or names no generator class.
+        FileNotFoundError: if there is no such file.
+    """
+    path, colon, attribute = reference.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        raise ValueError(f"a generator of your own is given as path/to/file.py:ClassName, got {reference!r}")
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    module_name = f"porebench_user_{file.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    spec.loader.exec_module(module)
+    return _class_of(module, attribute, reference)
+
+
+def _class_of(module: object, attribute: str, reference: str) -> type[Generator]:
+    found = getattr(module, attribute, None)
+    if not (isinstance(found, type) and issubclass(found, Generator)):
+        raise ValueError(f"{reference} is not a class derived from generators.Generator")
+    if not isinstance(getattr(found, "name", None), str):
+        raise ValueError(f"{reference} needs a class attribute `name`, the text its row is headed with")
+    return found
+
+
+__all__ = ["GENERATORS", "Generator", "from_file", "get"]

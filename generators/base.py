@@ -1,0 +1,333 @@
+"""The contract of a generator: what every row of the table can do, and the checks done once for all of them.
+
+A new generator derives from :class:`Generator`, writes ``_fit`` and ``_sample``, and gets everything else:
+checked input and output, seeding, saving and loading, voxel-wise occupancy.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.exceptions import NotFittedError
+
+from .porosity_law import PorosityLaw
+
+Shape = tuple[int, int, int]
+Rng = int | np.random.Generator | None
+
+FORMAT = 1
+
+
+class Generator(ABC):
+    """A conditional source of porous volumes.
+
+    The constructor takes keyword hyper-parameters with defaults and stores each unchanged under its own name; it
+    does no work. Learnt attributes are set by ``_fit`` and end in ``_``; those that are NumPy arrays or JSON
+    values are saved and loaded without further code.
+
+    Attributes:
+        name: what the registry, the tables and the command line call it.
+        any_shape: False if it can draw the training shape only.
+        devices: torch device types it can sample on.
+        trained_on_request: True if ``evaluate`` must not train it unasked (hours, not minutes).
+        law_: the number of pore voxels of the training volumes as a function of density.
+        shape_: depth, height and width of the training volumes.
+    """
+
+    name: ClassVar[str]
+    any_shape: ClassVar[bool] = True
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    trained_on_request: ClassVar[bool] = False
+
+    law_: PorosityLaw
+    shape_: Shape
+    device: str = "cpu"
+    show_progress: bool = False
+
+    # --- what a new generator writes -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(
+        self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator
+    ) -> None:
+        """Learn from volumes bool [n, D, H, W] with density float64 [n]; ``law_`` and ``shape_`` are already set."""
+
+    @abstractmethod
+    def _sample(
+        self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
+    ) -> NDArray[np.bool_] | torch.Tensor:
+        """One realisation for each density, in order: bool [len(density), *shape], array or tensor."""
+
+    def _reconstruct(
+        self, volumes: NDArray[np.bool_], density: NDArray[np.float64]
+    ) -> NDArray[np.bool_] | torch.Tensor:
+        """The generator's best rendering of given volumes, bool of the same shape. Optional."""
+        raise NotImplementedError(f"{self.name} cannot reconstruct volumes")
+
+    def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Learnt state as arrays by name and JSON values by name. Override where ``_`` attributes are neither."""
+        arrays: dict[str, NDArray[Any]] = {}
+        values: dict[str, Any] = {}
+        for key, value in vars(self).items():
+            if not key.endswith("_") or key in {"law_", "shape_"}:
+                continue
+            if isinstance(value, np.ndarray):
+                arrays[key] = value
+            else:
+                values[key] = value
+        return arrays, values
+
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        """Take back what ``_get_state`` gave."""
+        for key, value in {**arrays, **values}.items():
+            setattr(self, key, value)
+
+    # --- what everyone calls ---------------------------------------------------------------------------------
+
+    @final
+    def fit(self, volumes: ArrayLike, density: ArrayLike, *, rng: Rng = None) -> Self:
+        """Learn from real volumes.
+
+        Args:
+            volumes: bool [n, depth, height, width], True = pore; n ≥ 1.
+            density: float [n] in [0, 1].
+            rng: seed or ``numpy.random.Generator``; None draws fresh entropy.
+
+        Returns:
+            The generator itself.
+
+        Raises:
+            TypeError: if ``volumes`` is not boolean.
+            ValueError: if shapes disagree, a set is empty, or a density lies outside [0, 1].
+        """
+        voxels = np.asarray(volumes)
+        if voxels.dtype != np.bool_:
+            raise TypeError(f"volumes must be boolean with True = pore, got dtype {voxels.dtype}")
+        if voxels.ndim != 4 or 0 in voxels.shape:
+            raise ValueError(
+                f"volumes must have shape [n, depth, height, width] with n ≥ 1, got {voxels.shape}"
+            )
+        densities = _check_density(density)
+        if len(densities) != len(voxels):
+            raise ValueError(
+                f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}"
+            )
+        depth, height, width = voxels.shape[1:]
+        self.shape_ = (depth, height, width)
+        self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
+        self._fit(voxels, densities, np.random.default_rng(rng))
+        return self
+
+    @final
+    def sample(
+        self, density: ArrayLike, n: int | None = None, *, shape: Shape | None = None, rng: Rng = None
+    ) -> NDArray[np.bool_]:
+        """Draw realisations: ``sample(0.5, 16)`` sixteen at one density, ``sample([...])`` one for each entry.
+
+        Args:
+            density: one density, or float [n], in [0, 1].
+            n: how many realisations of one density (default 1); only with a single density.
+            shape: depth, height and width in voxels; default is the training shape.
+            rng: seed or ``numpy.random.Generator``; None draws fresh entropy. The same seed on the same machine
+                gives the same voxels.
+
+        Returns:
+            bool [n, depth, height, width] in host memory, True = pore, in the order of ``density``.
+
+        Raises:
+            NotFittedError: before ``fit`` or ``load``.
+            ValueError: if a density lies outside [0, 1], ``n`` is not a positive number, or this generator cannot
+                extrapolate to ``shape``.
+        """
+        self._check_fitted()
+        densities = _check_density(density, n)
+        target = self._check_shape(shape)
+        drawn = _to_bool_array(self._sample(densities, target, np.random.default_rng(rng)), self.name)
+        expected = (len(densities), *target)
+        if drawn.shape != expected:
+            raise ValueError(f"{self.name} drew an array of shape {drawn.shape}, expected {expected}")
+        return drawn
+
+    @final
+    def probability(
+        self, density: float, n: int = 64, *, shape: Shape | None = None, rng: Rng = None
+    ) -> NDArray[np.float64]:
+        """Voxel-wise probability of pore at a density, from an ensemble of n realisations.
+
+        Returns:
+            float64 [depth, height, width] in [0, 1]; its standard error is at most 0.5/√n.
+        """
+        occupancy: NDArray[np.float64] = self.sample(density, n, shape=shape, rng=rng).mean(
+            axis=0, dtype=np.float64
+        )
+        return occupancy
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether ``reconstruct`` is available."""
+        return type(self)._reconstruct is not Generator._reconstruct
+
+    @final
+    def reconstruct(self, volumes: ArrayLike, density: ArrayLike) -> NDArray[np.bool_]:
+        """Render given volumes through the generator (encode and decode), with n(density) pore voxels each.
+
+        Args:
+            volumes: bool [n, depth, height, width].
+            density: float [n] in [0, 1].
+
+        Returns:
+            bool [n, depth, height, width].
+
+        Raises:
+            NotFittedError: before ``fit`` or ``load``.
+            NotImplementedError: if the generator has no encoder.
+            ValueError: if shapes disagree or differ from what the generator can encode.
+        """
+        self._check_fitted()
+        voxels = np.asarray(volumes)
+        if voxels.dtype != np.bool_ or voxels.ndim != 4:
+            raise ValueError(
+                f"volumes must be boolean [n, depth, height, width], got {voxels.dtype} {voxels.shape}"
+            )
+        densities = _check_density(density)
+        if len(densities) != len(voxels):
+            raise ValueError(
+                f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}"
+            )
+        depth, height, width = voxels.shape[1:]
+        self._check_shape((depth, height, width))
+        return _to_bool_array(self._reconstruct(voxels, densities), self.name)
+
+    @final
+    def to(self, device: str) -> Self:
+        """Move sampling to a torch device.
+
+        Raises:
+            ValueError: if the generator does not run there.
+            RuntimeError: if the device is not available; there is no silent fall-back to the CPU.
+        """
+        kind = torch.device(device).type
+        if kind not in self.devices:
+            raise ValueError(f"{self.name} samples on {' or '.join(self.devices)}, not on {device}")
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError(
+                f"device {device} was asked for, but torch finds no CUDA device on this machine"
+            )
+        self.device = device
+        self._move()
+        return self
+
+    def _move(self) -> None:
+        """Take learnt tensors to ``self.device``; nothing to do for generators that keep none."""
+
+    @final
+    def save(self, path: str | Path) -> None:
+        """Write hyper-parameters and learnt state to one safetensors file (arrays plus JSON, no code)."""
+        self._check_fitted()
+        arrays, values = self._get_state()
+        header = {
+            "format": FORMAT,
+            "generator": self.name,
+            "params": self.params,
+            "shape": list(self.shape_),
+            "law": self.law_.to_dict(),
+            "values": values,
+        }
+        try:
+            text = json.dumps(header, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{self.name} cannot be saved: learnt attributes must be NumPy arrays or JSON values ({error}); "
+                "else override _get_state and _set_state"
+            ) from error
+        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_file(contiguous, str(path), metadata={"porebench": text})
+
+    @final
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "cpu") -> Self:
+        """Read what ``save`` wrote. Never runs code from the file.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is not a saved generator of this class.
+            RuntimeError: if ``device`` is not available.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no saved generator at {path}; `porebench train {cls.name}` makes one")
+        try:
+            with safe_open(str(path), framework="np") as file:
+                header = json.loads((file.metadata() or {})["porebench"])
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+            if header["format"] != FORMAT or header["generator"] != cls.name:
+                raise ValueError(f"it holds a {header['generator']!r} in format {header['format']}")
+            generator = cls(**header["params"])
+            depth, height, width = header["shape"]
+            generator.shape_ = (depth, height, width)
+            generator.law_ = PorosityLaw(**header["law"])
+            generator._set_state(arrays, header["values"])
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{path} is not a saved {cls.name} generator: {error}") from error
+        return generator.to(device)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Hyper-parameters by name, as the constructor took them."""
+        return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
+
+    @final
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{key}={value!r}" for key, value in self.params.items())
+        return f"{type(self).__name__}({inside})"
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "shape_"):
+            raise NotFittedError(f"{self.name} is not fitted; call fit or load first")
+
+    def _check_shape(self, shape: Shape | None) -> Shape:
+        if shape is None:
+            return self.shape_
+        sizes = tuple(shape)
+        if len(sizes) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+            raise ValueError(
+                f"shape must be three positive whole numbers (depth, height, width), got {shape}"
+            )
+        if sizes != self.shape_ and not self.any_shape:
+            raise ValueError(f"{self.name} cannot extrapolate: fitted on {self.shape_}, asked for {sizes}")
+        return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def _check_density(density: ArrayLike, n: int | None = None) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(density, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"density must be a number or a list of numbers, got {density!r}") from error
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
+        raise ValueError(f"n must be a positive whole number, got {n!r}")
+    if values.ndim == 0:
+        values = np.full(1 if n is None else n, values)
+    elif n is not None:
+        raise ValueError("n goes with a single density; a list of densities already says how many")
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"density must be a number or a non-empty list of numbers, got shape {values.shape}")
+    outside = ~((values >= 0) & (values <= 1))
+    if outside.any():
+        raise ValueError(f"density must lie in [0, 1], got {values[outside][0]}")
+    return values
+
+
+def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArray[np.bool_]:
+    array = drawn.detach().cpu().numpy() if isinstance(drawn, torch.Tensor) else np.asarray(drawn)
+    if array.dtype != np.bool_:
+        raise TypeError(f"{name} must draw boolean voxels with True = pore, got dtype {array.dtype}")
+    return array
