@@ -42,7 +42,9 @@ class Volumes:
         if voxels.ndim != 4 or 0 in voxels.shape[1:]:
             raise ValueError(f"voxels must have shape [n, depth, height, width], got {voxels.shape}")
         if density.shape != voxels.shape[:1]:
-            raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got shape {density.shape}")
+            raise ValueError(
+                f"density must have one entry for each of {len(voxels)} volumes, got shape {density.shape}"
+            )
         if not np.all((density >= 0) & (density <= 1)):
             raise ValueError(f"density must lie in [0, 1], got values from {density.min()} to {density.max()}")
         if not (np.isfinite(self.voxel_size) and self.voxel_size > 0):
@@ -67,7 +69,7 @@ class Volumes:
     @property
     def pore_voxels(self) -> NDArray[np.int64]:
         """Number of pore voxels of each volume, int64 [n]."""
-        return np.count_nonzero(self.voxels, axis=(1, 2, 3)).astype(np.int64)
+        return np.asarray(np.count_nonzero(self.voxels, axis=(1, 2, 3)), dtype=np.int64)
 
     @property
     def porosity(self) -> NDArray[np.float64]:

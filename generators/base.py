@@ -56,9 +56,7 @@ class Generator(ABC):
     # --- what a new generator writes -------------------------------------------------------------------------
 
     @abstractmethod
-    def _fit(
-        self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator
-    ) -> None:
+    def _fit(self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator) -> None:
         """Learn from volumes bool [n, D, H, W] with density float64 [n]; ``law_`` and ``shape_`` are already set."""
 
     @abstractmethod
@@ -113,14 +111,10 @@ class Generator(ABC):
         if voxels.dtype != np.bool_:
             raise TypeError(f"volumes must be boolean with True = pore, got dtype {voxels.dtype}")
         if voxels.ndim != 4 or 0 in voxels.shape:
-            raise ValueError(
-                f"volumes must have shape [n, depth, height, width] with n ≥ 1, got {voxels.shape}"
-            )
+            raise ValueError(f"volumes must have shape [n, depth, height, width] with n ≥ 1, got {voxels.shape}")
         densities = _check_density(density)
         if len(densities) != len(voxels):
-            raise ValueError(
-                f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}"
-            )
+            raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}")
         depth, height, width = voxels.shape[1:]
         self.shape_ = (depth, height, width)
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
@@ -166,9 +160,7 @@ class Generator(ABC):
         Returns:
             float64 [depth, height, width] in [0, 1]; its standard error is at most 0.5/√n.
         """
-        occupancy: NDArray[np.float64] = self.sample(density, n, shape=shape, rng=rng).mean(
-            axis=0, dtype=np.float64
-        )
+        occupancy: NDArray[np.float64] = self.sample(density, n, shape=shape, rng=rng).mean(axis=0, dtype=np.float64)
         return occupancy
 
     @property
@@ -195,14 +187,10 @@ class Generator(ABC):
         self._check_fitted()
         voxels = np.asarray(volumes)
         if voxels.dtype != np.bool_ or voxels.ndim != 4:
-            raise ValueError(
-                f"volumes must be boolean [n, depth, height, width], got {voxels.dtype} {voxels.shape}"
-            )
+            raise ValueError(f"volumes must be boolean [n, depth, height, width], got {voxels.dtype} {voxels.shape}")
         densities = _check_density(density)
         if len(densities) != len(voxels):
-            raise ValueError(
-                f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}"
-            )
+            raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}")
         depth, height, width = voxels.shape[1:]
         self._check_shape((depth, height, width))
         return _to_bool_array(self._reconstruct(voxels, densities), self.name)
@@ -219,9 +207,7 @@ class Generator(ABC):
         if kind not in self.devices:
             raise ValueError(f"{self.name} samples on {' or '.join(self.devices)}, not on {device}")
         if kind == "cuda" and not torch.cuda.is_available():
-            raise RuntimeError(
-                f"device {device} was asked for, but torch finds no CUDA device on this machine"
-            )
+            raise RuntimeError(f"device {device} was asked for, but torch finds no CUDA device on this machine")
         self.device = device
         self._move()
         return self
@@ -299,9 +285,7 @@ class Generator(ABC):
             return self.shape_
         sizes = tuple(shape)
         if len(sizes) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ValueError(
-                f"shape must be three positive whole numbers (depth, height, width), got {shape}"
-            )
+            raise ValueError(f"shape must be three positive whole numbers (depth, height, width), got {shape}")
         if sizes != self.shape_ and not self.any_shape:
             raise ValueError(f"{self.name} cannot extrapolate: fitted on {self.shape_}, asked for {sizes}")
         return int(sizes[0]), int(sizes[1]), int(sizes[2])

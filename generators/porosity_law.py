@@ -43,13 +43,9 @@ class PorosityLaw:
         hats = np.maximum(0, 1 - np.abs(density[:, None] - grid) * (KNOTS - 1))
         # A ridge towards the power law decides where there are few or no volumes, and fades where there are many.
         ridge = 0.5 * np.eye(KNOTS)
-        offset = np.linalg.lstsq(np.vstack([hats, ridge]), np.append(transformed - density, np.zeros(KNOTS)))[
-            0
-        ]
+        offset = np.linalg.lstsq(np.vstack([hats, ridge]), np.append(transformed - density, np.zeros(KNOTS)))[0]
         knots = np.maximum.accumulate(np.clip(grid + offset, 0, None))
-        return cls(
-            float(coefficient), float(exponent), tuple(float(knot) for knot in knots), float(r_squared)
-        )
+        return cls(float(coefficient), float(exponent), tuple(float(knot) for knot in knots), float(r_squared))
 
     def porosity(self, density: ArrayLike) -> NDArray[np.float64]:
         """Expected pore volume fraction at each density, float64 of the same shape, in [0, 1]."""
@@ -75,9 +71,7 @@ def _fit_power(density: NDArray[np.float64], porosity: NDArray[np.float64]) -> t
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OptimizeWarning)
         try:
-            (a, b), _ = curve_fit(
-                lambda p, a, b: a * p**b, phi, d, p0=(np.exp(start[1]), start[0]), maxfev=2000
-            )
+            (a, b), _ = curve_fit(lambda p, a, b: a * p**b, phi, d, p0=(np.exp(start[1]), start[0]), maxfev=2000)
         except RuntimeError:
             return 1.0, 1.0, 0.0
     if not (a > 0 and 0.02 < b < 50):

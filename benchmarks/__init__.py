@@ -1,0 +1,1 @@
+"""Evaluation, speed and reports: the only code that knows generators and metrics both."""

@@ -1,0 +1,208 @@
+"""Fitted generators: found by digest, loaded from published weights, or fitted; the same ones for accuracy and speed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import logging
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import data
+import generators
+from data import Dataset, Volumes
+from generators import Generator
+from generators.controls import Reference
+
+from .provenance import commit, processor, versions
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / "results" / "artefacts"
+PUBLISHED = ROOT / "generators" / "weights"
+
+log = logging.getLogger("porebench")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted generator and where it came from.
+
+    Attributes:
+        generator: ready to sample.
+        digest: hexadecimal, of code, hyper-parameters, training data and seed: what decides its draws.
+        source: "fitted", "cached" or "published".
+        seconds: how long the fit took, when it was made.
+        machine: the processor it was made on.
+    """
+
+    generator: Generator
+    digest: str
+    source: str
+    seconds: float
+    machine: str
+
+
+def prepare(reference: str, dataset: Dataset) -> tuple[Generator, Volumes]:
+    """An unfitted generator, by registered name or ``file.py:Class``, and the volumes that it is to be fitted on.
+
+    Everything learns from the training part, but for the reference, which stands for reality: it draws fresh volumes
+    where the data set is a simulator, and the held-out validation volumes otherwise.
+    """
+    found = generators.from_file(reference) if ":" in reference else generators.get(reference)
+    if found is Reference:
+        simulated = dataset.name in data.NAMES
+        return Reference(simulator=dataset.name if simulated else ""), dataset.validation
+    return found(), dataset.train
+
+
+def digest(generator: Generator, training: Volumes, seed: int) -> str:
+    """Hexadecimal digest of everything that decides what a fitted generator draws, but for library versions."""
+    state = hashlib.sha256()
+    for file in _sources(type(generator)):
+        state.update(file.read_bytes())
+    content = {"name": generator.name, "params": generator.params, "data": training.digest(), "seed": seed}
+    state.update(json.dumps(content, sort_keys=True, default=repr).encode())
+    return state.hexdigest()[:16]
+
+
+def fitted(
+    reference: str, dataset: Dataset, *, seed: int = 0, device: str = "cpu", show_progress: bool = False, refit: bool = False
+) -> Fitted:
+    """The fitted generator of that reference: cached, published, or fitted now and cached.
+
+    Args:
+        reference: registered name, or ``path/to/file.py:Class``.
+        dataset: what to fit on.
+        seed: of the fit.
+        device: "auto", "cpu" or "cuda"; "auto" takes CUDA where generator and machine have it.
+        show_progress: let the fit draw its progress bar.
+        refit: fit even where a fitted one is at hand.
+
+    Raises:
+        NeedsTrainingError: for a generator that is only trained on request and has not been.
+    """
+    generator, training = prepare(reference, dataset)
+    key = digest(generator, training, seed)
+    cached = CACHE / dataset.name / f"{generator.name}-{key}.safetensors"
+    if not refit:
+        if cached.is_file():
+            return _load(type(generator), cached, key, "cached", device)
+        published = _published(generator, training, dataset.name, seed)
+        if published is not None:
+            return _load(type(generator), published, key, "published", device)
+        if generator.trained_on_request:
+            raise NeedsTrainingError(
+                f"{generator.name} is trained on request only: porebench train {generator.name} --dataset {dataset.name}"
+            )
+    generator.show_progress = show_progress
+    started = time.perf_counter()
+    generator.fit(training.voxels, training.density, rng=seed)
+    seconds = time.perf_counter() - started
+    generator.show_progress = False
+    try:
+        _save(generator, cached, manifest(generator, training, seed, seconds))
+    except TypeError as error:
+        log.warning("%s is fitted anew each time: %s", generator.name, error)
+    generator.to(resolve_device(device, generator))
+    return Fitted(generator, key, "fitted", seconds, processor())
+
+
+class NeedsTrainingError(ValueError):
+    """A generator that takes long to train was asked for without having been trained."""
+
+
+def publish(fitted: Fitted, dataset: Dataset, seed: int) -> Path:
+    """Put a fitted generator's weights beside the code, with their manifest, to be committed.
+
+    Returns:
+        The weights' path.
+    """
+    _, training = prepare(fitted.generator.name, dataset)
+    path = PUBLISHED / dataset.name / f"{fitted.generator.name}.safetensors"
+    _save(fitted.generator, path, manifest(fitted.generator, training, seed, fitted.seconds))
+    return path
+
+
+def manifest(generator: Generator, training: Volumes, seed: int, seconds: float) -> dict[str, Any]:
+    """What must be known of a fit: data, configuration, code, cost and machine."""
+    return {
+        "generator": generator.name,
+        "params": generator.params,
+        "data": training.digest(),
+        "volumes": len(training),
+        "seed": seed,
+        "commit": commit(),
+        "seconds": round(seconds, 1),
+        "processor": processor(),
+        "threads": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def resolve_device(device: str, generator: Generator) -> str:
+    """The device to sample on: "auto" takes CUDA where both generator and machine have it."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if "cuda" in generator.devices and torch.cuda.is_available() else "cpu"
+
+
+def _sources(kind: type[Generator]) -> list[Path]:
+    """The files whose code a generator's draws depend on: its own (the whole folder of a package) and the base."""
+    own = Path(inspect.getfile(kind))
+    folder = Path(generators.__file__).parent
+    files = {folder / name for name in ("base.py", "binarise.py", "porosity_law.py")}
+    files |= set(own.parent.glob("*.py")) if folder in own.parent.parents else {own}
+    files |= {Path(data.__file__).with_name("spheres.py")}
+    return sorted(files)
+
+
+def _published(generator: Generator, training: Volumes, dataset: str, seed: int) -> Path | None:
+    weights = PUBLISHED / dataset / f"{generator.name}.safetensors"
+    description = weights.with_suffix(".json")
+    if not (weights.is_file() and description.is_file()):
+        return None
+    stated = json.loads(description.read_text())
+    wanted = {"params": generator.params, "data": training.digest(), "seed": seed}
+    if any(stated.get(key) != value for key, value in json.loads(json.dumps(wanted)).items()):
+        return None
+    return weights
+
+
+def _load(kind: type[Generator], path: Path, key: str, source: str, device: str) -> Fitted:
+    stated = json.loads(path.with_suffix(".json").read_text())
+    generator = kind.load(path)
+    generator.to(resolve_device(device, generator))
+    return Fitted(generator, key, source, float(stated["seconds"]), str(stated["processor"]))
+
+
+def _save(generator: Generator, path: Path, stated: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    generator.save(part)
+    path.with_suffix(".json").write_text(json.dumps(stated, indent=2) + "\n")
+    part.replace(path)
+
+
+def select_test(dataset: Dataset, samples: int | None) -> Volumes:
+    """Test volumes to score against: all, or ``samples`` of them spread evenly over density.
+
+    Raises:
+        ValueError: if there are fewer test volumes than asked for.
+    """
+    if samples is None:
+        return dataset.test
+    if not 1 <= samples <= len(dataset.test):
+        raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
+    order = np.argsort(dataset.test.density, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, samples).round().astype(int)]
+    return dataset.test[np.sort(chosen)]

@@ -1,0 +1,376 @@
+"""Sphere packs that follow the published law: density in, pore volumes out.
+
+The data set of the original task holds overlapping spherical pores in the unit cube, more and larger ones at
+higher density. Its volumes cannot be redistributed, but its law can be simulated. Each number below that is called
+a length is in edges of the unit cube; each that is called a voxel length is in voxel spacings (1/29).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from .volumes import Volumes
+
+EDGE = 30
+"""Points along each axis of the unit cube, both faces included."""
+VOXEL_SIZE = 1 / (EDGE - 1)
+"""Distance between neighbouring points, in edges of the unit cube."""
+SET_SIZE = 512
+"""Number of volumes in the training and validation pool, and again in the test set."""
+SEED = 0
+"""The only seed of the built-in data sets."""
+
+_UNITS = 1024  # integer steps in a voxel length: centres and radii are whole numbers of them
+_REACH = 2**19  # no centre coordinate or radius may exceed this many voxels: squares must fit in 64 bits
+_CHUNK = 2**20  # points tested at a time
+_ATTEMPTS = 1024  # candidates for the place of a sphere that must not overlap ...
+_BATCH = 16  # ... and how many are tried at a time
+
+
+@dataclass(frozen=True)
+class SphereLaw:
+    """How many spheres a volume holds, how large they are, and whether they may overlap.
+
+    A volume of density d in the unit cube holds ``round(spheres * d)`` spheres with radii d times draws from the radius
+    law, centres uniform over the places where the sphere lies wholly inside the cube. With overlap this is a
+    Boolean model of random balls, conditioned on their number and confined to the cube. Without it the spheres are
+    placed by random sequential addition.
+
+    Attributes:
+        spheres: number of spheres in the unit cube at density 1.
+        smallest: smallest radius at density 1, a length.
+        largest: largest radius at density 1, a length.
+        median: None for radii uniform between smallest and largest; else the median, a length, of the lognormal
+            law that is truncated to that range.
+        sigma: standard deviation of the logarithm of the radius, lognormal law only.
+        overlap: whether spheres may overlap.
+
+    Raises:
+        ValueError: if a number is out of range.
+
+    References:
+        S. N. Chiu, D. Stoyan, W. S. Kendall, J. Mecke (2013). Stochastic Geometry and its Applications, 3rd ed.,
+        Wiley, chapter 3 (Boolean model) and section 6.5 (random sequential addition). doi:10.1002/9781118658222
+    """
+
+    spheres: int
+    smallest: float
+    largest: float
+    median: float | None = None
+    sigma: float = 0.0
+    overlap: bool = True
+
+    def __post_init__(self) -> None:
+        if self.spheres < 1:
+            raise ValueError(f"spheres must be at least 1, got {self.spheres}")
+        if not 0 < self.smallest <= self.largest < 0.5:
+            raise ValueError(
+                f"radii must satisfy 0 < smallest <= largest < 0.5, got {self.smallest} and {self.largest}"
+            )
+        if self.median is not None and not (self.median > 0 and self.sigma > 0):
+            raise ValueError(f"a lognormal law needs median > 0 and sigma > 0, got {self.median}, {self.sigma}")
+
+    def radius(self, probability: ArrayLike) -> NDArray[np.float64]:
+        """Quantile function of the radius at density 1, a length.
+
+        Args:
+            probability: any shape, each in [0, 1].
+
+        Returns:
+            float64 of the same shape, between smallest and largest.
+
+        Example:
+            >>> SphereLaw(spheres=10, smallest=0.05, largest=0.1).radius([0, 0.5, 1]).tolist()
+            [0.05, 0.07500000000000001, 0.1]
+        """
+        u = np.asarray(probability, dtype=np.float64)
+        if self.median is None:
+            return np.asarray(self.smallest + (self.largest - self.smallest) * u)
+        low, high = ndtr(np.log(np.array([self.smallest, self.largest]) / self.median) / self.sigma)
+        radius = self.median * np.exp(self.sigma * ndtri(low + (high - low) * u))
+        return np.asarray(np.clip(radius, self.smallest, self.largest))
+
+
+LAWS: dict[str, SphereLaw] = {
+    "spheres": SphereLaw(spheres=250, smallest=0.05, largest=0.10),
+    "spheres-small": SphereLaw(spheres=250, smallest=0.035, largest=0.07),
+    "spheres-wide": SphereLaw(spheres=250, smallest=0.02, largest=0.12, median=0.070, sigma=0.5),
+    "spheres-hard": SphereLaw(spheres=100, smallest=0.05, largest=0.10, overlap=False),
+}
+"""Built-in laws by data-set name.
+
+``spheres`` reproduces the published law. ``spheres-small`` has radii times 0.7. ``spheres-wide`` has lognormal radii of
+nearly the same mean volume. ``spheres-hard`` has no overlap; see `draw_spheres` for what that does at high density.
+"""
+
+
+class Spheres(NamedTuple):
+    """Spheres of one or more volumes, in voxel lengths; the arguments of `stamp_balls`, in its order.
+
+    Attributes:
+        centres: float64 [k, 3], voxel coordinates (the first point of an axis is 0).
+        radii: float64 [k], voxel lengths.
+        owner: int64 [k], the volume that a sphere belongs to, non-decreasing.
+    """
+
+    centres: NDArray[np.float64]
+    radii: NDArray[np.float64]
+    owner: NDArray[np.int64]
+
+
+def stamp_balls(
+    centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: tuple[int, int, int], n: int
+) -> NDArray[np.bool_]:
+    """Volumes in which a voxel is pore where its point lies strictly inside one of the volume's balls.
+
+    Centres and radii are rounded to 1/1024 of a voxel length and squared distances are compared as integers, so the
+    result is the same on every machine. All balls whose bounding boxes have one size are tested together.
+
+    Args:
+        centres: [k, 3], voxel coordinates; balls may reach over the boundary or lie outside.
+        radii: [k], voxel lengths, not negative.
+        owner: integer [k], each in [0, n): the volume that a ball belongs to.
+        shape: depth, height and width in voxels.
+        n: number of volumes.
+
+    Returns:
+        bool [n, depth, height, width]; a volume without balls is all solid.
+
+    Raises:
+        ValueError: if shapes disagree or a value is out of range.
+
+    Example:
+        >>> stamp_balls([[1, 1, 1]], [1.1], [0], shape=(3, 3, 3), n=1).sum().item()
+        7
+    """
+    centre, radius, volume = _check_balls(centres, radii, owner, shape, n)
+    out = np.zeros(n * int(np.prod(shape)), dtype=np.bool_)
+    edges = -(-2 * radius // _UNITS)  # an open interval of length 2 r holds at most ceil(2 r) points
+    for edge in np.unique(edges[edges > 0]).tolist():
+        group = np.flatnonzero(edges == edge)
+        step = max(1, _CHUNK // edge**3)
+        for start in range(0, len(group), step):
+            part = group[start : start + step]
+            _stamp_equal_boxes(out, centre[part], radius[part], volume[part], shape, edge)
+    return out.reshape(n, *shape)
+
+
+def _check_balls(
+    centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: tuple[int, int, int], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Centres and radii in whole units, and owners, once they are known to be usable."""
+    radius = np.asarray(radii, dtype=np.float64)
+    centre = np.asarray(centres, dtype=np.float64).reshape(-1, 3) if np.size(centres) == 0 else np.asarray(centres)
+    volume = np.asarray(owner, dtype=np.int64)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"shape must be three positive integers, got {shape}")
+    if radius.ndim != 1 or centre.shape != (len(radius), 3) or volume.shape != radius.shape:
+        raise ValueError(
+            "expected centres [k, 3], radii [k] and owner [k], "
+            f"got shapes {centre.shape}, {radius.shape} and {volume.shape}"
+        )
+    if not (np.all(np.abs(centre) <= _REACH) and np.all((radius >= 0) & (radius <= _REACH))):
+        raise ValueError(f"centres must be finite and radii not negative, both at most {_REACH} voxels")
+    if np.any((volume < 0) | (volume >= n)):
+        raise ValueError(f"owner must lie in [0, {n}), got values from {volume.min()} to {volume.max()}")
+    return np.rint(centre * _UNITS).astype(np.int64), np.rint(radius * _UNITS).astype(np.int64), volume
+
+
+def _stamp_equal_boxes(
+    out: NDArray[np.bool_],
+    centre: NDArray[np.int64],
+    radius: NDArray[np.int64],
+    volume: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    edge: int,
+) -> None:
+    """Set the points inside balls whose bounding boxes are all ``edge`` points wide, in the flat volumes ``out``."""
+    first = (centre - radius[:, None]) // _UNITS + 1
+    points, squares = [], []
+    for axis, length in enumerate(shape):
+        width = min(edge, length)  # a box that sticks out is moved inside: it still covers all that is inside
+        point = np.clip(first[:, axis], 0, length - width)[:, None] + np.arange(width)
+        points.append(point)
+        squares.append((point * _UNITS - centre[:, axis, None]) ** 2)
+    inside = (squares[0][:, :, None] + squares[1][:, None, :])[:, :, :, None] + squares[2][:, None, None, :]
+    row = ((volume[:, None] * shape[0] + points[0]) * shape[1])[:, :, None] + points[1][:, None, :]
+    flat = (row * shape[2])[:, :, :, None] + points[2][:, None, None, :]
+    out[flat[inside < (radius**2)[:, None, None, None]]] = True
+
+
+def simulate(
+    density: ArrayLike,
+    law: SphereLaw | str = "spheres",
+    rng: int | np.random.Generator | None = None,
+    shape: tuple[int, int, int] = (EDGE, EDGE, EDGE),
+) -> NDArray[np.bool_]:
+    """Fresh real volumes, one at each density.
+
+    See `draw_spheres` for the arguments, for what other shapes mean and for what ``rng`` determines.
+
+    Returns:
+        bool [n, depth, height, width], True = pore. No voxel on the boundary is ever a pore: a sphere lies wholly
+        inside the cube, to the last unit, and its surface does not belong to it.
+
+    Raises:
+        ValueError: as `draw_spheres`.
+
+    Example:
+        >>> simulate([0.2, 0.9], rng=0).sum(axis=(1, 2, 3)).tolist()
+        [23, 6250]
+    """
+    spheres = draw_spheres(density, law, rng, shape)
+    return stamp_balls(*spheres, shape=shape, n=np.size(density))
+
+
+def draw_spheres(
+    density: ArrayLike,
+    law: SphereLaw | str = "spheres",
+    rng: int | np.random.Generator | None = None,
+    shape: tuple[int, int, int] = (EDGE, EDGE, EDGE),
+) -> Spheres:
+    """Spheres of one volume at each density, drawn from a law.
+
+    Each volume has a random stream of its own, seeded by the next draws of ``rng``: volume i is the same whether it is
+    drawn in one call with others or in several calls.
+
+    A shape other than 30 × 30 × 30 keeps the voxel spacing of 1/29, hence the radii in voxels, and scales the number of
+    spheres with the volume, (D − 1)(H − 1)(W − 1)/29³. Spheres still lie wholly inside, so the layer next to the
+    boundary, poorer in pores, weighs less in a larger volume.
+
+    Without overlap, the spheres of a volume are placed one after the other, largest first, each at the first of up to
+    1024 random candidates where it overlaps none before it. A sphere that finds no such place is left out, so a law
+    with too many spheres saturates; that of ``spheres-hard`` is sparse enough that its data set lacks none.
+
+    Args:
+        density: scalar or [n], each in [0, 1].
+        law: a law, or the name of a built-in one.
+        rng: seed or generator; None draws fresh entropy.
+        shape: depth, height and width in voxels.
+
+    Returns:
+        The spheres of all n volumes, ordered by volume.
+
+    Raises:
+        ValueError: if a density is outside [0, 1], the name is unknown or the shape cannot hold the largest sphere.
+    """
+    law = _law(law)
+    d = np.atleast_1d(np.asarray(density, dtype=np.float64))
+    if d.ndim != 1 or not np.all((d >= 0) & (d <= 1)):
+        raise ValueError(f"density must be a number or a list of numbers in [0, 1], got {density}")
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"shape must be three positive integers, got {shape}")
+    cubes = float(np.prod(np.asarray(shape) - 1.0)) / (EDGE - 1) ** 3
+    count = np.rint(law.spheres * cubes * d).astype(np.int64)
+    needed = _in_units(law.largest * d.max(initial=0.0, where=count > 0))
+    if np.any(count) and 2 * needed > (min(shape) - 1) * _UNITS:
+        points = int(-(-2 * needed // _UNITS)) + 1
+        raise ValueError(
+            f"shape {shape} is too small for spheres of radius up to {needed / _UNITS:.2f} voxels: "
+            f"use at least {points} voxels along each axis"
+        )
+
+    root = np.random.default_rng(rng)
+    keys = (root.random((len(d), 4)) * 2**32).astype(np.uint32)
+    streams = [np.random.Generator(np.random.PCG64(key)) for key in keys]
+    owner = np.repeat(np.arange(len(d)), count)
+    radius = _in_units(law.radius(_draw(streams, count)) * d[owner])
+    if law.overlap:
+        placed, centre = np.ones(len(owner), dtype=np.bool_), _propose(streams, owner, radius, shape)
+    else:
+        radius = radius[np.lexsort((-radius, owner))]
+        placed, centre = _place_apart(streams, owner, radius, shape)
+    return Spheres(centre[placed] / _UNITS, radius[placed] / _UNITS, owner[placed])
+
+
+def make_sets(name: str) -> tuple[Volumes, Volumes]:
+    """Training and validation pool, and test set, of a built-in data set: 512 volumes each, the same everywhere.
+
+    Densities are stratified: each set has one in each 512th of (0, 1), rounded to three decimals, in random order.
+
+    Raises:
+        ValueError: if the name is not one of `LAWS`.
+    """
+    law = _law(name)
+    variant = list(LAWS).index(name)
+    sets = []
+    for part in range(2):
+        rng = np.random.Generator(np.random.PCG64([SEED, variant, part]))
+        strata = (np.arange(SET_SIZE) + rng.random(SET_SIZE)) / SET_SIZE
+        density = np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(SET_SIZE), kind="stable")]
+        sets.append(Volumes(simulate(density, law, rng), density, VOXEL_SIZE, name))
+    return sets[0], sets[1]
+
+
+def _law(law: SphereLaw | str) -> SphereLaw:
+    if isinstance(law, SphereLaw):
+        return law
+    if law not in LAWS:
+        raise ValueError(f"unknown sphere law {law!r}: use one of {', '.join(LAWS)}, or a SphereLaw")
+    return LAWS[law]
+
+
+def _in_units(length: ArrayLike) -> NDArray[np.int64]:
+    """A length (edges of the unit cube) in whole units of 1/1024 voxel length."""
+    return np.rint(np.asarray(length, dtype=np.float64) * ((EDGE - 1) * _UNITS)).astype(np.int64)
+
+
+def _draw(
+    streams: list[np.random.Generator], count: NDArray[np.int64], *size: int
+) -> NDArray[np.float64]:
+    """Uniform draws, ``count[i]`` rows from stream i, concatenated in order of streams."""
+    busy = np.flatnonzero(count).tolist()
+    return np.concatenate([streams[i].random((count[i], *size)) for i in busy] or [np.empty((0, *size))])
+
+
+def _propose(
+    streams: list[np.random.Generator],
+    owner: NDArray[np.int64],
+    radius: NDArray[np.int64],
+    shape: tuple[int, int, int],
+) -> NDArray[np.int64]:
+    """Centres, in units, uniform over the places where each sphere lies wholly inside."""
+    room = (np.asarray(shape) - 1) * _UNITS - 2 * radius[:, None]
+    u = _draw(streams, np.bincount(owner, minlength=len(streams)), 3)
+    return radius[:, None] + np.rint(u * room).astype(np.int64)
+
+
+def _place_apart(
+    streams: list[np.random.Generator],
+    owner: NDArray[np.int64],
+    radius: NDArray[np.int64],
+    shape: tuple[int, int, int],
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which spheres found a place, and their centres in units, by random sequential addition in the order given.
+
+    The next spheres of all volumes are placed together, each at the first of a batch of candidates that is free.
+    """
+    placed = np.zeros(len(owner), dtype=np.bool_)
+    centre = np.zeros((len(owner), 3), dtype=np.int64)
+    end = np.cumsum(np.bincount(owner, minlength=len(streams)))
+    start = end - np.bincount(owner, minlength=len(streams))
+    turn, batches = start.copy(), np.zeros_like(start)  # the sphere whose turn it is, and how often it has tried
+    while np.any(turn < end):
+        active = np.flatnonzero(turn < end)
+        mine = turn[active]
+        candidate = _propose(streams, owner[mine].repeat(_BATCH), radius[mine].repeat(_BATCH), shape)
+        candidate = candidate.reshape(-1, _BATCH, 3)
+        before = start[active, None] + np.arange(np.max(mine - start[active]))
+        standing = placed[np.minimum(before, mine[:, None])] & (before < mine[:, None])
+        before = np.minimum(before, mine[:, None])
+        square = sum((candidate[:, :, None, k] - centre[before, k][:, None]) ** 2 for k in range(3))
+        overlap = square < ((radius[mine, None] + radius[before]) ** 2)[:, None]
+        free = ~np.any(overlap & standing[:, None], axis=2)
+        found = free.any(axis=1)
+        centre[mine[found]] = candidate[found, free[found].argmax(axis=1)]
+        placed[mine[found]] = True
+        batches[active] += 1
+        over = active[found | (batches[active] >= _ATTEMPTS // _BATCH)]
+        turn[over] += 1
+        batches[over] = 0
+    return placed, centre

@@ -1,0 +1,142 @@
+"""The loss, term by term. Every term is a mean over voxels, so that terms and volumes of any size compare.
+
+    L = reconstruction + edge_weight · edge + cluster_weight · cluster + β(epoch) · KL
+
+With cross-entropy, no penalties and β = 1 it is the negative evidence lower bound of Kingma & Welling (2014) a voxel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Which terms count, and how much; a weight of 0 switches a term off.
+
+    Attributes:
+        focal_gamma: γ of the focal loss; 0 is plain cross-entropy.
+        pore_weight: α in (0, 1), weight of pore voxels against 1 − α of solid ones; None weighs both 1.
+        sparse_weight: s ≥ 0; a volume with porosity φ counts in proportion to φ^(-s), mean 1 over the batch.
+        edge_weight: λ of the edge penalty.
+        cluster_weight: λ of the cluster penalty.
+        beta: β of the KL divergence once annealing is over.
+        free_bits: KL of a latent channel below which it costs nothing, in nats.
+        quiet_epochs: epochs without KL at the start.
+        ramp_epochs: epochs over which β then rises along a cosine from 0; 0 goes straight to β.
+        cyclic: True starts again at 0 after holding β as long as it rose.
+    """
+
+    focal_gamma: float = 0.0
+    pore_weight: float | None = None
+    sparse_weight: float = 0.0
+    edge_weight: float = 0.0
+    cluster_weight: float = 0.0
+    beta: float = 1.0
+    free_bits: float = 0.0
+    quiet_epochs: int = 0
+    ramp_epochs: int = 0
+    cyclic: bool = False
+
+
+def cross_entropy(logits: Tensor, target: Tensor, gamma: float = 0.0, pore_weight: float | None = None) -> Tensor:
+    """Focal binary cross-entropy of each volume, mean over its voxels: [B].
+
+    −α_t (1 − p_t)^γ ln p_t, with p_t the probability given to the true phase and α_t = α for pore, 1 − α for solid.
+
+    References:
+        Lin, Goyal, Girshick, He & Dollár (2017), Focal loss for dense object detection, doi:10.1109/ICCV.2017.324.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    if gamma:
+        loss = loss * (1 - torch.exp(-loss)) ** gamma
+    if pore_weight is not None:
+        loss = loss * (pore_weight * target + (1 - pore_weight) * (1 - target))
+    return loss.flatten(1).mean(dim=1)
+
+
+def edge_penalty(probability: Tensor) -> Tensor:
+    """Mean of p × mask, mask = 1 on the boundary and falling linearly to 0 at the centre: [B].
+
+    Published with the seed method: pores there keep away from the walls.
+    """
+    mask = torch.zeros(probability.shape[2:], device=probability.device)
+    for axis, size in enumerate(mask.shape):
+        view = [1, 1, 1]
+        view[axis] = size
+        from_centre = torch.linspace(-1, 1, size, device=probability.device).abs() if size > 1 else mask.new_ones(1)
+        mask = torch.maximum(mask, from_centre.view(view))
+    return (probability * mask).flatten(1).mean(dim=1)
+
+
+def cluster_penalty(probability: Tensor, radius: int = 2) -> Tensor:
+    """Mean of p × (1 − mean of p in the ball of ``radius`` voxels around): [B]; low where pores are compact.
+
+    Published with the seed method, for spherical pores.
+    """
+    reach = torch.arange(-radius, radius + 1, device=probability.device)
+    squares = reach[:, None, None] ** 2 + reach[None, :, None] ** 2 + reach[None, None, :] ** 2
+    ball = (squares <= radius**2).to(probability.dtype)
+    around = F.conv3d(probability, (ball / ball.sum())[None, None], padding=radius)
+    return (probability * (1 - around)).flatten(1).mean(dim=1)
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor, free_bits: float = 0.0) -> Tensor:
+    """KL divergence of the posterior from the standard normal, in nats a volume, mean over the batch: scalar.
+
+    With free bits, each channel's mean divergence counts at least ``free_bits`` (Kingma et al. 2016).
+    """
+    divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
+    others = [0, *range(2, divergence.ndim)]
+    channel = divergence.mean(dim=others)
+    if free_bits:
+        channel = channel.clamp(min=free_bits)
+    return channel.sum() * math.prod(mean.shape[2:])
+
+
+def annealed_beta(settings: LossSettings, epoch: float) -> float:
+    """β at an epoch: none at first, then a cosine from 0 up to β, which is held, or in cycles held and begun again.
+
+    References:
+        Fu et al. (2019), Cyclical annealing schedule, doi:10.18653/v1/N19-1021.
+    """
+    position = epoch - settings.quiet_epochs
+    if position < 0:
+        return 0.0
+    if settings.ramp_epochs == 0:
+        return settings.beta
+    if settings.cyclic:
+        position %= 2 * settings.ramp_epochs
+    return settings.beta * 0.5 * (1 - math.cos(math.pi * min(1.0, position / settings.ramp_epochs)))
+
+
+def total_loss(
+    settings: LossSettings, logits: Tensor, target: Tensor, mean: Tensor, log_variance: Tensor, epoch: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its unweighted terms.
+
+    Args:
+        settings: which terms count.
+        logits: [B, 1, D, H, W].
+        target: 0 or 1, same shape.
+        mean: posterior mean [B, C, ...].
+        log_variance: posterior log-variance, same shape.
+        epoch: epochs since the start, for annealing.
+    """
+    weight = (target.flatten(1).mean(dim=1) + 1 / target[0].numel()) ** -settings.sparse_weight
+    weight = weight / weight.mean()
+    each = cross_entropy(logits, target, settings.focal_gamma, settings.pore_weight)
+    terms = {"reconstruction": (weight * each).mean()}
+    terms["kl"] = kl_divergence(mean, log_variance, settings.free_bits) / target[0].numel()
+    loss = terms["reconstruction"] + annealed_beta(settings, epoch) * terms["kl"]
+    if settings.edge_weight or settings.cluster_weight:
+        probability = torch.sigmoid(logits)
+        terms["edge"] = edge_penalty(probability).mean()
+        terms["cluster"] = cluster_penalty(probability).mean()
+        loss = loss + settings.edge_weight * terms["edge"] + settings.cluster_weight * terms["cluster"]
+    return loss, terms

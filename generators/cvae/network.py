@@ -1,0 +1,199 @@
+"""The networks: a fully convolutional conditional VAE with a latent lattice, and the published global one.
+
+Both map voxels [B, 1, D, H, W] and a condition [B, 2] (density, log-odds of the porosity expected there) to a Gaussian
+posterior, and a latent and a condition to logits [B, 1, D, H, W].
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+CELL = 3
+REACH = 6.0
+
+Shape = tuple[int, int, int]
+
+
+class ConditionalVAE(Protocol):
+    """What the Lightning module and the generators need of a network."""
+
+    def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior."""
+
+    def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
+        """Logits [B, 1, *shape]."""
+
+    def latent_shape(self, shape: Shape) -> tuple[int, ...]:
+        """Shape of one latent for volumes of ``shape``."""
+
+
+def space_to_depth(volume: Tensor) -> Tensor:
+    """[B, 1, 3d, 3h, 3w] -> [B, 27, d, h, w]: the voxels of a lattice cell become its channels."""
+    batch, _, depth, height, width = volume.shape
+    cells = volume.reshape(batch, depth // CELL, CELL, height // CELL, CELL, width // CELL, CELL)
+    return cells.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, CELL**3, depth // CELL, height // CELL, width // CELL)
+
+
+def depth_to_space(cells: Tensor) -> Tensor:
+    """[B, 27, d, h, w] -> [B, 1, 3d, 3h, 3w], the inverse of ``space_to_depth``."""
+    batch, _, depth, height, width = cells.shape
+    split = cells.reshape(batch, CELL, CELL, CELL, depth, height, width).permute(0, 4, 1, 5, 2, 6, 3)
+    return split.reshape(batch, 1, depth * CELL, height * CELL, width * CELL)
+
+
+def lattice(shape: Shape) -> Shape:
+    """Cells an axis that cover a volume of ``shape`` voxels."""
+    depth, height, width = (-(-size // CELL) for size in shape)
+    return depth, height, width
+
+
+def wall_distance(shape: Shape, device: torch.device) -> Tensor:
+    """Distance of each cell's centre to the six walls, in units of six voxels, clipped to [-1, 1]: [1, 6, d, h, w].
+
+    Negative outside the volume, in cells that stick out where a size is no multiple of three.
+    """
+    cells = lattice(shape)
+    channels = []
+    for axis, (count, size) in enumerate(zip(cells, shape, strict=True)):
+        centre = torch.arange(count, device=device) * CELL + (CELL - 1) / 2
+        view = [1, 1, 1]
+        view[axis] = count
+        sides = (centre + 0.5, size - 0.5 - centre)
+        channels += [(side / REACH).clamp(-1, 1).view(view).expand(cells) for side in sides]
+    return torch.stack(channels)[None]
+
+
+class FiLMBlock(nn.Module):
+    """Residual block of two 3³ convolutions whose features the condition scales and shifts (Perez et al. 2018)."""
+
+    def __init__(self, width: int, condition_width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(width, width, 3, padding=1)
+        self.second = nn.Conv3d(width, width, 3, padding=1)
+        self.film = nn.Linear(condition_width, 2 * width)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Features [B, width, d, h, w] from features and embedded condition [B, condition_width]."""
+        scale, shift = self.film(condition)[:, :, None, None, None].chunk(2, dim=1)
+        y = self.first(F.silu(x)) * (1 + scale) + shift
+        out: Tensor = x + self.second(F.silu(y))
+        return out
+
+
+class LatticeVAE(nn.Module):
+    """Fully convolutional conditional VAE whose latent is a lattice of one cell for 3³ voxels.
+
+    Args:
+        width: feature channels on the lattice.
+        latent_channels: latent channels a cell.
+        encoder_blocks: residual blocks before the posterior.
+        decoder_blocks: residual blocks after the latent.
+    """
+
+    def __init__(self, width: int, latent_channels: int, encoder_blocks: int, decoder_blocks: int) -> None:
+        super().__init__()
+        self.latent_channels = latent_channels
+        self.embed = nn.Sequential(nn.Linear(2, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.encoder_in = nn.Conv3d(CELL**3 + 6, width, 3, padding=1)
+        self.encoder = nn.ModuleList(FiLMBlock(width, width) for _ in range(encoder_blocks))
+        self.encoder_out = nn.Conv3d(width, 2 * latent_channels, 1)
+        self.decoder_in = nn.Conv3d(latent_channels + 6, width, 3, padding=1)
+        self.decoder = nn.ModuleList(FiLMBlock(width, width) for _ in range(decoder_blocks))
+        self.decoder_out = nn.Conv3d(width, CELL**3, 3, padding=1)
+        nn.init.zeros_(self.decoder_out.bias)  # type: ignore[arg-type]
+
+    def latent_shape(self, shape: Shape) -> tuple[int, ...]:
+        """Channels and cells an axis of one latent."""
+        return (self.latent_channels, *lattice(shape))
+
+    def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior, each [B, C, d, h, w]."""
+        depth, height, width = voxels.shape[2:]
+        shape = (depth, height, width)
+        beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
+        padded = F.pad(voxels, (0, beyond[2], 0, beyond[1], 0, beyond[0]))
+        walls = wall_distance(shape, voxels.device).to(voxels.dtype).expand(len(voxels), -1, -1, -1, -1)
+        x = self.encoder_in(torch.cat([space_to_depth(padded), walls], dim=1))
+        embedded = self.embed(condition)
+        for block in self.encoder:
+            x = block(x, embedded)
+        mean, log_variance = self.encoder_out(F.silu(x)).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(-10, 4)
+
+    def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
+        """Logits [B, 1, *shape] of the pore probability."""
+        walls = wall_distance(shape, latent.device).to(latent.dtype).expand(len(latent), -1, -1, -1, -1)
+        x = self.decoder_in(torch.cat([latent, walls], dim=1))
+        embedded = self.embed(condition)
+        for block in self.decoder:
+            x = block(x, embedded)
+        logits = depth_to_space(self.decoder_out(F.silu(x)).float())
+        return logits[:, :, : shape[0], : shape[1], : shape[2]] + condition[:, 1, None, None, None, None]
+
+
+class GlobalVAE(nn.Module):
+    """The published architecture: strided 3D CNN, one Gaussian latent vector, decoder by trilinear upsampling.
+
+    For 30³ volumes: 1→32→64→128→256 channels at 15, 15, 8, 4 voxels an axis, latent of 256, decoder 256→128→64→32→1
+    at 4, 8, 16, 30; batch norm and ReLU throughout; 14.9 million parameters.
+
+    Args:
+        shape: depth, height and width of the volumes; the fully connected layers fix it.
+        latent: length of the latent vector.
+    """
+
+    def __init__(self, shape: Shape, latent: int = 256) -> None:
+        super().__init__()
+        channels, strides = (1, 32, 64, 128, 256), (2, 1, 2, 2)
+        self.latent = latent
+        layers: list[nn.Module] = []
+        size = list(shape)
+        for i, stride in enumerate(strides):
+            layers += [
+                nn.Conv3d(channels[i], channels[i + 1], 3, stride=stride, padding=1),
+                nn.BatchNorm3d(channels[i + 1]),
+                nn.ReLU(),
+            ]
+            size = [-(-edge // stride) for edge in size]
+        self.core = (channels[-1], *size)
+        self.encoder = nn.Sequential(*layers, nn.Flatten())
+        self.posterior = nn.Linear(channels[-1] * size[0] * size[1] * size[2], 2 * latent)
+        self.expand = nn.Linear(latent + 1, channels[-1] * size[0] * size[1] * size[2])
+        self.stages = nn.ModuleList(
+            nn.Sequential(nn.Conv3d(wide, narrow, 3, padding=1), nn.BatchNorm3d(narrow), nn.ReLU())
+            for wide, narrow in ((256, 128), (128, 64), (64, 32))
+        )
+        self.out = nn.Conv3d(32, 1, 3, padding=1)
+
+    def latent_shape(self, shape: Shape) -> tuple[int, ...]:  # noqa: ARG002 - one vector whatever the shape
+        """Length of the latent vector."""
+        return (self.latent,)
+
+    def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as published
+        """Mean and log-variance of the posterior, each [B, latent]; the published encoder does not see the density."""
+        mean, log_variance = self.posterior(self.encoder(voxels)).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(-10, 10)
+
+    def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
+        """Logits [B, 1, *shape] of the pore probability."""
+        x = self.expand(torch.cat([latent, condition[:, :1]], dim=1)).reshape(-1, *self.core)
+        for stage, target in zip(self.stages, (*self._sizes(shape), shape), strict=True):
+            x = stage(F.interpolate(x, size=target, mode="trilinear", align_corners=False))
+        logits: Tensor = self.out(x).float()
+        return logits
+
+    def _sizes(self, shape: Shape) -> list[Shape]:
+        """Sizes of the two stages between the core and the volume: doubled each time, as far as the volume reaches."""
+        sizes: list[Shape] = []
+        depth, height, width = self.core[1:]
+        for _ in range(2):
+            depth, height, width = (min(2 * a, b) for a, b in zip((depth, height, width), shape, strict=True))
+            sizes.append((depth, height, width))
+        return sizes

@@ -1,0 +1,93 @@
+"""Effective diffusivity of the solid: the one transport property that exists at every density."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+INNER = (slice(1, -1),) * 3
+
+
+def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, tolerance: float = 1e-6) -> float:
+    """D_eff/D0 of the conducting phase of one volume along an axis, in [0, 1]; the other phase insulates.
+
+    Steady diffusion on the voxel grid by finite volumes: conductance 1 between neighbouring conducting
+    voxels, 2 from the first and last layer to faces held at concentrations 1 and 0 (half a voxel away),
+    no flux through the sides; solved by conjugate gradients. Equal to the porosity over the tortuosity
+    factor of the conducting phase. Parallel slabs give their volume fraction, a blocked phase 0.
+
+    Args:
+        conducting: bool [depth, height, width], True where it conducts; ``~voxels`` for the solid.
+        axis: 0, 1 or 2, the direction of the mean gradient.
+        tolerance: relative residual at which the solver stops.
+
+    Returns:
+        The ratio, without unit.
+
+    Raises:
+        RuntimeError: if the solver does not converge.
+
+    References:
+        Cooper et al. (2016), TauFactor, doi:10.1016/j.softx.2016.09.002; the upper bound that it keeps to is
+        Hashin and Shtrikman's (1962), doi:10.1063/1.1728579.
+
+    Example:
+        >>> round(effective_diffusivity(np.ones((4, 5, 6), dtype=bool)), 6)
+        1.0
+    """
+    phase = np.moveaxis(conducting, axis, 0)
+    if not (phase[0].any() and phase[-1].any()):
+        return 0.0
+    padded = np.pad(phase, 1)
+    degree = np.zeros(padded.shape)
+    degree[INNER] = _neighbour_sum(padded.astype(np.float64))
+    degree[1] += 2.0
+    degree[-2] += 2.0
+    degree[~padded] = 0.0
+    source = np.zeros(padded.shape)
+    source[1] = 2.0 * padded[1]
+    field = _conjugate_gradients(padded, degree, source, tolerance)[INNER]
+    flux = float((1.0 - field[0])[phase[0]].sum() + field[-1].sum())  # mean of what enters and what leaves
+    return max(flux, 0.0) * len(phase) / phase[0].size
+
+
+def _neighbour_sum(field: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the six neighbours of each inner voxel of a padded field."""
+    total = field[2:, 1:-1, 1:-1] + field[:-2, 1:-1, 1:-1]
+    total += field[1:-1, 2:, 1:-1]
+    total += field[1:-1, :-2, 1:-1]
+    total += field[1:-1, 1:-1, 2:]
+    total += field[1:-1, 1:-1, :-2]
+    return total
+
+
+def _dot(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Inner product without BLAS, whose threads cost more than they save at this size."""
+    return float(np.einsum("ijk,ijk->", first, second))
+
+
+def _conjugate_gradients(
+    phase: NDArray[np.bool_], degree: NDArray[np.float64], source: NDArray[np.float64], tolerance: float
+) -> NDArray[np.float64]:
+    """Concentration in the padded volume, 0 outside the phase; preconditioned by the diagonal."""
+    weight = np.divide(1.0, degree, out=np.zeros_like(degree), where=degree > 0)
+    mask = phase[INNER]
+    field = np.zeros_like(source)
+    applied = np.zeros_like(source)
+    residual = source.copy()
+    direction = weight * residual
+    product = _dot(residual, direction)
+    target = product * tolerance**2
+    for _ in range(100 + 20 * sum(phase.shape)):
+        if product <= target:
+            return field
+        applied[INNER] = (degree[INNER] * direction[INNER] - _neighbour_sum(direction)) * mask
+        step = product / _dot(direction, applied)
+        field += step * direction
+        residual -= step * applied
+        scaled = weight * residual
+        following = _dot(residual, scaled)
+        direction *= following / product
+        direction += scaled
+        product = following
+    raise RuntimeError("diffusion did not converge; raise the tolerance")
