@@ -1,4 +1,4 @@
-"""Fitted generators: found by digest, loaded from published weights, or fitted; the same ones for accuracy and speed."""
+"""Fitted generators: found by digest, loaded from published weights, or fitted; the same for accuracy and speed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import data
 import generators
@@ -55,10 +56,10 @@ def prepare(reference: str, dataset: Dataset) -> tuple[Generator, Volumes]:
     Everything learns from the training part, but for the reference, which stands for reality: it draws fresh volumes
     where the data set is a simulator, and the held-out validation volumes otherwise.
     """
-    found = generators.from_file(reference) if ":" in reference else generators.get(reference)
-    if found is Reference:
+    if reference == Reference.name:
         simulated = dataset.name in data.NAMES
         return Reference(simulator=dataset.name if simulated else ""), dataset.validation
+    found = generators.from_file(reference) if ":" in reference else generators.get(reference)
     return found(), dataset.train
 
 
@@ -72,8 +73,20 @@ def digest(generator: Generator, training: Volumes, seed: int) -> str:
     return state.hexdigest()[:16]
 
 
+def available(name: str, dataset: Dataset, seed: int) -> bool:
+    """Whether a registered generator is at hand or can be fitted without being asked for by name."""
+    generator, training = prepare(name, dataset)
+    return not generator.trained_on_request or _at_hand(generator, training, dataset.name, seed) is not None
+
+
 def fitted(
-    reference: str, dataset: Dataset, *, seed: int = 0, device: str = "cpu", show_progress: bool = False, refit: bool = False
+    reference: str,
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    show_progress: bool = False,
+    refit: bool = False,
 ) -> Fitted:
     """The fitted generator of that reference: cached, published, or fitted now and cached.
 
@@ -83,23 +96,21 @@ def fitted(
         seed: of the fit.
         device: "auto", "cpu" or "cuda"; "auto" takes CUDA where generator and machine have it.
         show_progress: let the fit draw its progress bar.
-        refit: fit even where a fitted one is at hand.
+        refit: fit even where a fitted one is at hand, and even one that trains for hours.
 
     Raises:
         NeedsTrainingError: for a generator that is only trained on request and has not been.
     """
     generator, training = prepare(reference, dataset)
     key = digest(generator, training, seed)
-    cached = CACHE / dataset.name / f"{generator.name}-{key}.safetensors"
     if not refit:
-        if cached.is_file():
-            return _load(type(generator), cached, key, "cached", device)
-        published = _published(generator, training, dataset.name, seed)
-        if published is not None:
-            return _load(type(generator), published, key, "published", device)
+        kept = _at_hand(generator, training, dataset.name, seed)
+        if kept is not None:
+            return _load(type(generator), kept, key, device)
         if generator.trained_on_request:
             raise NeedsTrainingError(
-                f"{generator.name} is trained on request only: porebench train {generator.name} --dataset {dataset.name}"
+                f"{generator.name} trains for long and only on request: "
+                f"porebench train {generator.name} --dataset {dataset.name}"
             )
     generator.show_progress = show_progress
     started = time.perf_counter()
@@ -107,7 +118,7 @@ def fitted(
     seconds = time.perf_counter() - started
     generator.show_progress = False
     try:
-        _save(generator, cached, manifest(generator, training, seed, seconds))
+        _save(generator, _cached(generator, dataset.name, key), manifest(generator, training, seed, seconds))
     except TypeError as error:
         log.warning("%s is fitted anew each time: %s", generator.name, error)
     generator.to(resolve_device(device, generator))
@@ -151,8 +162,6 @@ def resolve_device(device: str, generator: Generator) -> str:
     """The device to sample on: "auto" takes CUDA where both generator and machine have it."""
     if device != "auto":
         return device
-    import torch
-
     return "cuda" if "cuda" in generator.devices and torch.cuda.is_available() else "cpu"
 
 
@@ -166,22 +175,29 @@ def _sources(kind: type[Generator]) -> list[Path]:
     return sorted(files)
 
 
-def _published(generator: Generator, training: Volumes, dataset: str, seed: int) -> Path | None:
+def _cached(generator: Generator, dataset: str, key: str) -> Path:
+    return CACHE / dataset / f"{generator.name}-{key}.safetensors"
+
+
+def _at_hand(generator: Generator, training: Volumes, dataset: str, seed: int) -> Path | None:
+    """The cached fit of this very code, or published weights of this configuration, data and seed."""
+    cached = _cached(generator, dataset, digest(generator, training, seed))
+    if cached.is_file():
+        return cached
     weights = PUBLISHED / dataset / f"{generator.name}.safetensors"
     description = weights.with_suffix(".json")
     if not (weights.is_file() and description.is_file()):
         return None
     stated = json.loads(description.read_text())
-    wanted = {"params": generator.params, "data": training.digest(), "seed": seed}
-    if any(stated.get(key) != value for key, value in json.loads(json.dumps(wanted)).items()):
-        return None
-    return weights
+    wanted = json.loads(json.dumps({"params": generator.params, "data": training.digest(), "seed": seed}))
+    return weights if all(stated.get(key) == value for key, value in wanted.items()) else None
 
 
-def _load(kind: type[Generator], path: Path, key: str, source: str, device: str) -> Fitted:
+def _load(kind: type[Generator], path: Path, key: str, device: str) -> Fitted:
     stated = json.loads(path.with_suffix(".json").read_text())
     generator = kind.load(path)
     generator.to(resolve_device(device, generator))
+    source = "published" if PUBLISHED in path.parents else "cached"
     return Fitted(generator, key, source, float(stated["seconds"]), str(stated["processor"]))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from data import Dataset, Volumes
@@ -28,10 +28,24 @@ from metrics.table import METRICS
 
 from . import artefacts
 from .provenance import device_name, environment
+from .report import accuracy_markdown
 
 log = logging.getLogger("porebench")
 
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
+RECONSTRUCTION = (
+    "iou",
+    "corrected_iou",
+    "precision",
+    "recall",
+    "volume_bias",
+    "tolerant_f1",
+    "false_positives",
+    "false_negatives",
+    "small_pore_recall",
+    "speck_recall",
+    "radius_w1",
+)
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
 QUICK_SAMPLES = 256
@@ -67,7 +81,7 @@ class Outcome:
     @property
     def failed(self) -> bool:
         """Whether the generator has no score."""
-        return self.record["status"] == "failed"
+        return bool(self.record["status"] == "failed")
 
 
 class Judge:
@@ -89,7 +103,9 @@ class Judge:
         with self.bar(f"describe {what}", len(voxels)) as advance:
             return describe(voxels, workers=self.options.workers, progress=advance)
 
-    def rows(self, name: str, drawn: NDArray[np.bool_], reconstruction: NDArray[np.bool_] | None) -> list[dict[str, Any]]:
+    def rows(
+        self, name: str, drawn: NDArray[np.bool_], reconstruction: NDArray[np.bool_] | None
+    ) -> list[dict[str, Any]]:
         """Every number of one generator, tidy, from its draws at the test densities."""
         kind = self.dataset.density_kind
         resampling = QUICK if self.options.quick else FULL
@@ -262,7 +278,9 @@ class _Store:
             log.warning("earlier results in %s cannot be read and are replaced: %s", self.folder, error)
             return
         if earlier.get("run") != self.run:
-            log.warning("earlier results in %s came from other data, samples, seed or metrics, and are replaced", self.folder)
+            log.warning(
+                "earlier results in %s came from other data, samples, seed or metrics, and are replaced", self.folder
+            )
             return
         self.records = earlier["generators"]
         for name, part in rows.groupby("generator"):
@@ -271,8 +289,6 @@ class _Store:
 
     def add(self, outcome: Outcome) -> None:
         """Replace the generator's row and rewrite the files."""
-        from .report import accuracy_markdown
-
         self.rows.pop(outcome.generator, None)
         self.records[outcome.generator] = {**outcome.record, **self.stamp}
         if outcome.rows:
@@ -298,7 +314,9 @@ def _table_order(name: str) -> tuple[int, str]:
     return (registered.index(name) if name in registered else len(registered), name)
 
 
-def _row(band: str, metric: str, value: float | None, interval: Iterable[float | None] | None, n: Sequence[int]) -> dict[str, Any]:
+def _row(
+    band: str, metric: str, value: float | None, interval: Iterable[float | None] | None, n: Sequence[int]
+) -> dict[str, Any]:
     low, high = interval if interval is not None else (None, None)
     return {
         "band": band,
@@ -309,3 +327,81 @@ def _row(band: str, metric: str, value: float | None, interval: Iterable[float |
         "n_generated": n[0],
         "n_real": n[1],
     }
+
+
+def _score_rows(result: ScoreResult) -> list[dict[str, Any]]:
+    rows = []
+    for name, band in result.bands.items():
+        n = (band.n_generated, band.n_real)
+        if band.nfr100 is None:
+            continue
+        rows.append(_row(name, "nfr100", band.nfr100, (band.ci_low, band.ci_high), n))
+        for metric in (
+            "p",
+            "density_bias",
+            "density_error",
+            "density_error_real",
+            "c2st_auc",
+            "n_empty",
+            "solid_diffusivity_ratio",
+        ):
+            value = getattr(band, metric)
+            if value is not None:
+                rows.append(_row(name, metric, float(value), None, n))
+        if band.percolation is not None:
+            rows.append(_row(name, "percolation", band.percolation, band.percolation_interval, n))
+            rows.append(_row(name, "percolation_real", band.percolation_real, band.percolation_real_interval, n))
+        for descriptor, estimate in band.descriptors.items():
+            rows.append(_row(name, f"nfr100:{descriptor}", estimate.value, (estimate.low, estimate.high), n))
+        for quantity, physical in band.physical.items():
+            parts = ("error", "floor", "bias", "real_mean")
+            rows += [_row(name, f"{quantity}:{part}", getattr(physical, part), None, n) for part in parts]
+    return rows
+
+
+def _novelty_rows(result: NoveltyResult, n_real: int) -> list[dict[str, Any]]:
+    n = (result.n_judged, n_real)
+    rows = [_row("all", "copy_rate", result.copy_rate, None, n), _row("all", "diversity", result.diversity, None, n)]
+    for metric, by_band in (("copy_rate", result.copy_rate_by_band), ("diversity", result.diversity_by_band)):
+        rows += [_row(band, metric, value, None, n) for band, value in by_band.items() if band != "all"]
+    return [row for row in rows if row["value"] is not None]
+
+
+def _reconstruction_rows(result: ReconstructionResult) -> list[dict[str, Any]]:
+    return [
+        _row(name, metric, getattr(band, metric), None, (band.n, band.n))
+        for name, band in result.bands.items()
+        for metric in RECONSTRUCTION
+        if getattr(band, metric) is not None
+    ]
+
+
+def progress_display() -> Progress:
+    """The progress bars of long commands, on standard error."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _bars(progress: Progress | None) -> Callable[[str, int], AbstractContextManager[Callable[[int], Any]]] | None:
+    if progress is None:
+        return None
+
+    @contextmanager
+    def bar(text: str, total: int) -> Iterator[Callable[[int], Any]]:
+        task = progress.add_task(text, total=total)
+        yield lambda step: progress.advance(task, step)
+        progress.remove_task(task)
+
+    return bar
+
+
+if __name__ == "__main__":
+    from .cli import main
+
+    main("evaluate")

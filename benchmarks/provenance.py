@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def commit() -> str:
-    """The repository's commit, with "+changes" where tracked files of the code differ from it; "unknown" outside git."""
+    """The repository's commit, "+changes" where tracked code differs from it; "unknown" outside git."""
     root = Path(__file__).resolve().parent.parent
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")

@@ -1,5 +1,23 @@
 """What a porous volume is, and where volumes come from."""
 
+from .datasets import NAMES, load
+from .images import blocks, read_volume
+from .seed_format import read_folder, write_folder
+from .spheres import LAWS, SphereLaw, simulate, stamp_balls
 from .volumes import Dataset, DensityKind, Volumes
 
-__all__ = ["Dataset", "DensityKind", "Volumes"]
+__all__ = [
+    "LAWS",
+    "NAMES",
+    "Dataset",
+    "DensityKind",
+    "SphereLaw",
+    "Volumes",
+    "blocks",
+    "load",
+    "read_folder",
+    "read_volume",
+    "simulate",
+    "stamp_balls",
+    "write_folder",
+]

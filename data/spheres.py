@@ -7,6 +7,7 @@ a length is in edges of the unit cube; each that is called a voxel length is in 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,16 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from .volumes import Volumes
-
 EDGE = 30
 """Points along each axis of the unit cube, both faces included."""
 VOXEL_SIZE = 1 / (EDGE - 1)
 """Distance between neighbouring points, in edges of the unit cube."""
-SET_SIZE = 512
-"""Number of volumes in the training and validation pool, and again in the test set."""
-SEED = 0
-"""The only seed of the built-in data sets."""
 
 _UNITS = 1024  # integer steps in a voxel length: centres and radii are whole numbers of them
 _REACH = 2**19  # no centre coordinate or radius may exceed this many voxels: squares must fit in 64 bits
@@ -90,17 +85,18 @@ class SphereLaw:
         """
         u = np.asarray(probability, dtype=np.float64)
         if self.median is None:
-            return np.asarray(self.smallest + (self.largest - self.smallest) * u)
-        low, high = ndtr(np.log(np.array([self.smallest, self.largest]) / self.median) / self.sigma)
-        radius = self.median * np.exp(self.sigma * ndtri(low + (high - low) * u))
+            radius = self.smallest + (self.largest - self.smallest) * u
+        else:
+            low, high = ndtr(np.log(np.array([self.smallest, self.largest]) / self.median) / self.sigma)
+            radius = self.median * np.exp(self.sigma * ndtri(low + (high - low) * u))
         return np.asarray(np.clip(radius, self.smallest, self.largest))
 
 
 LAWS: dict[str, SphereLaw] = {
     "spheres": SphereLaw(spheres=250, smallest=0.05, largest=0.10),
     "spheres-small": SphereLaw(spheres=250, smallest=0.035, largest=0.07),
-    "spheres-wide": SphereLaw(spheres=250, smallest=0.02, largest=0.12, median=0.070, sigma=0.5),
-    "spheres-hard": SphereLaw(spheres=100, smallest=0.05, largest=0.10, overlap=False),
+    "spheres-wide": SphereLaw(spheres=250, smallest=0.02, largest=0.12, median=0.077, sigma=0.5),
+    "spheres-hard": SphereLaw(spheres=140, smallest=0.05, largest=0.10, overlap=False),
 }
 """Built-in laws by data-set name.
 
@@ -149,11 +145,11 @@ def stamp_balls(
         7
     """
     centre, radius, volume = _check_balls(centres, radii, owner, shape, n)
-    out = np.zeros(n * int(np.prod(shape)), dtype=np.bool_)
-    edges = -(-2 * radius // _UNITS)  # an open interval of length 2 r holds at most ceil(2 r) points
+    out = np.zeros(n * math.prod(shape), dtype=np.bool_)
+    edges = np.minimum(-(-2 * radius // _UNITS), max(shape))  # an open interval of length 2 r holds <= ceil(2 r) points
     for edge in np.unique(edges[edges > 0]).tolist():
         group = np.flatnonzero(edges == edge)
-        step = max(1, _CHUNK // edge**3)
+        step = max(1, _CHUNK // math.prod(min(edge, length) for length in shape))
         for start in range(0, len(group), step):
             part = group[start : start + step]
             _stamp_equal_boxes(out, centre[part], radius[part], volume[part], shape, edge)
@@ -165,11 +161,12 @@ def _check_balls(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Centres and radii in whole units, and owners, once they are known to be usable."""
     radius = np.asarray(radii, dtype=np.float64)
-    centre = np.asarray(centres, dtype=np.float64).reshape(-1, 3) if np.size(centres) == 0 else np.asarray(centres)
+    centre = np.asarray(centres, dtype=np.float64)
+    centre = centre.reshape(-1, 3) if centre.size == 0 else centre
     volume = np.asarray(owner, dtype=np.int64)
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"shape must be three positive integers, got {shape}")
-    if radius.ndim != 1 or centre.shape != (len(radius), 3) or volume.shape != radius.shape:
+    if radius.ndim != 1 or centre.shape != (*radius.shape, 3) or volume.shape != radius.shape:
         raise ValueError(
             "expected centres [k, 3], radii [k] and owner [k], "
             f"got shapes {centre.shape}, {radius.shape} and {volume.shape}"
@@ -222,7 +219,7 @@ def simulate(
 
     Example:
         >>> simulate([0.2, 0.9], rng=0).sum(axis=(1, 2, 3)).tolist()
-        [23, 6250]
+        [17, 6718]
     """
     spheres = draw_spheres(density, law, rng, shape)
     return stamp_balls(*spheres, shape=shape, n=np.size(density))
@@ -262,11 +259,11 @@ def draw_spheres(
     law = _law(law)
     d = np.atleast_1d(np.asarray(density, dtype=np.float64))
     if d.ndim != 1 or not np.all((d >= 0) & (d <= 1)):
-        raise ValueError(f"density must be a number or a list of numbers in [0, 1], got {density}")
+        raise ValueError(f"density must be a number or a list of numbers in [0, 1], got {density!r}")
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"shape must be three positive integers, got {shape}")
     cubes = float(np.prod(np.asarray(shape) - 1.0)) / (EDGE - 1) ** 3
-    count = np.rint(law.spheres * cubes * d).astype(np.int64)
+    count = np.rint(law.spheres * d * cubes).astype(np.int64)
     needed = _in_units(law.largest * d.max(initial=0.0, where=count > 0))
     if np.any(count) and 2 * needed > (min(shape) - 1) * _UNITS:
         points = int(-(-2 * needed // _UNITS)) + 1
@@ -288,25 +285,6 @@ def draw_spheres(
     return Spheres(centre[placed] / _UNITS, radius[placed] / _UNITS, owner[placed])
 
 
-def make_sets(name: str) -> tuple[Volumes, Volumes]:
-    """Training and validation pool, and test set, of a built-in data set: 512 volumes each, the same everywhere.
-
-    Densities are stratified: each set has one in each 512th of (0, 1), rounded to three decimals, in random order.
-
-    Raises:
-        ValueError: if the name is not one of `LAWS`.
-    """
-    law = _law(name)
-    variant = list(LAWS).index(name)
-    sets = []
-    for part in range(2):
-        rng = np.random.Generator(np.random.PCG64([SEED, variant, part]))
-        strata = (np.arange(SET_SIZE) + rng.random(SET_SIZE)) / SET_SIZE
-        density = np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(SET_SIZE), kind="stable")]
-        sets.append(Volumes(simulate(density, law, rng), density, VOXEL_SIZE, name))
-    return sets[0], sets[1]
-
-
 def _law(law: SphereLaw | str) -> SphereLaw:
     if isinstance(law, SphereLaw):
         return law
@@ -320,9 +298,7 @@ def _in_units(length: ArrayLike) -> NDArray[np.int64]:
     return np.rint(np.asarray(length, dtype=np.float64) * ((EDGE - 1) * _UNITS)).astype(np.int64)
 
 
-def _draw(
-    streams: list[np.random.Generator], count: NDArray[np.int64], *size: int
-) -> NDArray[np.float64]:
+def _draw(streams: list[np.random.Generator], count: NDArray[np.int64], *size: int) -> NDArray[np.float64]:
     """Uniform draws, ``count[i]`` rows from stream i, concatenated in order of streams."""
     busy = np.flatnonzero(count).tolist()
     return np.concatenate([streams[i].random((count[i], *size)) for i in busy] or [np.empty((0, *size))])
@@ -361,9 +337,11 @@ def _place_apart(
         candidate = _propose(streams, owner[mine].repeat(_BATCH), radius[mine].repeat(_BATCH), shape)
         candidate = candidate.reshape(-1, _BATCH, 3)
         before = start[active, None] + np.arange(np.max(mine - start[active]))
-        standing = placed[np.minimum(before, mine[:, None])] & (before < mine[:, None])
-        before = np.minimum(before, mine[:, None])
-        square = sum((candidate[:, :, None, k] - centre[before, k][:, None]) ** 2 for k in range(3))
+        before = np.minimum(before, mine[:, None])  # the sphere itself has no place yet, so it blocks nothing
+        standing = placed[before]
+        square = np.zeros((len(mine), _BATCH, before.shape[1]), dtype=np.int64)
+        for axis in range(3):
+            square += (candidate[:, :, None, axis] - centre[before, axis][:, None]) ** 2
         overlap = square < ((radius[mine, None] + radius[before]) ** 2)[:, None]
         free = ~np.any(overlap & standing[:, None], axis=2)
         found = free.any(axis=1)

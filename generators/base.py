@@ -212,7 +212,7 @@ class Generator(ABC):
         self._move()
         return self
 
-    def _move(self) -> None:
+    def _move(self) -> None:  # noqa: B027 - optional
         """Take learnt tensors to ``self.device``; nothing to do for generators that keep none."""
 
     @final

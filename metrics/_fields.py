@@ -14,6 +14,12 @@ S2_RADII = 12  # shells 0, 1, ..., 12: shell r holds the offsets with length in 
 TOUCHING = np.ones((3, 3, 3), dtype=bool)  # 26 neighbours
 
 
+def count_true(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """True entries of each volume, int64 [n]."""
+    counts: NDArray[np.int64] = np.count_nonzero(mask, axis=(1, 2, 3)).astype(np.int64)
+    return counts
+
+
 class Fields:
     """A batch of volumes with what its descriptors share, computed at the first use.
 
@@ -41,7 +47,7 @@ class Fields:
     @cached_property
     def pore_voxels(self) -> NDArray[np.int64]:
         """Pore voxels of each volume, int64 [n]."""
-        return np.count_nonzero(self.voxels, axis=(1, 2, 3)).astype(np.int64)
+        return count_true(self.voxels)
 
     @cached_property
     def face_neighbours(self) -> list[NDArray[np.bool_]]:
@@ -77,7 +83,7 @@ class Fields:
 
     @cached_property
     def shell_probability(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Probability that two voxels at a distance in shell r are both pore, float64 [n, shells], and which shells exist.
+        """Probability that two voxels in shell r are both pore, float64 [n, shells], and which shells exist.
 
         Autocorrelation counts by a zero-padded transform; they are whole numbers, so rounding makes them
         exact. Pairs are pooled over the offsets of a shell. A shell longer than the volume does not exist.

@@ -114,4 +114,3 @@ def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
                         thickness[i, j, k] = square
                         left -= 1
     return thickness
-

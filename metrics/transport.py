@@ -48,7 +48,7 @@ def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, toler
     source[1] = 2.0 * padded[1]
     field = _conjugate_gradients(padded, degree, source, tolerance)[INNER]
     flux = float((1.0 - field[0])[phase[0]].sum() + field[-1].sum())  # mean of what enters and what leaves
-    return max(flux, 0.0) * len(phase) / phase[0].size
+    return max(flux, 0.0) * len(phase) / int(phase[0].size)
 
 
 def _neighbour_sum(field: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
-"""The loss, term by term. Every term is a mean over voxels, so that terms and volumes of any size compare.
+"""The loss, term by term, each a mean over voxels.
 
-    L = reconstruction + edge_weight · edge + cluster_weight · cluster + β(epoch) · KL
+    L = mean of w · (reconstruction + β(epoch) · KL) + edge_weight · edge + cluster_weight · cluster
 
-With cross-entropy, no penalties and β = 1 it is the negative evidence lower bound of Kingma & Welling (2014) a voxel.
+With cross-entropy, no penalties, equal weights w of the volumes and β = 1 it is the negative evidence lower bound of
+Kingma & Welling (2014), a voxel.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+
+SPARSEST = 1e-3
+"""Porosity below which volumes gain no further weight."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,14 @@ def cluster_penalty(probability: Tensor, radius: int = 2) -> Tensor:
     return (probability * (1 - around)).flatten(1).mean(dim=1)
 
 
-def kl_divergence(mean: Tensor, log_variance: Tensor, free_bits: float = 0.0) -> Tensor:
-    """KL divergence of the posterior from the standard normal, in nats a volume, mean over the batch: scalar.
+def kl_divergence(mean: Tensor, log_variance: Tensor, weight: Tensor, free_bits: float = 0.0) -> Tensor:
+    """KL divergence of the posterior from the standard normal, in nats a volume, weighted mean over the batch: scalar.
 
     With free bits, each channel's mean divergence counts at least ``free_bits`` (Kingma et al. 2016).
     """
     divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
-    others = [0, *range(2, divergence.ndim)]
-    channel = divergence.mean(dim=others)
+    each = divergence.reshape(*divergence.shape[:2], -1).mean(dim=2)
+    channel = (weight[:, None] * each).mean(dim=0)
     if free_bits:
         channel = channel.clamp(min=free_bits)
     return channel.sum() * math.prod(mean.shape[2:])
@@ -128,11 +132,11 @@ def total_loss(
         log_variance: posterior log-variance, same shape.
         epoch: epochs since the start, for annealing.
     """
-    weight = (target.flatten(1).mean(dim=1) + 1 / target[0].numel()) ** -settings.sparse_weight
+    weight = (target.flatten(1).mean(dim=1) + SPARSEST) ** -settings.sparse_weight
     weight = weight / weight.mean()
     each = cross_entropy(logits, target, settings.focal_gamma, settings.pore_weight)
     terms = {"reconstruction": (weight * each).mean()}
-    terms["kl"] = kl_divergence(mean, log_variance, settings.free_bits) / target[0].numel()
+    terms["kl"] = kl_divergence(mean, log_variance, weight, settings.free_bits) / target[0].numel()
     loss = terms["reconstruction"] + annealed_beta(settings, epoch) * terms["kl"]
     if settings.edge_weight or settings.cluster_weight:
         probability = torch.sigmoid(logits)

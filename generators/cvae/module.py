@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -64,8 +65,8 @@ class SymmetricBatches(IterableDataset[Batch]):
         turns = [axes for axes in itertools.permutations(range(3)) if tuple(shape[a] for a in axes) == tuple(shape)]
         self.turns = turns if settings.symmetries else [(0, 1, 2)]
 
-    def __len__(self) -> int:  # noqa: PLE0303 - ceiling division of positive numbers
-        return -(-len(self.volumes) // self.settings.batch_size)
+    def __len__(self) -> int:
+        return math.ceil(len(self.volumes) / self.settings.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.rng.permutation(len(self.volumes))

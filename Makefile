@@ -1,0 +1,46 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help evaluate test test-slow bench check report train clean
+
+help:  ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 20
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "porebench needs Python 3.11 or newer; name one with make PYTHON=python3.x"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+evaluate: $(READY)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
+	$(BIN)/porebench evaluate $(ARGS)
+
+test: $(READY)  ## the test suite, under three minutes (ARGS="-k name" passes options on)
+	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+
+test-slow: $(READY)  ## the tests that take longer
+	$(BIN)/pytest -m slow $(ARGS)
+
+bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/speed/
+	$(BIN)/pytest benchmarks --benchmark-json=results/speed/cpu.json \
+		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
+	$(BIN)/porebench report
+
+check: $(READY)  ## lint, format and types, as before a commit
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+report: $(READY)  ## tables and README from what is in results/
+	$(BIN)/porebench report $(ARGS)
+
+train: $(READY)  ## train the conditional VAE on the spheres data set (ARGS="--dataset PATH" for another)
+	$(BIN)/porebench train cvae $(ARGS)
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache results/artefacts

@@ -1,0 +1,208 @@
+"""The ``porebench`` command: thin, calls the modules beside it. Bad input is one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markdown import Markdown
+from sklearn.exceptions import NotFittedError
+
+import data
+from generators import GENERATORS
+
+from . import artefacts
+from .artefacts import ROOT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Compare generators of three-dimensional porous microstructures.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Make the built-in data sets.")
+app.add_typer(data_app, name="data")
+
+out_console = Console()
+err_console = Console(stderr=True)
+
+DatasetOption = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
+BlockOption = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
+SkipBadOption = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable files and list them.")]
+PoreValueOption = Annotated[
+    int | None, typer.Option(help="Value that means pore in an image; default the smaller one.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
+
+
+@app.command()
+def evaluate(
+    dataset: DatasetOption = "spheres",
+    generators: Annotated[
+        str | None,
+        typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
+    ] = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Test volumes to draw and compare with; default all.")] = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    out: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    quick: Annotated[bool, typer.Option("--quick", help="About half the samples and fewer resamplings.")] = False,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Score generators against real volumes and write the accuracy table."""
+    from .evaluate import Options, progress_display
+    from .evaluate import evaluate as run
+
+    chosen = _chosen(generators, generator or [])
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    if generators is None and not generator:
+        chosen = [name for name in chosen if artefacts.available(name, loaded, seed)]
+    options = Options(seed=seed, samples=samples, device=device, quick=quick)
+    with progress_display() as progress:
+        outcomes = run(loaded, chosen, out, options, progress=progress, command=_command_line())
+    folder = out / loaded.name
+    table = (folder / "accuracy.md").read_text()
+    if out_console.is_terminal:
+        out_console.print(Markdown(table))
+    else:
+        typer.echo(table)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    for outcome in failed:
+        err_console.print(
+            f"{outcome.generator} failed to {outcome.record['phase']}: {outcome.record['reason']}", markup=False
+        )
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    generator: Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")],
+    dataset: DatasetOption = "spheres",
+    seed: SeedOption = 0,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Also put the weights into generators/weights/, to be committed.")
+    ] = False,
+) -> None:
+    """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    ready = artefacts.fitted(generator, loaded, seed=seed, show_progress=True, refit=True)
+    err_console.print(f"{ready.generator.name} fitted on {loaded.name} in {ready.seconds:.1f} s")
+    if publish:
+        path = artefacts.publish(ready, loaded, seed)
+        err_console.print(f"weights in {path.relative_to(ROOT)}")
+
+
+@app.command()
+def sample(
+    generator: Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")],
+    density: Annotated[float, typer.Option(help="Density of every realisation, in [0, 1].")],
+    o: Annotated[Path, typer.Option("-o", "--out", help="File to write: voxels bool [n, D, H, W] and density [n].")],
+    n: Annotated[int, typer.Option("-n", help="Number of realisations.")] = 1,
+    dataset: DatasetOption = "spheres",
+    shape: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Depth, height and width; default the training shape.")
+    ] = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Draw realisations of a fitted generator (fitting it first where needed) into an .npz file."""
+    if o.suffix != ".npz":
+        raise ValueError(f"the output is an .npz file, got {o}")
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    ready = artefacts.fitted(generator, loaded, device=device, show_progress=True)
+    voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
+    o.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(o, voxels=voxels, density=np.full(n, density))
+    err_console.print(f"{n} volumes of {' × '.join(map(str, voxels.shape[1:]))} voxels in {o}", markup=False)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    readme: Annotated[Path, typer.Option(help="Document whose tables are replaced.")] = ROOT / "README.md",
+) -> None:
+    """Write the tables of all results again, and put the newest into the README."""
+    from .report import write_reports
+
+    for path in write_reports(results, readme):
+        err_console.print(f"wrote {path}", markup=False)
+
+
+@data_app.command("make")
+def make_data(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(data.NAMES)}.")],
+    out: Annotated[Path, typer.Option(help="Folder for distribution_{index}_{density}.npy files.")],
+    part: Annotated[Literal["train", "validation", "test"] | None, typer.Option(help="Only this part.")] = None,
+) -> None:
+    """Write a built-in data set's 512 training and validation volumes (or one part) in the published file format."""
+    if name not in data.NAMES:
+        raise ValueError(f"no built-in data set is called {name!r}; there are {', '.join(data.NAMES)}")
+    loaded = data.load(name)
+    parts = [loaded.train, loaded.validation] if part is None else [getattr(loaded, part)]
+    volumes = data.Volumes(
+        np.concatenate([chosen.voxels for chosen in parts]), np.concatenate([chosen.density for chosen in parts])
+    )
+    data.write_folder(volumes, out)
+    err_console.print(f"{len(volumes)} files in {out}", markup=False)
+
+
+def main(*arguments: str) -> None:
+    """Run the command line; bad input ends it with one sentence and exit code 2."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=err_console, show_path=False, show_time=False)],
+    )
+    try:
+        app([*arguments, *sys.argv[1:]])
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, NotFittedError) as error:
+        err_console.print(f"porebench: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        err_console.print("porebench: interrupted; the rows that were finished are kept")
+        raise SystemExit(130) from None
+
+
+def _chosen(registered: str | None, own: list[str]) -> list[str]:
+    """Generators asked for, each once; all registered ones where none is."""
+    if registered is None:
+        names = [] if own else list(GENERATORS)
+    elif registered == "all":
+        names = list(GENERATORS)
+    else:
+        names = [name.strip() for name in registered.split(",") if name.strip()]
+    for name in names:
+        if name not in GENERATORS:
+            raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
+    return list(dict.fromkeys(names + own))
+
+
+def _command_line() -> str:
+    """The command as typed, with paths cut to their last part."""
+    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
+    return shlex.join(["porebench", *words])
+
+
+if __name__ == "__main__":
+    main()

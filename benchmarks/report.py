@@ -1,0 +1,310 @@
+"""From results to tables: Markdown from what ``evaluate`` and the speed benchmarks wrote. Computes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metrics.descriptors import HEADLINE
+
+NOT_MEASURED = "not measured"
+ABSENT = "–"
+READING = (
+    "NFR100 (noise-floor ratio at 100 volumes): 1 = cannot be told from real volumes; 5 = the gap is five times what "
+    "two honest batches of 100 real volumes show. Over the headline bands, 95 % bootstrap interval; p is that of "
+    "a permutation test of equality."
+)
+PHYSICAL = {
+    "pore_radius": "pore radius",
+    "specific_surface": "specific surface",
+    "euler_number": "Euler number",
+    "n_components": "components",
+}
+PEER = "porespy blobs"
+
+
+class _Cells:
+    """The numbers of one accuracy table, as text."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        keys = ["generator", "band", "metric"]
+        self.numbers: dict[Any, dict[str, float]] = table.set_index(keys)[["value", "ci_low", "ci_high"]].to_dict(
+            "index"
+        )
+
+    def value(self, generator: str, metric: str, band: str = "all") -> float | None:
+        found = self.numbers.get((generator, band, metric))
+        return None if found is None or pd.isna(found["value"]) else float(found["value"])
+
+    def text(self, generator: str, metric: str, pattern: str = "{:.2f}", band: str = "all") -> str:
+        value = self.value(generator, metric, band)
+        return ABSENT if value is None else pattern.format(value)
+
+    def with_interval(self, generator: str, metric: str, band: str = "all") -> str:
+        found = self.numbers.get((generator, band, metric))
+        if found is None:
+            return ABSENT
+        return f"{_short(found['value'])} [{_short(found['ci_low'])}, {_short(found['ci_high'])}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
+    """The accuracy tables of one data set.
+
+    Args:
+        table: the rows of ``accuracy.csv``.
+        manifest: the content of ``manifest.json``.
+    """
+    run, records = manifest["run"], manifest["generators"]
+    cells = _Cells(table)
+    bands = [str(band) for band in dict.fromkeys(table["band"]) if band != "all"]
+    scored = ranked(cells, records)
+    newest = max(records.values(), key=lambda record: record["date"])
+    lines = [
+        f"# Accuracy on {run['dataset']}",
+        "",
+        f"{run['n_test']} test volumes, one realisation for each test density, seed {run['seed']}"
+        + (" (quick run)" if run["quick"] else "")
+        + f". Made {newest['date']} by `{newest['command']}`.",
+        "",
+        READING,
+        "",
+        *summary_table(cells, scored, records, bands),
+        "",
+        "## Companion columns",
+        "",
+        *_companion_table(cells, scored),
+        "",
+        "## Score by descriptor",
+        "",
+        *_markdown(
+            ["generator", *HEADLINE],
+            [[name, *(cells.text(name, f"nfr100:{d}", "{:.1f}") for d in HEADLINE)] for name in scored],
+        ),
+    ]
+    reconstructing = [name for name in scored if cells.value(name, "iou") is not None]
+    if reconstructing:
+        lines += ["", "## Reconstruction of test volumes", "", *_reconstruction(cells, reconstructing, bands)]
+    failed = {name: record for name, record in records.items() if record["status"] == "failed"}
+    if failed:
+        lines += ["", "## Failed", ""]
+        rows = [
+            [name, str(r["phase"]), str(r["reason"]).replace("\n", " ").replace("|", "/")] for name, r in failed.items()
+        ]
+        lines += _markdown(["generator", "phase", "reason"], rows)
+    return "\n".join(lines) + "\n"
+
+
+def ranked(cells: _Cells, records: dict[str, Any]) -> list[str]:
+    """Generators that have a score, best first."""
+    names = [name for name, record in records.items() if record["status"] == "scored"]
+    return sorted(names, key=lambda name: (cells.value(name, "nfr100") is None, cells.value(name, "nfr100") or 0.0))
+
+
+def summary_table(cells: _Cells, names: list[str], records: dict[str, Any], bands: list[str]) -> list[str]:
+    """The main accuracy table, best generator first."""
+    header = ["generator", "NFR100 [95 % CI]", "p", *(f"NFR100 {band}" for band in bands), "worst descriptor"]
+    header += ["density bias %", "copy rate %", "IoU", "fit s", "ms a volume"]
+    rows = [
+        [
+            name,
+            cells.with_interval(name, "nfr100"),
+            cells.text(name, "p", "{:.3f}"),
+            *(cells.text(name, "nfr100", "{:.1f}", band) for band in bands),
+            _worst(cells, name),
+            cells.text(name, "density_bias", "{:+.1f}"),
+            _percent(cells.value(name, "copy_rate")),
+            cells.text(name, "iou"),
+            f"{records[name]['fit_seconds']:.1f}",
+            f"{records[name]['sample_milliseconds']:.2f}",
+        ]
+        for name in names
+    ]
+    return _markdown(header, rows)
+
+
+def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
+    """Errors in physical units with their noise floors, and the second opinions."""
+    header = ["generator", "density error (real)"]
+    header += [f"{quantity} error (floor)" for quantity in PHYSICAL.values()]
+    header += ["percolation (real)", "C2ST AUC", "diversity", "empty volumes"]
+    rows = [
+        [
+            name,
+            f"{cells.text(name, 'density_error', '{:.3f}')} ({cells.text(name, 'density_error_real', '{:.3f}')})",
+            *(
+                f"{cells.text(name, f'{key}:error', '{:.3g}')} ({cells.text(name, f'{key}:floor', '{:.3g}')})"
+                for key in PHYSICAL
+            ),
+            f"{cells.text(name, 'percolation')} ({cells.text(name, 'percolation_real')})",
+            cells.text(name, "c2st_auc"),
+            cells.text(name, "diversity"),
+            cells.text(name, "n_empty", "{:.0f}"),
+        ]
+        for name in names
+    ]
+    return _markdown(header, rows)
+
+
+def _worst(cells: _Cells, name: str) -> str:
+    ratios = {descriptor: cells.value(name, f"nfr100:{descriptor}") for descriptor in HEADLINE}
+    known = {descriptor: ratio for descriptor, ratio in ratios.items() if ratio is not None}
+    if not known:
+        return ABSENT
+    worst = max(known, key=lambda descriptor: known[descriptor])
+    return f"{worst} {_short(known[worst])}"
+
+
+def _percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.1f}"
+
+
+def _reconstruction(cells: _Cells, names: list[str], bands: list[str]) -> list[str]:
+    header = ["generator", *(f"IoU {band}" for band in bands), "IoU, chance-corrected", "precision", "recall"]
+    header += ["small-pore recall", "radius W1, voxels"]
+    rows = [
+        [
+            name,
+            *(cells.text(name, "iou", "{:.3f}", band) for band in bands),
+            *(
+                cells.text(name, metric, "{:.3f}")
+                for metric in ("corrected_iou", "precision", "recall", "small_pore_recall", "radius_w1")
+            ),
+        ]
+        for name in names
+    ]
+    return _markdown(header, rows)
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def read_accuracy(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the manifest of one data set's results.
+
+    Raises:
+        FileNotFoundError: if there are none, naming the command that makes them.
+    """
+    table, manifest = folder / "accuracy.csv", folder / "manifest.json"
+    if not (table.is_file() and manifest.is_file()):
+        raise FileNotFoundError(f"no results in {folder}; make them with: porebench evaluate --dataset {folder.name}")
+    return pd.read_csv(table), json.loads(manifest.read_text())
+
+
+def speed_markdown(runs: list[dict[str, Any]]) -> str:
+    """The speed tables, from the JSON of pytest-benchmark (one run a device).
+
+    CPU figures are ratios to PoreSpy's ``blobs`` in the same run; times are given for a GPU, with its name.
+    """
+    timed = [bench for run in runs for bench in run["benchmarks"]]
+    lines = ["# Speed", ""]
+    for run in runs:
+        machine = run["machine_info"]
+        lines.append(
+            f"- {run['datetime'][:10]}: {machine['processor']}, {machine['threads']} threads, {machine['commit']}"
+        )
+    lines += ["", *sampling_table(timed), ""]
+    groups = {"fit": "Fitting 448 volumes of 30³", "scoring": "Describing 512 volumes of 30³"}
+    for group, title in groups.items():
+        members = [bench for bench in timed if bench["group"] == group]
+        if members:
+            rows = [
+                [
+                    _label(bench),
+                    f"{bench['stats']['median']:.2f}",
+                    f"{bench['stats']['iqr']:.2f}",
+                    str(len(bench["stats"]["data"])),
+                ]
+                for bench in members
+            ]
+            lines += [f"## {title}", "", *_markdown(["what", "median s", "interquartile range s", "rounds"], rows), ""]
+    return "\n".join(lines)
+
+
+def sampling_table(timed: list[dict[str, Any]]) -> list[str]:
+    """Volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely."""
+    speed: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for bench in timed:
+        if bench["group"] in {"sampling", "peers"}:
+            device = bench.get("params", {}).get("device", "cpu") if bench.get("params") else "cpu"
+            info = bench["extra_info"]
+            speed.setdefault((info["generator"], device, info["volumes"]), info)
+    names = list(dict.fromkeys(name for name, _, _ in speed))
+    batches = sorted({batch for _, device, batch in speed if device == "cpu"})
+    peer = next((info for (name, _, _), info in speed.items() if name == PEER), None)
+    gpu = next((info["device"] for (_, device, _), info in speed.items() if device == "cuda"), None)
+    header = ["generator", *(f"× {PEER}, batch {batch}" for batch in batches), f"512 volumes on {gpu or 'a GPU'}"]
+    rows = []
+    for name in names:
+        row = [name]
+        for batch in batches:
+            info = speed.get((name, "cpu", batch))
+            known = info is not None and peer is not None
+            row.append(f"{info['volumes_per_second'] / peer['volumes_per_second']:.3g}" if known else ABSENT)  # type: ignore[index]
+        on_gpu = speed.get((name, "cuda", 512))
+        row.append(f"{512e3 / on_gpu['volumes_per_second']:.1f} ms" if on_gpu else NOT_MEASURED)
+        rows.append(row)
+    return _markdown(header, rows)
+
+
+def _label(bench: dict[str, Any]) -> str:
+    info = bench["extra_info"]
+    return (
+        f"{info['generator']}, {info['params']['workers']} threads"
+        if bench["group"] == "scoring"
+        else info["generator"]
+    )
+
+
+def write_reports(results: Path, readme: Path) -> list[Path]:
+    """Write every table again from what is in ``results``, and put them between their markers in the README.
+
+    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's or ``speed``.
+
+    Returns:
+        The files written.
+    """
+    written, tables = [], {}
+    for manifest_path in sorted(results.glob("*/manifest.json")):
+        folder = manifest_path.parent
+        table, manifest = read_accuracy(folder)
+        (folder / "accuracy.md").write_text(accuracy_markdown(table, manifest))
+        written.append(folder / "accuracy.md")
+        cells, run, records = _Cells(table), manifest["run"], manifest["generators"]
+        bands = [str(band) for band in dict.fromkeys(table["band"]) if band != "all"]
+        made = max(record["date"] for record in records.values())
+        machine = next(iter(records.values()))["processor"]
+        tables[folder.name] = [
+            *summary_table(cells, ranked(cells, records), records, bands),
+            "",
+            f"{run['n_test']} test volumes, {made}, {machine}.",
+        ]
+    runs = [json.loads(path.read_text()) for path in sorted((results / "speed").glob("*.json"))]
+    if runs:
+        (results / "speed" / "speed.md").write_text(speed_markdown(runs))
+        written.append(results / "speed" / "speed.md")
+        machine_info = runs[0]["machine_info"]
+        timed = [bench for run in runs for bench in run["benchmarks"]]
+        tables["speed"] = [*sampling_table(timed), "", f"{runs[0]['datetime'][:10]}, {machine_info['processor']}."]
+    if readme.is_file():
+        readme.write_text(insert_tables(readme.read_text(), tables))
+        written.append(readme)
+    return written
+
+
+def insert_tables(text: str, tables: dict[str, list[str]]) -> str:
+    """The text with each marked table replaced by the one of that name; marks without a table stay as they are."""
+    for name, lines in tables.items():
+        before, mark, rest = text.partition(f"<!-- table {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if mark and end:
+            text = f"{before}{mark}" + "\n".join(lines) + f"\n{end}{after}"
+    return text

@@ -1,0 +1,55 @@
+"""Seconds from a list of densities to boolean voxels in host memory, for every registered generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.conftest import fitted_generator, mixed_densities
+from generators import GENERATORS
+
+EDGE = 30
+
+
+@pytest.mark.benchmark(group="sampling")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("batch", [1, 64, 512])
+@pytest.mark.parametrize("name", list(GENERATORS))
+def test_sampling(measure: Callable[..., None], name: str, batch: int, device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
+    if device == "cuda" and "cuda" not in _devices(name):
+        pytest.skip(f"{name} samples on the CPU only")
+    generator, digest = fitted_generator(name, device)
+    density = mixed_densities(batch) if batch > 1 else np.array([0.5])
+    drawn: list[NDArray[np.bool_]] = []
+
+    def draw() -> None:
+        drawn[:] = [generator.sample(density, rng=0)]
+
+    def check(_: None) -> None:
+        assert drawn[0].dtype == np.bool_
+        assert drawn[0].shape == (batch, EDGE, EDGE, EDGE)
+        assert drawn[0].any()
+
+    draw()
+    measure(
+        draw,
+        batch,
+        device,
+        check,
+        generator=name,
+        digest=digest,
+        params=generator.params,
+        porosity=float(drawn[0].mean()),
+    )
+
+
+def _devices(name: str) -> tuple[str, ...]:
+    from generators import get
+
+    return get(name).devices

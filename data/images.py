@@ -1,0 +1,230 @@
+"""One segmented image of a porous medium, from whatever file it comes in, cut into disjoint blocks."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import math
+import struct
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .seed_format import read_npy
+
+SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
+"""File names that `read_volume` understands."""
+
+MAX_BYTES = 4 * 2**30
+"""No image larger than this is read: a small file can claim to unpack to any size."""
+
+# what the TIFF and .mat readers raise when they meet a damaged file
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_volume(
+    path: str | Path,
+    *,
+    pore_value: float | None = None,
+    shape: tuple[int, int, int] | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray[np.bool_]:
+    """Pore phase of a segmented three-dimensional image.
+
+    Reads multi-page TIFF, ``.npy``, ``.npz`` and ``.mat`` with one array, ``.raw``, and ``.zip`` with one of these,
+    which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run, but the
+    ``.mat`` reader of SciPy can crash on a damaged file: read such files only from sources that you trust.
+
+    Args:
+        path: the file.
+        pore_value: the value of pores. Default: the smaller of the two, so 0 in an image of 0 and 255; but True in
+            a boolean array, as everywhere in this suite.
+        shape: depth, height and width in voxels, for ``.raw`` only (C order: width fastest).
+        dtype: type of a voxel, such as "uint8" or ">u2", for ``.raw`` only.
+
+    Returns:
+        bool [depth, height, width], True = pore.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file cannot be read as one segmented three-dimensional image; says what to do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
+    with path.open("rb") as stream:
+        image = _read_image(stream, path.stat().st_size, path.name, shape, dtype)
+    if image.ndim > 3:
+        image = image.reshape([length for length in image.shape if length > 1])
+    if image.ndim != 3 or 0 in image.shape:
+        raise ValueError(f"{path.name}: expected a three-dimensional image, got shape {image.shape}")
+    return _pore_phase(image, path.name, pore_value)
+
+
+def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
+    """Disjoint cubic blocks of a volume, in C order of their position; what remains at the far sides is dropped.
+
+    Args:
+        volume: bool [depth, height, width].
+        edge: edge length of a block in voxels.
+
+    Returns:
+        bool [n, edge, edge, edge], a copy.
+
+    Raises:
+        ValueError: if not a single block fits.
+
+    Example:
+        >>> blocks(np.ones((7, 6, 4), dtype=bool), 3).shape
+        (4, 3, 3, 3)
+    """
+    whole = np.asarray(volume, dtype=np.bool_)
+    if whole.ndim != 3:
+        raise ValueError(f"volume must have shape [depth, height, width], got {whole.shape}")
+    if not 1 <= edge <= min(whole.shape):
+        raise ValueError(
+            f"block edge must lie between 1 and {min(whole.shape)} for a volume of {whole.shape}, got {edge}"
+        )
+    d, h, w = (length // edge for length in whole.shape)
+    cut = whole[: d * edge, : h * edge, : w * edge].reshape(d, edge, h, edge, w, edge)
+    return cut.transpose(0, 2, 4, 1, 3, 5).reshape(-1, edge, edge, edge).copy()
+
+
+def _pore_phase(image: NDArray[np.generic], name: str, pore_value: float | None) -> NDArray[np.bool_]:
+    """Where a two-valued image has the pore value."""
+    if image.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected numbers, got dtype {image.dtype}; save one grey value a voxel")
+    if image.dtype.kind == "f" and not np.all(np.isfinite(image)):
+        raise ValueError(f"{name}: holds NaN or infinite values; segment the image first")
+    low, high = image.min(), image.max()
+    upper: NDArray[np.bool_] = np.asarray(image == high)
+    if low == high or not np.all(upper | (image == low)):
+        values = np.unique(image)
+        shown = ", ".join(f"{float(value):g}" for value in values[:4]) + (", ..." if len(values) > 4 else "")
+        advice = "it holds a single phase" if len(values) == 1 else "segment it into pore and solid first"
+        raise ValueError(f"{name}: expected exactly two values, got {len(values)} ({shown}): {advice}")
+    pore = pore_value if pore_value is not None else (high if image.dtype.kind == "b" else low)
+    if pore not in (low, high):
+        raise ValueError(
+            f"{name}: pore_value must be one of the two values {float(low):g} and {float(high):g}, got {pore_value}"
+        )
+    return upper if pore == high else ~upper
+
+
+def _read_image(
+    stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int] | None, dtype: DTypeLike | None
+) -> NDArray[np.generic]:
+    """Array in an open image file of ``size`` bytes, of the kind that its name says."""
+    suffix = PurePosixPath(name).suffix.lower()
+    _check_size(size, name)
+    if suffix in {".zip", ".npz"}:
+        inner = (".npy",) if suffix == ".npz" else tuple(kind for kind in SUFFIXES if kind != ".zip")
+        return _read_zip(stream, name, inner, shape, dtype)
+    if suffix == ".raw":
+        return _read_raw(stream, size, name, shape, dtype)
+    if shape is not None or dtype is not None:
+        raise ValueError(f"{name}: shape and dtype describe .raw files only; this format states its own")
+    if suffix in {".tif", ".tiff"}:
+        return _read_tiff(stream, name)
+    if suffix == ".npy":
+        return read_npy(stream, size, name)
+    if suffix == ".mat":
+        return _read_mat(stream, name)
+    raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
+
+
+def _read_zip(
+    stream: BinaryIO,
+    name: str,
+    kinds: tuple[str, ...],
+    shape: tuple[int, int, int] | None,
+    dtype: DTypeLike | None,
+) -> NDArray[np.generic]:
+    """The only image in an archive. Its declared size is checked first; zipfile never unpacks more than that."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            members = [entry for entry in archive.infolist() if _is_image(entry, kinds)]
+            if len(members) != 1:
+                found = ", ".join(entry.filename for entry in members[:4]) or "none"
+                raise ValueError(f"{name}: expected exactly one image ({', '.join(kinds)}), found {found}; repack it")
+            _check_size(members[0].file_size, f"{name}/{members[0].filename}")
+            content = archive.read(members[0])
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, LookupError, RuntimeError) as error:
+        raise ValueError(f"{name}: cannot be unpacked ({error}); copy or download it again") from error
+    return _read_image(io.BytesIO(content), len(content), f"{name}/{members[0].filename}", shape, dtype)
+
+
+def _is_image(entry: zipfile.ZipInfo, kinds: tuple[str, ...]) -> bool:
+    path = PurePosixPath(entry.filename)
+    hidden = "__MACOSX" in path.parts or path.name.startswith(".")
+    return not entry.is_dir() and not hidden and path.suffix.lower() in kinds
+
+
+def _read_raw(
+    stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int] | None, dtype: DTypeLike | None
+) -> NDArray[np.generic]:
+    if shape is None or dtype is None:
+        raise ValueError(f"{name}: a .raw file has no header: give shape=(depth, height, width) and dtype='uint8'")
+    voxel = np.dtype(dtype)
+    if len(shape) != 3 or min(shape) < 1 or voxel.kind not in "iuf":
+        raise ValueError(f"{name}: expected three positive lengths and a type of number, got {shape} and {voxel}")
+    if math.prod(shape) * voxel.itemsize != size:
+        raise ValueError(
+            f"{name}: shape {shape} and dtype {voxel} take {math.prod(shape) * voxel.itemsize} bytes, "
+            f"the file has {size}; correct shape or dtype"
+        )
+    return np.frombuffer(stream.read(), dtype=voxel).reshape(shape)
+
+
+def _read_tiff(stream: BinaryIO, name: str) -> NDArray[np.generic]:
+    import tifffile  # noqa: PLC0415 - simulated data must load where no image library is installed
+
+    try:
+        with tifffile.TiffFile(stream) as tiff:
+            series = tiff.series
+            if len(series) != 1:
+                raise ValueError(f"expected pages of one size and type, found {len(series)} kinds")
+            _check_size(math.prod(series[0].shape) * np.dtype(series[0].dtype).itemsize, name)
+            return np.asarray(series[0].asarray())
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{name}: cannot be read as a TIFF ({error}); save it again as an uncompressed multi-page TIFF"
+        ) from error
+
+
+def _read_mat(stream: BinaryIO, name: str) -> NDArray[np.generic]:
+    from scipy import io as scipy_io  # noqa: PLC0415 - slow to import and rarely needed
+
+    try:
+        cubes = [entry for entry in scipy_io.whosmat(stream) if len(entry[1]) == 3]
+        if len(cubes) != 1:
+            raise ValueError(f"expected one three-dimensional array, found {len(cubes)}")
+        key, shape, _ = cubes[0]
+        _check_size(8 * math.prod(shape), name)
+        stream.seek(0)
+        return np.asarray(scipy_io.loadmat(stream, variable_names=[key])[key])
+    except (*_DAMAGE, scipy_io.matlab.MatReadError) as error:
+        raise ValueError(f"{name}: cannot be read as a .mat file ({error}); save one array with -v7") from error
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{name}: unpacks to {size / 2**30:.1f} GiB, more than the {MAX_BYTES / 2**30:.1f} GiB that are allowed; "
+            "crop the image"
+        )

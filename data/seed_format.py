@@ -1,0 +1,213 @@
+"""The published file format: a folder of ``distribution_{index:03d}_{density:.3f}.npy``, read and written.
+
+Each file is one array of shape (m³, 4) with the columns x, y, z and flag: the points of a regular grid of m points an
+axis over the unit cube, faces included (m = 30 in the published set), and 1 where a point lies in a pore, else 0.
+"""
+
+from __future__ import annotations
+
+import re
+import tokenize
+from collections import Counter
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from .volumes import Volumes
+
+_NAME = re.compile(r"distribution_(?P<index>\d+)_(?P<density>-?\d+(\.\d+)?)\.npy", re.ASCII)
+_TOLERANCE = 1e-3  # how far a coordinate may lie from its grid point, in spacings: float32 needs 1e-5
+
+
+def read_folder(path: str | Path, *, skip_bad: bool = False) -> tuple[Volumes, list[str]]:
+    """Volumes of a folder in the published format, in order of index, and what was left out.
+
+    Voxels are placed by their coordinates, so rows may come in any order. The number of points an axis is taken from
+    the number of rows and must be the same in all files. Files that are not ``.npy`` and hidden files are ignored.
+
+    Args:
+        path: the folder.
+        skip_bad: leave out bad files and report each, instead of raising at the first.
+
+    Returns:
+        The volumes, named after the folder, with a voxel size of 1/(m − 1) edges of the unit cube; and one sentence
+        for each file left out.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if a file is bad (unless skipped), naming the file and the fix, or if no good file is there.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}: put the distribution_*.npy files there")
+    files = sorted(file for file in folder.glob("*.npy") if not file.name.startswith("."))
+    if not files:
+        raise ValueError(f"expected files named distribution_000_0.500.npy in {folder}, found no .npy file at all")
+
+    good: dict[int, tuple[str, float, NDArray[np.bool_]]] = {}
+    skipped: list[str] = []
+    for file in tqdm(files, desc="reading", unit="file", leave=False, disable=None):
+        try:
+            index, density = _parse_name(file.name)
+            if index in good:
+                raise ValueError(f"{file.name}: index {index} is taken by {good[index][0]}; renumber one of them")
+            good[index] = (file.name, density, read_file(file))
+        except (ValueError, OSError) as error:
+            _skip_or_raise(error, skipped, skip_bad)
+
+    sizes = Counter(len(voxels) for _, _, voxels in good.values())
+    common = sizes.most_common(1)[0][0] if sizes else 0
+    for index, (name, _, voxels) in sorted(good.items()):
+        if len(voxels) != common:
+            message = f"{name}: has {len(voxels)} points an axis, most files here have {common}; move it elsewhere"
+            _skip_or_raise(ValueError(message), skipped, skip_bad)
+            del good[index]
+    if not good:
+        raise ValueError(f"none of the {len(files)} .npy files in {folder} can be read; the first: {skipped[0]}")
+    rows = [good[index] for index in sorted(good)]
+    stack, density_array = np.stack([row[2] for row in rows]), np.array([row[1] for row in rows])
+    return Volumes(stack, density_array, 1 / (common - 1), folder.resolve().name), skipped
+
+
+def read_file(path: str | Path) -> NDArray[np.bool_]:
+    """Voxels of one file in the published format, bool [m, m, m] along x, y and z, True = pore.
+
+    Raises:
+        ValueError: if the content is not a complete grid of m³ rows (x, y, z, flag); says what is wrong and the fix.
+        OSError: if the file cannot be opened.
+    """
+    path = Path(path)
+    with path.open("rb") as stream:
+        table = read_npy(stream, path.stat().st_size, path.name)
+    rows = len(table) if table.ndim else 0
+    edge = round(rows ** (1 / 3))
+    if table.ndim != 2 or table.shape[1] != 4 or edge**3 != rows or edge < 2:
+        raise ValueError(
+            f"{path.name}: expected shape (m³, 4), such as (27000, 4), with columns x, y, z, flag, "
+            f"got {table.shape}; export the whole grid, one row a point"
+        )
+    if not np.all(np.isfinite(table)):
+        raise ValueError(f"{path.name}: holds NaN or infinite values; export it again")
+    flag = table[:, 3]
+    pore = flag == 1
+    if not np.all(pore | (flag == 0)):
+        wrong = flag[~(pore | (flag == 0))][0]
+        raise ValueError(f"{path.name}: flags must be 0 (solid) or 1 (pore), got {wrong:g}; threshold it first")
+
+    position = table[:, :3].astype(np.float64) * (edge - 1)
+    if not np.all((position > -0.5) & (position < edge - 0.5)):
+        raise ValueError(f"{path.name}: coordinates must lie in [0, 1]; divide them by the edge of the cube")
+    point = np.rint(position).astype(np.int64)
+    off = np.abs(position - point).max(axis=1) > _TOLERANCE
+    if np.any(off):
+        where = ", ".join(f"{value:g}" for value in table[off.argmax(), :3])
+        raise ValueError(
+            f"{path.name}: row {off.argmax()} at ({where}) is off the grid of {edge} points an axis over [0, 1]; "
+            "sample the pores on that grid"
+        )
+    flat = np.ravel_multi_index((point[:, 0], point[:, 1], point[:, 2]), (edge, edge, edge))
+    twice = np.bincount(flat, minlength=rows) > 1
+    if np.any(twice):
+        missing = np.count_nonzero(np.bincount(flat, minlength=rows) == 0)
+        raise ValueError(
+            f"{path.name}: {np.count_nonzero(twice)} grid points occur more than once and {missing} are missing; "
+            "export each point once"
+        )
+    voxels = np.zeros(rows, dtype=np.bool_)
+    voxels[flat] = pore
+    return voxels.reshape(edge, edge, edge)
+
+
+def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write volumes in the published format, index 0 first; densities are rounded to three decimals.
+
+    Args:
+        volumes: cubic volumes of at least 2 voxels an axis.
+        path: the folder, made if it is missing.
+        overwrite: replace the distribution files that the folder holds. Other files are left alone.
+
+    Raises:
+        ValueError: if the volumes are not cubic.
+        FileExistsError: if the folder holds distribution files and ``overwrite`` is not set.
+    """
+    edge = volumes.shape[0]
+    if len(set(volumes.shape)) > 1 or edge < 2:
+        raise ValueError(f"the published format holds cubes of at least 2³ voxels, got shape {volumes.shape}")
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    old = [file for file in folder.glob("distribution_*.npy") if _NAME.fullmatch(file.name)]
+    if old and not overwrite:
+        raise FileExistsError(
+            f"{folder} holds {len(old)} distribution files already: choose another folder or set overwrite=True"
+        )
+    for file in old:
+        file.unlink()
+    axis = np.linspace(0, 1, edge)
+    table = np.empty((edge**3, 4))
+    table[:, :3] = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    for index, (voxels, density) in enumerate(zip(volumes.voxels, volumes.density, strict=True)):
+        table[:, 3] = voxels.ravel()
+        np.save(folder / f"distribution_{index:03d}_{density:.3f}.npy", table, allow_pickle=False)
+
+
+def read_npy(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
+    """Array of numbers in an open ``.npy`` file, whose header is checked before anything is allocated or run.
+
+    Args:
+        stream: the file, at its beginning.
+        size: number of bytes in it.
+        name: what messages call it.
+
+    Returns:
+        A boolean, integer or floating array of any shape.
+
+    Raises:
+        ValueError: if it is no such array, or its size is not what its header says.
+    """
+    try:
+        version = npy.read_magic(stream)
+        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        shape, _, dtype = read_header(stream)
+    except (ValueError, KeyError, SyntaxError, tokenize.TokenError) as error:
+        raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
+    if dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name}: expected an array of numbers, got dtype {dtype}, which is refused; save it as float64"
+        )
+    promised = stream.tell() + dtype.itemsize * _product(shape)
+    if min(shape, default=0) < 0 or promised != size:
+        state = "truncated" if size < promised else "damaged"
+        raise ValueError(
+            f"{name}: is {state}: shape {shape} and dtype {dtype} take {promised} bytes, the file has {size}; "
+            "copy or download it again"
+        )
+    stream.seek(0)
+    return np.asarray(npy.read_array(stream, allow_pickle=False))
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    product = 1  # in Python integers: a hostile header must not overflow
+    for length in shape:
+        product *= int(length)
+    return product
+
+
+def _parse_name(name: str) -> tuple[int, float]:
+    """Index and density that a file name states."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name}: expected a name like distribution_000_0.500.npy; rename it or move it elsewhere")
+    density = float(match["density"])
+    if not 0 <= density <= 1:
+        raise ValueError(f"{name}: density must lie in [0, 1], got {density:g}; correct the name")
+    return int(match["index"]), density
+
+
+def _skip_or_raise(error: Exception, skipped: list[str], skip_bad: bool) -> None:
+    if not skip_bad:
+        raise ValueError(f"{error}, or leave bad files out with skip_bad (--skip-bad)") from error
+    skipped.append(str(error))

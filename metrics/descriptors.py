@@ -1,0 +1,204 @@
+"""Descriptors of an ensemble of volumes; the only file that imports PoreSpy.
+
+PoreSpy supplies the definitions and the names. Its function is called where it is right and quick
+(percolation), and equalled in a test where it is right and slow (porosity, its profile, two-point probability, local
+thickness with unique radii). Elsewhere ``morphology`` has the exact quantity, because PoreSpy 3.2
+
+* samples one chord line in sixteen, which doubles the variance between volumes,
+* counts lineal paths that the border cuts as if they ended there: 20 % too few at 6 of 30 voxels,
+* rounds local thickness to whole radii by default,
+* meshes a dilated body for the surface of a region: almost twice the area of a ball of radius 3, and
+* fails or gives NaN on volumes without pore or without solid.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._fields import Fields, fields
+from .morphology import DESCRIPTORS
+from .transport import effective_diffusivity
+
+HEADLINE = tuple(DESCRIPTORS)
+CHUNK_VOXELS = 2**18  # volumes of 30³ go nine at a time: enough to share the overhead, little memory
+
+
+@cache
+def porespy() -> Any:
+    """The PoreSpy package, imported at the first use and without its side effects.
+
+    Importing it silences NumPy's floating-point warnings for the whole process and puts a handler on the
+    root logger; both are undone. One thread a call: volumes are small and the caller works on many at once.
+    """
+    root = logging.getLogger()
+    handlers, errors = root.handlers[:], np.geterr()
+    try:
+        import porespy as package  # noqa: PLC0415
+    finally:
+        np.seterr(**errors)
+        root.handlers[:] = handlers
+    logging.getLogger("porespy").setLevel(logging.ERROR)
+    package.settings.ncores = 1
+    package.settings.tqdm["disable"] = True
+    return package
+
+
+def percolation(voxels: NDArray[np.bool_] | Fields) -> NDArray[np.bool_]:
+    """Whether the pores connect both faces along each axis (6 neighbours), bool [n, 3].
+
+    References:
+        PoreSpy's ``is_percolating``, doi:10.21105/joss.01296.
+
+    Example:
+        >>> channel = np.zeros((1, 4, 4, 4), dtype=bool)
+        >>> channel[0, :, 1, 1] = True
+        >>> percolation(channel).tolist()
+        [[True, False, False]]
+    """
+    is_percolating = porespy().metrics.is_percolating
+    return np.array([is_percolating(volume) for volume in fields(voxels).voxels], dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Descriptors:
+    """What is known about each volume of an ensemble.
+
+    Attributes:
+        values: headline descriptor -> float64 [n, points], in the order of ``HEADLINE``; every value is finite.
+        pore_voxels: int64 [n].
+        percolating: bool [n, 3], whether the pores connect the faces of axis 0, 1 and 2.
+        solid_diffusivity: D_eff/D0 of the solid along axis 0, float64 [n]; [0] if it was not asked for.
+        shape: depth, height and width of the volumes in voxels.
+    """
+
+    values: dict[str, NDArray[np.float64]]
+    pore_voxels: NDArray[np.int64]
+    percolating: NDArray[np.bool_]
+    solid_diffusivity: NDArray[np.float64]
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return len(self.pore_voxels)
+
+    def __getitem__(self, index: slice | ArrayLike) -> Descriptors:
+        """Selected volumes (an integer array, a mask or a slice; not one integer)."""
+        chosen = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index))
+        return Descriptors(
+            {name: value[chosen] for name, value in self.values.items()},
+            self.pore_voxels[chosen],
+            self.percolating[chosen],
+            self.solid_diffusivity[chosen] if len(self.solid_diffusivity) else self.solid_diffusivity,
+            self.shape,
+        )
+
+    @property
+    def porosity(self) -> NDArray[np.float64]:
+        """Pore volume fraction of each volume, float64 [n] in [0, 1]."""
+        return self.pore_voxels / float(np.prod(self.shape))
+
+    @staticmethod
+    def concatenate(parts: Sequence[Descriptors]) -> Descriptors:
+        """One ensemble of several, in order.
+
+        Raises:
+            ValueError: if there is none, or their volumes differ in shape.
+        """
+        shapes = {part.shape for part in parts}
+        if len(shapes) != 1:
+            raise ValueError(f"expected ensembles of volumes of one shape, got {sorted(shapes) or 'none'}")
+        return Descriptors(
+            {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
+            np.concatenate([part.pore_voxels for part in parts]),
+            np.concatenate([part.percolating for part in parts]),
+            np.concatenate([part.solid_diffusivity for part in parts]),
+            parts[0].shape,
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, for ``numpy.savez``."""
+        return {
+            **{f"values/{name}": value for name, value in self.values.items()},
+            "pore_voxels": self.pore_voxels,
+            "percolating": self.percolating,
+            "solid_diffusivity": self.solid_diffusivity,
+            "shape": np.array(self.shape),
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Descriptors:
+        """The ensemble that ``arrays`` described.
+
+        Raises:
+            KeyError: if a headline descriptor or another array is missing.
+        """
+        depth, height, width = (int(length) for length in arrays["shape"])
+        return Descriptors(
+            {name: arrays[f"values/{name}"] for name in HEADLINE},
+            arrays["pore_voxels"],
+            arrays["percolating"],
+            arrays["solid_diffusivity"],
+            (depth, height, width),
+        )
+
+
+def describe(
+    voxels: NDArray[np.bool_],
+    *,
+    workers: int = 1,
+    transport: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Descriptors:
+    """All headline descriptors, pore counts and percolation of every volume.
+
+    Args:
+        voxels: bool [n, depth, height, width]; True = pore.
+        workers: threads; each takes a few volumes at a time and calls single-threaded code.
+        transport: whether to solve for the diffusivity of the solid, which takes longer than all the rest.
+        progress: called with the number of volumes just finished, from the calling thread.
+
+    Returns:
+        The descriptors, in the order of the volumes and the same for any number of workers.
+
+    Raises:
+        TypeError: if ``voxels`` is not boolean.
+        ValueError: if it does not have four axes, or ``workers`` is less than 1.
+
+    Example:
+        >>> described = describe(np.zeros((2, 8, 9, 10), dtype=bool))
+        >>> len(described), described.values["lineal_path"].shape
+        (2, (2, 9))
+    """
+    batch = fields(voxels)
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if len(batch.voxels) == 0:
+        return _describe_chunk(np.zeros((1, *batch.voxels.shape[1:]), dtype=np.bool_), transport)[:0]
+    porespy()  # imported here, so that no two threads do
+    step = max(1, CHUNK_VOXELS // batch.size)
+    chunks = [batch.voxels[start : start + step] for start in range(0, len(batch.voxels), step)]
+    parts = []
+    with ThreadPoolExecutor(workers) as pool:
+        for part in pool.map(lambda chunk: _describe_chunk(chunk, transport), chunks):
+            parts.append(part)
+            if progress is not None:
+                progress(len(part))
+    return Descriptors.concatenate(parts)
+
+
+def _describe_chunk(voxels: NDArray[np.bool_], transport: bool) -> Descriptors:
+    """The descriptors of a few volumes, in this thread."""
+    batch = Fields(voxels)
+    values = {name: function(batch) for name, function in DESCRIPTORS.items()}
+    diffusivity = [effective_diffusivity(~volume) for volume in voxels] if transport else []
+    depth, height, width = voxels.shape[1:]
+    return Descriptors(
+        values, batch.pore_voxels, percolation(batch), np.array(diffusivity, dtype=np.float64), (depth, height, width)
+    )

@@ -1,0 +1,306 @@
+"""Two ensembles of descriptors in, one number with its interval out: the score of a generator.
+
+Within a density band every headline descriptor is adjusted for the pore count and standardised on real training
+volumes (``adjustment``); its energy effect between generated and held-out real volumes (``energy``) is
+averaged over descriptors and bands and read as a noise-floor ratio: 1 = cannot be told from real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from data.volumes import DensityKind
+
+from .adjustment import MIN_TRAINING, Adjustment, fitting_window
+from .bands import ALL, Band, density_bands
+from .companions import (
+    PhysicalError,
+    classifier_auc,
+    density_bias,
+    density_error,
+    fit_density_law,
+    percolation_share,
+    physical_errors,
+)
+from .descriptors import HEADLINE, Descriptors
+from .energy import bootstrap_weights, effects, energy_effect, noise_floor_ratio, pairwise, permutation_weights
+from .scores import BandScore, Estimate, ScoreResult
+
+__all__ = [
+    "Band",
+    "BandScore",
+    "Estimate",
+    "PhysicalError",
+    "ScoreResult",
+    "density_bands",
+    "energy_effect",
+    "noise_floor_ratio",
+    "score",
+]
+
+Floats = NDArray[np.float64]
+MIN_VOLUMES = 2  # on each side of a comparison
+INTERVAL = (2.5, 97.5)  # percentiles
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Volumes of one source in one band, with their densities."""
+
+    described: Descriptors
+    density: Floats
+
+    def within(self, mask: NDArray[np.bool_]) -> _Part:
+        return _Part(self.described[mask], self.density[mask])
+
+    def __len__(self) -> int:
+        return len(self.density)
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """One band: the descriptors' effects, [descriptors, draws], and the columns beside them."""
+
+    generated: _Part
+    test: _Part
+    observed: Floats
+    bootstrap: Floats
+    permuted: Floats
+    features: tuple[Floats, Floats]
+    physical: dict[str, PhysicalError]
+
+
+class _Ratios(TypedDict):
+    """The part of a record that comes from the effects."""
+
+    nfr100: float
+    ci_low: float
+    ci_high: float
+    p: float | None
+    descriptors: dict[str, Estimate]
+    worst: str
+    worst_nfr100: float
+
+
+def score(
+    generated: Descriptors,
+    test: Descriptors,
+    train: Descriptors,
+    *,
+    generated_density: ArrayLike,
+    test_density: ArrayLike,
+    train_density: ArrayLike,
+    kind: DensityKind = "factor",
+    n_bootstrap: int = 500,
+    n_permutations: int = 200,
+    seed: int = 0,
+) -> ScoreResult:
+    """The noise-floor ratio of generated volumes, in every density band and over the headline bands.
+
+    Draw the generated volumes at exactly the test densities: then both sides of a band have the same densities, and
+    what is left of the pore count's influence after the adjustment is alike on both. The interval and p cover
+    the sampling of volumes, not the training of the generator.
+
+    Args:
+        generated: descriptors of the generated volumes.
+        test: descriptors of held-out real volumes.
+        train: descriptors of the real training volumes, which the adjustment is fitted on.
+        generated_density: densities that were asked for, [len(generated)].
+        test_density: densities of the test volumes, [len(test)]; they define the bands of a porosity set.
+        train_density: densities of the training volumes, [len(train)].
+        kind: what density means in the data set.
+        n_bootstrap: resamples of both sides within bands, for the intervals.
+        n_permutations: permutations of the labels within bands, for p; 0 leaves p out.
+        seed: of resamples, permutations, folds and noise floors. Same seed, same result.
+
+    Returns:
+        One record a band and one over the headline bands. A band with fewer than two volumes on a side (or eight
+        training volumes in all) is reported as "too few volumes", and "all" is made of the bands that are left.
+
+    Raises:
+        ValueError: if densities and descriptors differ in number, or volumes in shape.
+
+    References:
+        Rizzo and Székely (2010), doi:10.1214/09-AOAS245; Phipson and Smyth (2010) for p,
+        doi:10.2202/1544-6115.1585.
+    """
+    sides = {
+        "generated": _part(generated, generated_density, "generated"),
+        "test": _part(test, test_density, "test"),
+        "train": _part(train, train_density, "train"),
+    }
+    shapes = {name: part.described.shape for name, part in sides.items()}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"expected volumes of one shape, got {shapes}")
+    law = fit_density_law(train.pore_voxels, sides["train"].density) if kind == "factor" else None
+    records: dict[str, BandScore] = {}
+    headline: list[_Comparison] = []
+    with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for each other
+        for index, band in enumerate(density_bands(test_density, kind)):
+            inside = {name: part.within(band.contains(part.density)) for name, part in sides.items()}
+            fake, real = inside["generated"], inside["test"]
+            if min(len(fake), len(real)) < MIN_VOLUMES or len(train) < MIN_TRAINING:
+                records[band.name] = _unscored(band.name, band.headline, [fake], [real])
+                continue
+            window = fitting_window(band, sides["train"].density, sides["test"].density)
+            adjustment = Adjustment.fit(train[window])
+            rng = np.random.default_rng([seed, index])
+            comparison = _compare(fake, real, inside["train"], adjustment, n_bootstrap, n_permutations, rng)
+            records[band.name] = _record(band.name, band.headline, [comparison], kind, law, seed)
+            if band.headline:
+                headline.append(comparison)
+        if headline:
+            records[ALL] = _record(ALL, True, headline, kind, law, seed)
+        else:
+            records[ALL] = _unscored(ALL, True, [], [])
+    return ScoreResult(records, kind, n_bootstrap, n_permutations, seed, law)
+
+
+def _part(described: Descriptors, density: ArrayLike, name: str) -> _Part:
+    """Descriptors with their densities, checked."""
+    values = np.asarray(density, dtype=np.float64)
+    if values.shape != (len(described),):
+        raise ValueError(f"{name}_density must have one entry for each of {len(described)} volumes, got {values.shape}")
+    return _Part(described, values)
+
+
+def _compare(
+    fake: _Part,
+    real: _Part,
+    more: _Part,
+    adjustment: Adjustment,
+    n_bootstrap: int,
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> _Comparison:
+    """Effects of all descriptors within one band: as observed, resampled and with permuted labels."""
+    n, m = len(fake), len(real)
+    resampled = bootstrap_weights(n, m, n_bootstrap, rng)
+    permuted = permutation_weights(n, m, n_permutations, rng)
+    plain = np.repeat([[1.0, 0.0]], [n, m], axis=1)
+    w = np.concatenate([plain, resampled[0], permuted[0]])
+    v = np.concatenate([1.0 - plain, resampled[1], permuted[1]])
+    features = [
+        np.concatenate([adjustment.standardise(part.described, name) for part in (fake, real)]) for name in HEADLINE
+    ]
+    each = [
+        effects(pairwise(points), w, v, adjustment.fits[name].least)
+        for name, points in zip(HEADLINE, features, strict=True)
+    ]
+    observed, bootstrap, permutation = np.split(np.stack(each), [1, 1 + n_bootstrap], axis=1)
+    joined = np.concatenate(features, axis=1)
+    physical = physical_errors(fake.described, real.described, more.described, adjustment, rng)
+    return _Comparison(fake, real, observed, bootstrap, permutation, (joined[:n], joined[n:]), physical)
+
+
+def _ratios(comparisons: Sequence[_Comparison]) -> _Ratios:
+    """NFR100 over bands and descriptors, with interval and p, and that of each descriptor over bands."""
+    observed = np.mean([comparison.observed[:, 0] for comparison in comparisons], axis=0)
+    bootstrap = np.mean([comparison.bootstrap for comparison in comparisons], axis=0)
+    permuted = np.mean([comparison.permuted.mean(axis=0) for comparison in comparisons], axis=0)
+    value, ends = noise_floor_ratio(observed), noise_floor_ratio(bootstrap, axis=0)
+    low, high = np.percentile(ends, INTERVAL)
+    each = noise_floor_ratio(observed[:, None], axis=1)
+    lows, highs = np.percentile(noise_floor_ratio(bootstrap[..., None], axis=2), INTERVAL, axis=1)
+    worst = int(np.argmax(each))
+    larger = int(np.count_nonzero(permuted >= observed.mean() - 1e-12))
+    return {
+        "nfr100": float(value),
+        "ci_low": float(low),
+        "ci_high": float(high),
+        "p": (1 + larger) / (1 + len(permuted)) if len(permuted) else None,
+        "descriptors": {
+            name: Estimate(float(each[i]), float(lows[i]), float(highs[i])) for i, name in enumerate(HEADLINE)
+        },
+        "worst": HEADLINE[worst],
+        "worst_nfr100": float(each[worst]),
+    }
+
+
+def _record(
+    name: str,
+    headline: bool,
+    comparisons: Sequence[_Comparison],
+    kind: DensityKind,
+    law: tuple[float, float] | None,
+    seed: int,
+) -> BandScore:
+    """The record of one band, or of several together."""
+    fakes, reals = [it.generated for it in comparisons], [it.test for it in comparisons]
+    share, interval = percolation_share([part.described for part in fakes])
+    share_real, interval_real = percolation_share([part.described for part in reals])
+    pairs = list(zip(fakes, reals, strict=True))
+    return BandScore(
+        band=name,
+        headline=headline,
+        outcome="scored",
+        n_generated=sum(map(len, fakes)),
+        n_real=sum(map(len, reals)),
+        n_empty=_n_empty(fakes),
+        **_ratios(comparisons),
+        density_bias=_mean([density_bias(fake.described, real.described) for fake, real in pairs]),
+        density_error=_mean([density_error(part.described, part.density, kind, law) for part in fakes]),
+        density_error_real=_mean([density_error(part.described, part.density, kind, law) for part in reals]),
+        physical=_mean_physical([it.physical for it in comparisons]),
+        percolation=share,
+        percolation_interval=interval,
+        percolation_real=share_real,
+        percolation_real_interval=interval_real,
+        solid_diffusivity_ratio=_mean([_diffusivity_ratio(fake.described, real.described) for fake, real in pairs]),
+        c2st_auc=classifier_auc(
+            np.concatenate([it.features[0] for it in comparisons]),
+            np.concatenate([it.features[1] for it in comparisons]),
+            seed,
+        ),
+    )
+
+
+def _unscored(name: str, headline: bool, fakes: Sequence[_Part], reals: Sequence[_Part]) -> BandScore:
+    """The record of a band that has too few volumes."""
+    return BandScore(
+        band=name,
+        headline=headline,
+        outcome="too few volumes",
+        n_generated=sum(map(len, fakes)),
+        n_real=sum(map(len, reals)),
+        n_empty=_n_empty(fakes),
+    )
+
+
+def _n_empty(parts: Sequence[_Part]) -> int:
+    """Volumes without a pore voxel."""
+    return sum(int(np.count_nonzero(part.described.pore_voxels == 0)) for part in parts)
+
+
+def _diffusivity_ratio(generated: Descriptors, test: Descriptors) -> float | None:
+    """Mean D_eff of the solid, generated over real; None if either was not computed or nothing real conducts."""
+    if not (len(generated.solid_diffusivity) and len(test.solid_diffusivity)) or not test.solid_diffusivity.any():
+        return None
+    return float(generated.solid_diffusivity.mean() / test.solid_diffusivity.mean())
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are defined; None if none is."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
+
+
+def _mean_physical(errors: Sequence[dict[str, PhysicalError]]) -> dict[str, PhysicalError]:
+    """Each quantity's errors, averaged over bands."""
+    count = len(errors)
+    return {
+        name: PhysicalError(
+            error=sum(each[name].error for each in errors) / count,
+            floor=sum(each[name].floor for each in errors) / count,
+            bias=sum(each[name].bias for each in errors) / count,
+            real_mean=sum(each[name].real_mean for each in errors) / count,
+            unit=first.unit,
+        )
+        for name, first in errors[0].items()
+    }

@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from generators.cvae import CVAE
+from generators.cvae.module import SymmetricBatches, TrainingSettings
+from generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
+from generators.cvae.seed import SeedCVAE
+
+SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8}
+
+
+def _half_spaces(n: int, edge: int = 9) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Pores fill the low end of the last axis, as far as the density says."""
+    density = np.linspace(0.1, 0.9, n)
+    return np.broadcast_to(np.arange(edge) < density[:, None, None, None] * edge, (n, edge, edge, edge)).copy(), density
+
+
+def test_the_published_network_has_14_9_million_parameters() -> None:
+    network = GlobalVAE((30, 30, 30))
+    assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(14.9e6, rel=0.005)
+    mean, _ = network.encode(torch.zeros(2, 1, 30, 30, 30), torch.zeros(2, 2))
+    assert mean.shape == (2, 256)
+    assert network.decode(mean, torch.zeros(2, 2), (30, 30, 30)).shape == (2, 1, 30, 30, 30)
+
+
+def test_depth_to_space_undoes_space_to_depth_and_keeps_places() -> None:
+    volume = torch.rand(2, 1, 6, 9, 12)
+    cells = space_to_depth(volume)
+    assert torch.equal(depth_to_space(cells), volume)
+    assert torch.equal(cells[:, :, 1, 2, 3].reshape(2, 3, 3, 3), volume[:, 0, 3:6, 6:9, 9:12])
+
+
+def test_wall_distance_is_symmetric_and_negative_outside() -> None:
+    inside = wall_distance((9, 9, 9), torch.device("cpu"))[0]
+    assert torch.allclose(inside[0], inside[1].flip(0))
+    beyond = wall_distance((9, 9, 10), torch.device("cpu"))[0]
+    assert (beyond[5, ..., 3] < 0).all()
+
+
+def test_a_lattice_network_draws_any_shape() -> None:
+    network = LatticeVAE(8, 2, 1, 1)
+    condition = torch.zeros(1, 2)
+    for shape in ((8, 9, 10), (30, 30, 30), (3, 4, 61)):
+        mean, _ = network.encode(torch.zeros(1, 1, *shape), condition)
+        assert mean.shape == (1, *network.latent_shape(shape))
+        assert network.decode(mean, condition, shape).shape == (1, 1, *shape)
+
+
+def test_augmentation_turns_and_mirrors_but_keeps_shape_and_content() -> None:
+    volumes = np.zeros((20, 4, 4, 5), dtype=bool)
+    volumes[:, 0, 1, 2] = volumes[:, 0, 1, 3] = True
+    settings = TrainingSettings(epochs=1, batch_size=5, learning_rate=1e-3)
+    batches = SymmetricBatches(volumes, np.zeros((20, 2), np.float32), settings, seed=0)
+    seen = torch.cat([voxels for _ in range(10) for voxels, _ in batches])
+    assert seen.shape == (200, 1, 4, 4, 5)
+    assert (seen.flatten(1).sum(dim=1) == 2).all()
+    assert len({tuple(volume.flatten().tolist()) for volume in seen}) > 8
+
+
+def test_one_epoch_shows_every_volume_once() -> None:
+    volumes = np.zeros((11, 3, 3, 3), dtype=bool)
+    condition = np.stack([np.arange(11), np.zeros(11)], axis=1).astype(np.float32)
+    batches = SymmetricBatches(volumes, condition, TrainingSettings(1, 4, 1e-3), seed=0)
+    assert sorted(torch.cat([rows[:, 0] for _, rows in batches]).tolist()) == list(range(11))
+
+
+def test_training_learns_to_reconstruct_and_keeps_the_count() -> None:
+    volumes, density = _half_spaces(32)
+    generator = CVAE(**SMALL, epochs=40, quiet_epochs=40, learning_rate=1e-2).fit(volumes, density, rng=0)
+    again = generator.reconstruct(volumes, density)
+    overlap = (again & volumes).sum() / (again | volumes).sum()
+    assert overlap > 0.8
+    assert (again.sum(axis=(1, 2, 3)) == generator.law_.pore_voxels(density, 729)).all()
+
+
+def test_exact_count_gives_the_count_of_the_law_and_else_the_network_decides() -> None:
+    volumes, density = _half_spaces(16)
+    exact = CVAE(**SMALL, epochs=1).fit(volumes, density, rng=0)
+    free = CVAE(**SMALL, epochs=1, exact_count=False).fit(volumes, density, rng=0)
+    wanted = exact.law_.pore_voxels(density, 729)
+    assert (exact.sample(density, rng=1).sum(axis=(1, 2, 3)) == wanted).all()
+    assert (free.sample(density, rng=1).sum(axis=(1, 2, 3)) != wanted).any()
+
+
+def test_the_same_seed_trains_the_same_network() -> None:
+    volumes, density = _half_spaces(16)
+    one, two, other = (CVAE(**SMALL, epochs=2).fit(volumes, density, rng=seed) for seed in (3, 3, 4))
+    assert (one.sample(density, rng=1) == two.sample(density, rng=1)).all()
+    assert (one.sample(density, rng=1) != other.sample(density, rng=1)).any()
+
+
+def test_weights_of_another_configuration_are_refused(tmp_path) -> None:
+    import safetensors.numpy
+    from safetensors import safe_open
+
+    volumes, density = _half_spaces(8)
+    path = tmp_path / "weights.safetensors"
+    CVAE(**SMALL, epochs=1).fit(volumes, density, rng=0).save(path)
+    with safe_open(str(path), framework="np") as file:
+        header = json.loads(file.metadata()["porebench"])
+        arrays = {key: file.get_tensor(key) for key in file.keys()}
+    header["params"]["width"] = 16
+    safetensors.numpy.save_file(arrays, str(path), metadata={"porebench": json.dumps(header)})
+    with pytest.raises(ValueError, match="not a saved cvae generator"):
+        CVAE.load(path)
+
+
+def test_the_published_method_is_trained_on_request_only() -> None:
+    assert SeedCVAE.trained_on_request
+    assert SeedCVAE().params["beta"] == 0
