@@ -22,7 +22,7 @@ from data import Dataset, Volumes
 from generators import GENERATORS
 from metrics.descriptors import Descriptors, describe
 from metrics.distances import ScoreResult, score
-from metrics.novelty import NoveltyResult, copy_rate
+from metrics.novelty import NoveltyResult, copy_rate, nearest_training
 from metrics.reconstruction import ReconstructionResult, reconstruction_scores
 from metrics.table import METRICS
 
@@ -97,6 +97,7 @@ class Judge:
         self.test = artefacts.select_test(dataset, samples)
         self.train_descriptors = self.describe(dataset.train.voxels, "real training volumes")
         self.test_descriptors = self.describe(self.test.voxels, "real test volumes")
+        self.held_out = nearest_training(self.test, dataset.train)
 
     def describe(self, voxels: NDArray[np.bool_], what: str) -> Descriptors:
         """Descriptors of volumes, under a progress bar."""
@@ -122,7 +123,7 @@ class Judge:
         )
         generated = Volumes(drawn, self.test.density, self.test.voxel_size, name)
         rows = _score_rows(result)
-        rows += _novelty_rows(copy_rate(generated, self.dataset.train, self.test, kind=kind), len(self.test))
+        rows += _novelty_rows(copy_rate(generated, self.dataset.train, self.test, kind=kind, held_out=self.held_out), len(self.test))
         if reconstruction is not None:
             compared = reconstruction_scores(self.test, reconstruction, kind=kind, workers=self.options.workers)
             rows += _reconstruction_rows(compared)

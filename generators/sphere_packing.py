@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from data.spheres import stamp_balls
 
@@ -21,16 +20,19 @@ _NODES = np.linspace(0, 1, 33)  # probabilities at which the quantile function o
 _START = np.array([0.3, 0.0, 0.0])  # its Legendre coefficients above the constant before fitting
 _TOLERANCE = np.array([0.5, 0.15, 0.1])  # how far from there they are expected
 _DEGREES = (3, 2)  # of the polynomials for total volume and radius
+_BENDING = np.array([100.0, 100.0, 0.2, 0.1])  # how large their coefficients are expected to be
 _STEPS = np.array([0.05, 0.05, 0.04, 0.04, 0.04])  # for derivatives: ln volume, ln radius, quantile coefficients
-_LIMITS = np.array([0.5, 0.3, 0.1, 0.1, 0.1])  # longest step of an iteration in the same quantities
-_ITERATIONS, _JACOBIANS = 6, 2
+_LIMITS = np.array([0.5, 0.3, 0.2, 0.2, 0.2])  # longest step of an iteration in the same quantities
+_REPEATS = (2, 32)  # times that each training volume is simulated, at least and at most
+_SIMULATED = 4 * 448  # volumes simulated in that way, if these limits allow
+_VOXELS = 2**25  # in the training volumes that are used, at most
 _SHRINKAGE = 0.2  # of the correlation between statistics, towards none
+_SMOOTH = 3  # degree in ln d of relative derivatives
 _GROUP = 8  # volumes counted together: one bit each
 _BINS = 14  # classes of density, at most
-_SIMULATED = 448  # volumes simulated at least at a trial of the parameters
-_VOXELS = 2**25  # voxels simulated at most at a trial, one volume excepted
 _BALLS = 2**20  # balls placed at a time
-_ROUNDS = 60  # attempts at placing a sphere that must not overlap
+_MATCHINGS = 16  # trials at the number of balls that gives a number of pore voxels
+_ROUNDS, _TRIES = 64, 8  # attempts at placing a sphere that must not overlap, and how many are made at once
 
 
 class _Balls(NamedTuple):
@@ -59,9 +61,9 @@ class SpherePacking(Generator):
     Args:
         overlap: False places balls by random sequential addition, so that none overlap. Balls that find no place are
             left out, so dense volumes saturate.
-        match_count: True draws, from one sequence of balls, as many as bring the number of pore voxels nearest to
-            the porosity law; False leaves it to chance; None does what the training volumes do, whose pore voxels
-            at a density scatter either as in a random packing or much less.
+        match_count: True draws, from one sequence of balls, as many as give the number of pore voxels of the porosity
+            law, the last one shrunk to fit; False leaves the number of pore voxels to chance; None does what the
+            training volumes do, whose pore voxels at a density scatter either as in a random packing or much less.
 
     References:
         S. N. Chiu, D. Stoyan, W. S. Kendall, J. Mecke (2013). Stochastic Geometry and its Applications, 3rd ed., Wiley,
@@ -166,51 +168,36 @@ class SpherePacking(Generator):
         room = np.maximum(span - 2 * margin[:, None], 0)
         corner = (span - room) / 2
         balls = _Balls(corner + uniform[:, 1:] * room, radii, owner)
-        if self.overlap or len(owner) == 0:
-            return balls
-        placed = np.zeros(len(owner), dtype=np.bool_)
-        for _ in range(_ROUNDS):
-            first, second = _overlapping(balls)
-            lost = np.unique(np.where(placed[second], first, second))  # what stands stays; else the first comer stays
-            placed[:] = True
-            placed[lost] = False
-            if len(lost) == 0:
-                break
-            again = _uniform(streams, np.bincount(owner[lost], minlength=len(keys)), 3)
-            balls.centres[lost] = corner[lost] + again * room[lost]
-        return _Balls(balls.centres[placed], radii[placed], owner[placed])
+        return balls if self.overlap else _set_apart(balls, corner, room, streams)
 
     def _stamp_matched(
         self, number: Floats, radius: Floats, shape: Shape, keys: Keys, wanted: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Volumes of the first so many balls of a sequence that come nearest to the wanted numbers of pore voxels."""
-        voxels, n = int(np.prod(shape)), len(keys)
+        """Volumes of the first so many balls of a sequence, the last one shrunk, with the wanted numbers of pore voxels."""
         balls = self._draw(1.5 * number + 3 * np.sqrt(number) + 3, radius, shape, keys)
-        longest = np.bincount(balls.owner, minlength=n)
+        longest = np.bincount(balls.owner, minlength=len(keys))
         rank = np.arange(len(balls.owner)) - np.repeat(np.cumsum(longest) - longest, longest)
-        low, high = np.zeros(n, dtype=np.int64), longest + 1  # too few balls; too many
-        trial = np.minimum(np.rint(number).astype(np.int64), longest)
-        best = np.zeros((n, *shape), dtype=np.bool_)
-        error = wanted.copy()
-        for _ in range(64):
-            active = np.flatnonzero((trial > low) & (trial < high) & (error > 0))
+        low, high = np.zeros(len(keys)), longest.astype(np.float64)
+        trial = np.minimum(number, high)
+        best, error = np.zeros((len(keys), *shape), dtype=np.bool_), wanted.copy()
+        for _ in range(_MATCHINGS):
+            active = np.flatnonzero((error > 0) & (high > low))
             if len(active) == 0:
                 break
-            place = np.full(n, -1)
+            place = np.full(len(keys), -1)
             place[active] = np.arange(len(active))
-            used = (place[balls.owner] >= 0) & (rank < trial[balls.owner])
-            stamped = stamp_balls(
-                balls.centres[used], balls.radii[used], place[balls.owner[used]], shape=shape, n=len(active)
-            )
-            count = np.count_nonzero(stamped, axis=(1, 2, 3))
-            better = np.abs(count - wanted[active]) < error[active]
-            best[active[better]], error[active] = stamped[better], np.minimum(error[active], np.abs(count - wanted[active]))
-            short = count < wanted[active]
-            low[active] = np.where(short, trial[active], low[active])
-            high[active] = np.where(short, high[active], trial[active])
-            load = [-np.log1p(-np.clip(c, 0.5, voxels - 0.5) / voxels) for c in (wanted[active], count)]
-            guess = np.rint(trial[active] * load[0] / load[1]).astype(np.int64)
-            trial[active] = np.clip(guess, low[active] + 1, np.maximum(high[active] - 1, low[active] + 1))
+            used = np.flatnonzero((place[balls.owner] >= 0) & (rank < trial[balls.owner]))
+            radii = balls.radii[used] * np.cbrt(np.minimum(trial[balls.owner[used]] - rank[used], 1))
+            drawn = stamp_balls(balls.centres[used], radii, place[balls.owner[used]], shape=shape, n=len(active))
+            count, aim = np.count_nonzero(drawn, axis=(1, 2, 3)), wanted[active]
+            better = np.abs(count - aim) < error[active]
+            best[active[better]] = drawn[better]
+            error[active] = np.minimum(np.abs(count - aim), error[active])
+            low[active] = np.where(count < aim, trial[active], low[active])
+            high[active] = np.where(count < aim, high[active], trial[active])
+            load = [-np.log1p(-np.clip(pores, 0.5, drawn[0].size - 0.5) / drawn[0].size) for pores in (aim, count)]
+            inset = 0.1 * (high - low)[active]
+            trial[active] = np.clip(trial[active] * load[0] / load[1], low[active] + inset, high[active] - inset)
         return best
 
 
@@ -222,7 +209,7 @@ def _number(volume: Floats, radius: Floats) -> Floats:
 
 def _quantiles(coefficients: Floats) -> Floats:
     """Quantile function at the nodes from its Legendre coefficients above the constant, scaled to a mean cube of 1."""
-    q = np.maximum(legendre.legval(2 * _NODES - 1, np.append(1, coefficients)), 0.02)
+    q = np.sort(np.maximum(legendre.legval(2 * _NODES - 1, np.append(1, coefficients)), 0.02))
     a, b = q[:-1], q[1:]
     scaled: Floats = q / np.cbrt(np.mean((a + b) * (a * a + b * b)) / 4)
     return scaled
@@ -239,14 +226,33 @@ def _uniform(streams: list[np.random.Generator], count: NDArray[np.int64], width
     return np.concatenate([*drawn, np.empty((0, width))])
 
 
-def _overlapping(balls: _Balls) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of balls of one volume that overlap, as two index arrays, the lower index first."""
-    reach = 2 * balls.radii.max()
-    shift = balls.owner * (np.ptp(balls.centres[:, 0]) + 2 * reach)  # the volumes side by side
-    apart = balls.centres + np.outer(shift, [1, 0, 0])
-    i, j = cKDTree(apart).query_pairs(reach, output_type="ndarray").T
-    touching = ((apart[i] - apart[j]) ** 2).sum(axis=1) < (balls.radii[i] + balls.radii[j]) ** 2
-    return i[touching], j[touching]
+def _set_apart(balls: _Balls, corner: Floats, room: Floats, streams: list[np.random.Generator]) -> _Balls:
+    """Balls moved so that none overlap, placed one after the other, the largest first; without those that found no place."""
+    centres, radii, owner = balls
+    count = np.bincount(owner, minlength=len(streams))
+    start = np.cumsum(count) - count
+    order = np.lexsort((-radii, owner))
+    placed = np.zeros(len(owner), dtype=np.bool_)
+    for turn in range(int(count.max(initial=0))):
+        begun = start[count > turn]
+        who, before = order[begun + turn], order[begun[:, None] + np.arange(turn)]
+        reach = np.where(placed[before], radii[who, None] + radii[before], 0) ** 2
+        trying = np.arange(len(who))
+        for _ in range(_ROUNDS):
+            ball = who[trying]
+            uniform = np.stack([streams[volume].random((_TRIES, 3)) for volume in owner[ball]])
+            trial = corner[ball, None] + uniform * room[ball, None]
+            square = np.zeros((len(ball), _TRIES, turn))
+            for axis in range(3):
+                square += (trial[:, :, None, axis] - centres[before[trying], axis][:, None]) ** 2
+            free = np.all(square >= reach[trying, None], axis=2)
+            found = free.any(axis=1)
+            centres[ball[found]] = trial[found, free[found].argmax(axis=1)]
+            placed[ball[found]] = True
+            trying = trying[~found]
+            if len(trying) == 0:
+                break
+    return _Balls(centres[placed], radii[placed], owner[placed])
 
 
 # --- the method of simulated moments ---------------------------------------------------------------------------
@@ -254,25 +260,13 @@ def _overlapping(balls: _Balls) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _match_moments(model: SpherePacking, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
     """Set the learnt curves of a model so that its volumes count like the given ones."""
-    most = max(1, _VOXELS // (2 * volumes[0].size))
+    most = max(1, _VOXELS // volumes[0].size)
     chosen = np.argsort(density, kind="stable")
     if len(chosen) > most:
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(np.int64)]
     trials = _Trials(model, volumes[chosen], density[chosen], rng)
-    theta = trials.start()
-    best, least = theta, np.inf
-    for iteration in range(_ITERATIONS):
-        trials.use(theta)
-        counts = trials.counts()
-        if iteration < _JACOBIANS:
-            trials.linearise(counts)
-            least = np.inf
-        misfit, step = trials.step(counts)
-        if misfit < least:
-            best, least, theta = theta, misfit, theta + step
-        else:
-            theta = (theta + best) / 2
-    trials.use(best)
+    rough = trials.search(trials.start(), iterations=2, repeats=2, free=2)
+    trials.use(trials.search(rough, iterations=6, repeats=None, free=len(_STEPS)))
     if model.match_count is None:
         model.matches_count_ = trials.scatter() < 0.25
 
@@ -291,8 +285,7 @@ class _Trials:
         n, size = len(volumes), volumes[0].size
         self.law_error = np.count_nonzero(volumes, axis=(1, 2, 3)) - size * model.law_.porosity(density)
         self.observed = _counts(volumes)
-        repeats = 2 * max(1, min(_SIMULATED, _VOXELS // size) // (2 * n))
-        self.keys = rng.integers(2**62, size=(repeats, n))
+        self.keys = rng.integers(2**62, size=(int(np.clip(_SIMULATED // n, *_REPEATS)) // 2 * 2, n))
 
         groups = len(self.observed)
         x = np.log(np.maximum(density, 1e-9))
@@ -327,10 +320,27 @@ class _Trials:
             ]
         )
 
+    def search(self, theta: Floats, iterations: int, repeats: int | None, free: int) -> Floats:
+        """Best parameters found from a start: total volume, radius and, with all of the quantities free, quantiles."""
+        best, least = theta, np.inf
+        for iteration in range(iterations):
+            self.use(theta)
+            counts = self.counts(repeats=repeats)
+            if iteration < 2:
+                self.linearise(counts, free)
+                least = np.inf
+            misfit, step = self.step(counts)
+            if misfit < least:
+                best, least, theta = theta, misfit, theta + step
+            else:
+                theta = (theta + best) / 2
+        return theta if iterations == 2 else best
+
     def use(self, theta: Floats) -> None:
         """Give the model these parameters."""
         a, b = np.cumsum([degree + 1 for degree in self.degrees])
-        self.model.volume_, self.model.radius_, self.form = theta[:a], theta[a:b], theta[b:]
+        self.theta, self.form = theta, theta[b:]
+        self.model.volume_, self.model.radius_ = theta[:a], theta[a:b]
         self.model.quantiles_ = _quantiles(self.form)
 
     def volumes(self, keys: Keys, change: Floats) -> NDArray[np.bool_]:
@@ -347,12 +357,13 @@ class _Trials:
         change = np.zeros_like(_STEPS) if change is None else change
         return np.stack([_counts(self.volumes(keys, change)) for keys in self.keys[:repeats]])
 
-    def linearise(self, counts: Floats) -> None:
+    def linearise(self, counts: Floats, free: int) -> None:
         """Derivatives of the counts of each bin by the parameters, and the weights of the statistics, at this place."""
         half = len(counts) // 2
         mean = counts[:half].mean(axis=0)
-        local = [(self.counts(change, half).mean(axis=0) - mean) / change.sum() for change in np.diag(_STEPS)]
-        slopes = np.stack(local, axis=2)
+        local = [(self.counts(change, half).mean(axis=0) - mean) / change.sum() for change in np.diag(_STEPS)[:free]]
+        local += [np.zeros_like(mean)] * (len(_STEPS) - free)
+        slopes = np.stack([self._smooth(slope, mean) for slope in local], axis=2)
         volume, radius = (legendre.legvander(self.z, degree) for degree in self.degrees)
         jacobian = np.concatenate(
             [slopes[:, :, :1] * volume[:, None], slopes[:, :, 1:2] * radius[:, None], slopes[:, :, 2:]], axis=2
@@ -370,15 +381,23 @@ class _Trials:
             self.whiten.append(np.linalg.inv(root) / sd)
         self.jacobian = self._pooled(jacobian)
 
+    def _smooth(self, slope: Floats, mean: Floats) -> Floats:
+        """Slopes [group, statistic] with noise taken out: relative to the mean they are smooth functions of density."""
+        basis = legendre.legvander(self.z, min(_SMOOTH, len(self.bins) - 1))
+        smooth = np.zeros_like(slope)
+        for k in range(slope.shape[1]):
+            weight = np.sqrt(mean[:, k])
+            relative = slope[:, k] / np.maximum(weight, 1e-9)
+            smooth[:, k] = mean[:, k] * (basis @ np.linalg.lstsq(weight[:, None] * basis, relative)[0])
+        return smooth
+
     def step(self, counts: Floats) -> tuple[float, Floats]:
         """Misfit (about 1 for a perfect model) and the next change of the parameters."""
         residual = self._pooled((self.observed - counts.mean(axis=0))[:, :, None])[:, 0]
-        ridge = 0.03 * np.eye(self.jacobian.shape[1])
-        shape = slice(-len(_START), None)
-        ridge[shape, shape] = np.diag(1 / _TOLERANCE)
-        pull = np.zeros(len(ridge))
-        pull[shape] = (_START - self.form) / _TOLERANCE
-        system, target = np.vstack([self.jacobian, ridge]), np.append(residual, pull)
+        expected = np.concatenate([*(np.zeros(degree + 1) for degree in self.degrees), _START])
+        tolerance = np.concatenate([*(_BENDING[: degree + 1] for degree in self.degrees), _TOLERANCE])
+        system = np.vstack([self.jacobian, np.diag(1 / tolerance)])
+        target = np.append(residual, (expected - self.theta) / tolerance)
         change = np.linalg.lstsq(system, target)[0]
         a, b = np.cumsum([degree + 1 for degree in self.degrees])
         curves = [legendre.legval(self.z, change[:a]), legendre.legval(self.z, change[a:b]), *change[b:]]
@@ -412,7 +431,8 @@ def _counts(volumes: NDArray[np.bool_]) -> Floats:
     are all pore; runs and cubes that are not all solid. The eight volumes of a group are the bits of one byte.
     """
     padded = np.concatenate([volumes, np.zeros((-len(volumes) % _GROUP, *volumes.shape[1:]), dtype=np.bool_)])
-    bits = np.packbits(padded.reshape(-1, _GROUP, *volumes.shape[1:]), axis=1)[:, 0]
+    places = np.arange(_GROUP, dtype=np.uint8)[:, None, None, None]
+    bits = np.bitwise_or.reduce(padded.view(np.uint8).reshape(-1, _GROUP, *volumes.shape[1:]) << places, axis=1)
     axes = np.eye(3, dtype=np.int64)
     half = min(volumes.shape[1:]) // 2
     face = [a + sign * b for a, b in combinations(axes, 2) for sign in (1, -1)]
@@ -447,4 +467,7 @@ def _shifted(bits: NDArray[np.uint8], lag: NDArray[np.int64]) -> tuple[NDArray[n
 
 def _ones(bits: NDArray[np.uint8]) -> Floats:
     """Number of set bits of each group, float64."""
-    return np.bitwise_count(np.ascontiguousarray(bits)).sum(axis=(1, 2, 3), dtype=np.int64).astype(np.float64)
+    size = bits[0].size
+    words = np.zeros((len(bits), -(-size // 8) * 8), dtype=np.uint8)
+    words[:, :size] = bits.reshape(len(bits), size)
+    return np.bitwise_count(words.view(np.uint64)).sum(axis=1, dtype=np.int64).astype(np.float64)

@@ -114,3 +114,71 @@ def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
                         thickness[i, j, k] = square
                         left -= 1
     return thickness
+
+
+@compiled
+def shared_bits(
+    query: NDArray[np.uint64],
+    stored: NDArray[np.uint64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    shared: NDArray[np.int32],
+) -> None:
+    """Raise ``shared`` to the number of bits that a query and a stored row have in common, if that is more.
+
+    Args:
+        query: packed bits, [q, words].
+        stored: packed bits, [s, words].
+        first: first stored row to look at for each query, [q].
+        last: one past the last, [q].
+        shared: int32 [q, s]; changed in place.
+    """
+    one, two, four = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+    ones = np.uint64(0x0101010101010101)
+    for i in range(query.shape[0]):
+        for j in range(first[i], last[i]):
+            count = np.uint64(0)
+            for word in range(query.shape[1]):
+                bits = query[i, word] & stored[j, word]
+                bits = bits - ((bits >> np.uint64(1)) & one)
+                bits = (bits & two) + ((bits >> np.uint64(2)) & two)
+                bits = (bits + (bits >> np.uint64(4))) & four
+                count += (bits * ones) >> np.uint64(56)
+            shared[i, j] = max(shared[i, j], np.int32(count))
+
+
+@compiled
+def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
+    """Voxels of peaks that no path joins to a higher one without descending ``height`` (26 neighbours), bool.
+
+    The field less ``height`` is dilated under the field, scan by scan, until nothing changes; what still
+    stands the full height above the result is a peak.
+
+    References:
+        Vincent (1993), morphological reconstruction, doi:10.1109/83.217222.
+    """
+    depth, length, width = field.shape
+    under = field - height
+    changed = True
+    forward = True
+    while changed:
+        changed = False
+        for step in range(field.size):
+            index = step if forward else field.size - 1 - step
+            z = index // (length * width)
+            y = index // width % length
+            x = index % width
+            best = under[z, y, x]
+            ceiling = field[z, y, x]
+            if best == ceiling:
+                continue
+            for i in range(max(z - 1, 0), min(z + 2, depth)):
+                for j in range(max(y - 1, 0), min(y + 2, length)):
+                    for k in range(max(x - 1, 0), min(x + 2, width)):
+                        best = max(best, under[i, j, k])
+            best = min(best, ceiling)
+            if best > under[z, y, x]:
+                under[z, y, x] = best
+                changed = True
+        forward = not forward
+    return field - under >= height * (1 - 1e-9)

@@ -1,0 +1,190 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import data
+from benchmarks import artefacts
+from benchmarks.cli import main
+from benchmarks.evaluate import COLUMNS, Options, evaluate, load_samples, save_samples
+from benchmarks.report import insert_tables
+
+OWN = """
+import numpy as np
+from generators import Generator
+
+class Half(Generator):
+    name = "half"
+    def _fit(self, volumes, density, rng):
+        self.mean_ = float(volumes.mean())
+    def _sample(self, density, shape, rng):
+        return rng.random((len(density), *shape)) < self.mean_
+
+class Fails(Half):
+    name = "fails"
+    def _sample(self, density, shape, rng):
+        raise RuntimeError("no pores | today")
+
+class WrongShape(Half):
+    name = "wrong-shape"
+    def _sample(self, density, shape, rng):
+        return np.zeros((len(density), 1, 1, 1), dtype=bool)
+"""
+
+
+def _part(n: int, seed: int) -> data.Volumes:
+    rng = np.random.default_rng(seed)
+    density = rng.permutation((np.arange(n) + 0.5) / n)
+    return data.Volumes(data.simulate(density, "spheres", rng, shape=(12, 12, 12)), density, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> data.Dataset:
+    return data.Dataset(_part(60, 0), _part(40, 1), _part(50, 2), "tiny", "factor")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "artefacts")
+
+
+@pytest.fixture
+def own(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    return file
+
+
+def test_a_run_writes_table_manifest_and_samples(tiny, tmp_path) -> None:
+    outcomes = evaluate(tiny, ["reference", "noise"], tmp_path, Options(quick=True, workers=1))
+    assert not any(outcome.failed for outcome in outcomes)
+    table = pd.read_csv(tmp_path / "tiny" / "accuracy.csv")
+    assert tuple(table.columns) == COLUMNS
+    score = table[(table.metric == "nfr100") & (table.band == "all")].set_index("generator").value
+    assert score["reference"] < score["noise"]
+    manifest = json.loads((tmp_path / "tiny" / "manifest.json").read_text())
+    assert manifest["run"]["data"] == tiny.digest()
+    assert manifest["generators"]["noise"]["status"] == "scored"
+    kept = load_samples(tmp_path / "tiny" / "samples" / "noise.npz")
+    assert np.array_equal(kept.density, tiny.test.density)
+    assert kept.digest() == manifest["generators"]["noise"]["samples_digest"]
+    text = (tmp_path / "tiny" / "accuracy.md").read_text()
+    assert text.index("| reference |") < text.index("| noise |")
+
+
+def test_the_same_command_gives_the_same_table(tiny, tmp_path) -> None:
+    for folder in ("one", "two"):
+        evaluate(tiny, ["pca", "noise"], tmp_path / folder, Options(quick=True, workers=2, seed=5))
+    one, two = ((tmp_path / folder / "tiny" / "accuracy.csv").read_bytes() for folder in ("one", "two"))
+    assert one == two
+
+
+def test_rows_of_earlier_runs_stay_unless_the_run_differs(tiny, tmp_path, caplog) -> None:
+    evaluate(tiny, ["noise"], tmp_path, Options(quick=True, workers=1))
+    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1))
+    assert set(pd.read_csv(tmp_path / "tiny" / "accuracy.csv").generator) == {"noise", "memoriser"}
+    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, seed=1))
+    assert set(pd.read_csv(tmp_path / "tiny" / "accuracy.csv").generator) == {"memoriser"}
+    assert "are replaced" in caplog.text
+
+
+def test_a_generator_that_fails_becomes_a_row_and_the_others_finish(tiny, tmp_path, own) -> None:
+    references = [f"{own}:Fails", f"{own}:WrongShape", f"{own}:Half", "cvae-seed"]
+    outcomes = evaluate(tiny, references, tmp_path, Options(quick=True, workers=1))
+    assert [outcome.failed for outcome in outcomes] == [True, True, False, True]
+    assert [outcome.record.get("phase") for outcome in outcomes] == ["sample", "sample", None, "fit"]
+    text = (tmp_path / "tiny" / "accuracy.md").read_text()
+    assert "no pores / today" in text
+    assert "porebench train cvae-seed" in text
+    assert "| half |" in text
+
+
+def test_fewer_samples_are_spread_over_density(tiny) -> None:
+    chosen = artefacts.select_test(tiny, 10)
+    assert len(chosen) == 10
+    assert np.ptp(chosen.density) > 0.9
+    for samples in (0, 51):
+        with pytest.raises(ValueError, match="between 1 and the 50 test volumes"):
+            artefacts.select_test(tiny, samples)
+
+
+def test_damaged_samples_are_noticed(tiny, tmp_path) -> None:
+    path = tmp_path / "samples.npz"
+    save_samples(tiny.test, path)
+    assert np.array_equal(load_samples(path).voxels, tiny.test.voxels)
+    with np.load(path) as file:
+        content = dict(file)
+    content["packed"] = content["packed"] ^ 1
+    np.savez(path, **content)
+    with pytest.raises(ValueError, match="checksum"):
+        load_samples(path)
+
+
+def test_a_fit_is_found_again_and_a_changed_configuration_is_not(tiny) -> None:
+    first = artefacts.fitted("pca", tiny)
+    again = artefacts.fitted("pca", tiny)
+    assert (first.source, again.source) == ("fitted", "cached")
+    assert again.digest == first.digest
+    assert np.array_equal(first.generator.sample(0.5, 3, rng=0), again.generator.sample(0.5, 3, rng=0))
+    assert artefacts.fitted("pca", tiny, seed=1).digest != first.digest
+
+
+def test_published_weights_count_only_for_their_data_and_configuration(tiny, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(artefacts, "PUBLISHED", tmp_path / "weights")
+    artefacts.publish(artefacts.fitted("pca", tiny), tiny, seed=0)
+    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "elsewhere")
+    assert artefacts.fitted("pca", tiny).source == "published"
+    other = data.Dataset(tiny.validation, tiny.train, tiny.test, "tiny", "factor")
+    assert artefacts.fitted("pca", other).source == "fitted"
+
+
+def test_a_table_replaces_what_stands_between_its_markers() -> None:
+    text = "before\n<!-- table speed -->\nold\n<!-- end -->\nafter <!-- table other -->\nkept\n<!-- end -->"
+    replaced = insert_tables(text, {"speed": ["new", "lines"], "absent": ["x"]})
+    assert replaced == text.replace("old", "new\nlines")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "--dataset", "nowhere"], "nowhere"),
+        (["evaluate", "--generators", "pca,typo"], "no generator is called 'typo'"),
+        (["evaluate", "--generator", "missing.py:A", "--samples", "0"], "--samples must lie"),
+        (["sample", "noise", "--density", "1.5", "-o", "{tmp}/x.npz"], "density must lie in [0, 1], got 1.5"),
+        (["sample", "noise", "--density", "0.5", "-o", "{tmp}/x.txt"], ".npz"),
+        (["sample", "cvae-seed", "--density", "0.5", "-o", "{tmp}/x.npz"], "porebench train cvae-seed"),
+        (["data", "make", "cubes", "--out", "{tmp}/x"], "no built-in data set"),
+        (["train", "typo"], "no generator is called"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["porebench", *(word.format(tmp=tmp_path) for word in arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert "Traceback" not in message
+
+
+def test_sample_writes_voxels_and_density(tmp_path, monkeypatch, capsys) -> None:
+    out = tmp_path / "pores.npz"
+    command = f"porebench sample noise --density 0.5 -n 3 --shape 8 9 10 --seed 7 -o {out}"
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+    with np.load(out, allow_pickle=False) as file:
+        assert file["voxels"].shape == (3, 8, 9, 10)
+        assert file["voxels"].dtype == np.bool_
+        assert file["density"].tolist() == [0.5] * 3
+
+
+def test_a_data_set_written_in_the_published_format_is_read_back(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", f"porebench data make spheres --out {tmp_path / 'set'} --part validation".split())
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+    read = data.load(str(tmp_path / "set"))
+    assert sum(len(part) for part in read) == 64

@@ -1,0 +1,168 @@
+"""Copies and diversity: copies are found however they are turned, honest sets are left alone."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from data.volumes import Volumes
+from metrics.bands import density_bands
+from metrics.novelty import MIN_PORE_VOXELS, copy_rate, diversity, nearest_training, symmetries, transform
+from metrics.overlap import corrected_iou, iou
+from tests.surrogates import spheres
+
+SIZE = 16
+BANDS = ("0.4-0.6", "0.6-0.8", "0.8-1.0")
+
+
+class Sets:
+    """Training, held-out and honest generated volumes."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(30)
+        self.train = self.make(rng.uniform(0.4, 1, 250), rng)
+        density = np.concatenate([rng.uniform(low, low + 0.2, 40) for low in (0.4, 0.6, 0.8)])
+        self.test, self.honest = self.make(density, rng), self.make(density, rng)
+        nearest = np.abs(self.train.density[:, None] - density).argmin(axis=0)
+        self.original = nearest
+        self.copies = Volumes(self.train.voxels[nearest], density)
+
+    @staticmethod
+    def make(density: NDArray[np.float64], rng: np.random.Generator) -> Volumes:
+        return Volumes(spheres(density, rng, size=SIZE, scale=0.7), density)
+
+
+@pytest.fixture(scope="module")
+def sets() -> Sets:
+    return Sets()
+
+
+def test_honest_volumes_are_not_called_copies(sets: Sets) -> None:
+    result = copy_rate(sets.honest, sets.train, sets.test)
+    assert result.copy_rate is not None
+    assert result.copy_rate < 0.07
+    assert result.diversity == pytest.approx(1, abs=0.05)
+    assert result.n_judged + result.n_excluded == len(sets.honest)
+
+
+def test_copies_are_found_with_their_originals(sets: Sets) -> None:
+    result = copy_rate(sets.copies, sets.train, sets.test)
+    assert result.copy_rate == 1
+    assert result.flagged.sum() == result.n_judged
+    np.testing.assert_array_equal(result.nearest_train, sets.original)
+    np.testing.assert_allclose(result.nearest_iou, 1)
+
+
+def test_turned_mirrored_and_slightly_damaged_copies_are_found(sets: Sets) -> None:
+    rng = np.random.default_rng(31)
+    turns = symmetries(sets.train.shape)
+    turned = np.concatenate([transform(volume[None], turns[rng.integers(len(turns))]) for volume in sets.copies.voxels])
+    turned ^= rng.random(turned.shape) < 0.01
+    result = copy_rate(Volumes(turned, sets.copies.density), sets.train, sets.test)
+    assert result.copy_rate is not None
+    assert result.copy_rate > 0.95
+
+
+def test_a_share_of_copies_is_counted_as_such(sets: Sets) -> None:
+    mixed = sets.honest.voxels.copy()
+    mixed[::4] = sets.copies.voxels[::4]
+    result = copy_rate(Volumes(mixed, sets.honest.density), sets.train, sets.test)
+    assert result.copy_rate == pytest.approx(0.25, abs=0.06)
+    assert result.flagged[::4].all()
+
+
+def test_held_out_neighbours_can_be_computed_once(sets: Sets) -> None:
+    known = nearest_training(sets.test, sets.train)
+    assert copy_rate(sets.honest, sets.train, sets.test, held_out=known).thresholds == (
+        copy_rate(sets.honest, sets.train, sets.test).thresholds
+    )
+
+
+def test_a_set_with_few_distinct_volumes_has_little_diversity(sets: Sets) -> None:
+    collapsed = sets.honest.voxels[np.arange(len(sets.honest)) // 4 * 4]
+    values = diversity(Volumes(collapsed, sets.honest.density), sets.test)
+    assert values["all"] == pytest.approx(0, abs=1e-9)
+    assert values["0.0-0.2"] is None
+    assert all(values[band] == pytest.approx(0, abs=1e-9) for band in BANDS)
+
+
+def test_volumes_almost_without_pore_or_solid_are_excluded_and_counted(sets: Sets) -> None:
+    voxels = sets.honest.voxels.copy()
+    voxels[0] = False
+    voxels[1] = True
+    voxels[2] = False
+    voxels[2].ravel()[: MIN_PORE_VOXELS - 1] = True
+    result = copy_rate(Volumes(voxels, sets.honest.density), sets.train, sets.test)
+    assert result.n_excluded == 3
+    assert np.isnan(result.nearest_iou[:3]).all()
+    assert not result.flagged[:3].any()
+    empty = copy_rate(Volumes(np.zeros_like(voxels), sets.honest.density), sets.train, sets.test)
+    assert (empty.copy_rate, empty.diversity, empty.n_judged) == (None, None, 0)
+
+
+def test_a_volume_with_no_training_volume_of_its_size_is_no_copy(sets: Sets) -> None:
+    dense = np.random.default_rng(0).random((1, *sets.train.shape)) < 0.95
+    near = nearest_training(Volumes(dense, np.ones(1)), sets.train)
+    assert (near.overlap.item(), near.index.item()) == (0, -1)
+
+
+def test_without_held_out_volumes_there_is_no_threshold(sets: Sets) -> None:
+    result = copy_rate(sets.honest, sets.train, sets.test[:0])
+    assert result.copy_rate is None
+    assert set(result.thresholds.values()) == {None}
+
+
+def test_the_nearest_volume_equals_a_search_over_all_symmetries() -> None:
+    rng = np.random.default_rng(32)
+    queries, train = rng.random((5, 5, 6, 6)) < 0.4, rng.random((7, 5, 6, 6)) < 0.4
+    near = nearest_training(Volumes(queries, np.full(5, 0.5)), Volumes(train, np.full(7, 0.5)))
+    for i, query in enumerate(queries):
+        overlaps = []
+        for stored in train:
+            best = 0
+            for axes, flips in product(((0, 1, 2), (0, 2, 1)), product((1, -1), repeat=3)):
+                turned = query.transpose(axes)[tuple(slice(None, None, flip) for flip in flips)]
+                best = max(best, np.count_nonzero(turned & stored))
+            overlaps.append(float(corrected_iou(best, query.sum(), stored.sum(), query.size)))
+        assert near.overlap[i] == pytest.approx(max(overlaps))
+        assert near.index[i] == np.argmax(overlaps)
+
+
+@pytest.mark.parametrize(("shape", "count"), [((4, 4, 4), 48), ((3, 4, 4), 16), ((3, 4, 5), 8)])
+def test_symmetries_are_distinct_and_keep_the_shape(shape: tuple[int, int, int], count: int) -> None:
+    volume = np.arange(np.prod(shape)).reshape(1, *shape) % 7 == 0
+    volume[0, 0, 1, 2] ^= True
+    marked = np.arange(np.prod(shape)).reshape(1, *shape)
+    turned = [transform(marked, symmetry) for symmetry in symmetries(shape)]  # type: ignore[arg-type]
+    assert len({each.tobytes() for each in turned}) == len(turned) == count
+    assert all(each.shape == marked.shape for each in turned)
+    assert symmetries(shape)[0] == ((0, 1, 2), (False, False, False))
+
+
+def test_volumes_of_another_shape_are_refused(sets: Sets) -> None:
+    other = Volumes(np.zeros((1, 4, 4, 4), dtype=bool), np.ones(1))
+    with pytest.raises(ValueError, match="training shape"):
+        nearest_training(other, sets.train)
+
+
+def test_overlap_beyond_chance_is_zero_for_independent_volumes_and_one_for_equal_ones() -> None:
+    rng = np.random.default_rng(33)
+    one, other = rng.random((2, 40, 40, 40)) < 0.3
+    shared, n, m = np.count_nonzero(one & other), one.sum(), other.sum()
+    assert float(iou(shared, n, m)) == pytest.approx(0.3 / 1.7, abs=0.01)
+    assert float(corrected_iou(shared, n, m, one.size)) == pytest.approx(0, abs=0.01)
+    assert float(corrected_iou(n, n, n, one.size)) == 1
+    assert float(iou(0, 0, 0)) == float(corrected_iou(0, 0, 0, 8)) == float(corrected_iou(8, 8, 8, 8)) == 1
+    assert float(corrected_iou(0, 0, 3, 8)) == 0
+
+
+def test_thresholds_of_sparse_bands_come_from_all_bands(sets: Sets) -> None:
+    few = np.concatenate([np.arange(5), np.arange(40, 120)])
+    result = copy_rate(sets.honest, sets.train, sets.test[few])
+    pooled = nearest_training(sets.test[few], sets.train).overlap
+    assert result.thresholds["0.4-0.6"] == pytest.approx(np.percentile(pooled, 99))
+    assert result.thresholds["0.6-0.8"] != result.thresholds["0.4-0.6"]
+    assert set(result.thresholds) == {band.name for band in density_bands(sets.test.density, "factor")}
