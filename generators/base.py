@@ -44,7 +44,7 @@ class Generator(ABC):
     """
 
     name: ClassVar[str]
-    any_shape: ClassVar[bool] = True
+    any_shape: bool = True
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     trained_on_request: ClassVar[bool] = False
 
@@ -209,7 +209,8 @@ class Generator(ABC):
         if kind == "cuda" and not torch.cuda.is_available():
             raise RuntimeError(f"device {device} was asked for, but torch finds no CUDA device on this machine")
         self.device = device
-        self._move()
+        if hasattr(self, "shape_"):
+            self._move()
         return self
 
     def _move(self) -> None:  # noqa: B027 - optional

@@ -27,7 +27,11 @@ def keep_highest(scores: torch.Tensor, counts: NDArray[np.int64]) -> torch.Tenso
             if count == voxels:
                 mask[row] = True
             elif count > 0:
-                mask[row, np.argpartition(values[row], voxels - count)[voxels - count :]] = True
+                threshold = np.partition(values[row], voxels - count)[voxels - count]
+                np.greater_equal(values[row], threshold, out=mask[row])
+                surplus = np.count_nonzero(mask[row]) - count
+                if surplus:
+                    mask[row, np.flatnonzero(values[row] == threshold)[-surplus:]] = False
     else:
         rank = torch.arange(voxels, device=flat.device)
         wanted = torch.as_tensor(counts, device=flat.device)[:, None]

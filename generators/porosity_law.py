@@ -33,6 +33,9 @@ class PorosityLaw:
     knots: tuple[float, ...]
     r_squared: float
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "knots", tuple(self.knots))  # a stored law comes back with a list
+
     @classmethod
     def fit(cls, density: NDArray[np.float64], pore_voxels: NDArray[np.integer[Any]], voxels: int) -> Self:
         """The law of volumes with given density [n] and number of pore voxels [n], out of ``voxels`` each."""
@@ -62,19 +65,23 @@ class PorosityLaw:
 
 
 def _fit_power(density: NDArray[np.float64], porosity: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Least-squares a, b and R² of d = a·φ^b over volumes that have pores; (1, 1, 0) where nothing can be learnt."""
-    known = (porosity > 0) & (density > 0)
+    """Least-squares a, b and R² of d = a·φ^b over volumes that have pores.
+
+    Where no power law can be learnt, porosity is taken as proportional to density: b = 1, R² = 0.
+    """
+    known = (porosity > 0) & (density > 1e-6)
     d, phi = density[known], porosity[known]
+    proportional = (float(np.clip(d.mean() / phi.mean(), 1e-6, 1e6)) if len(d) else 1.0), 1.0, 0.0
     if np.unique(d).size < 3 or np.unique(phi).size < 3:
-        return 1.0, 1.0, 0.0
+        return proportional
     start = np.polyfit(np.log(phi), np.log(d), 1)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", OptimizeWarning)
         try:
             (a, b), _ = curve_fit(lambda p, a, b: a * p**b, phi, d, p0=(np.exp(start[1]), start[0]), maxfev=2000)
-        except RuntimeError:
-            return 1.0, 1.0, 0.0
-    if not (a > 0 and 0.02 < b < 50):
-        return 1.0, 1.0, 0.0
+        except (RuntimeError, ValueError):  # no convergence, or no finite number
+            return proportional
+    if not (1e-6 < a < 1e6 and 0.02 < b < 50):
+        return proportional
     residual = np.sum((d - a * phi**b) ** 2)
     return a, b, 1 - residual / np.sum((d - d.mean()) ** 2)

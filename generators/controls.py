@@ -1,0 +1,118 @@
+"""Rows that give the table a scale: real volumes, copies of training volumes, and independent voxels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from data import simulate
+
+from .base import Generator, Shape
+from .binarise import keep_highest
+
+Floats = NDArray[np.float64]
+
+
+class _Library(Generator):
+    """Keeps the volumes it was fitted on, one bit a voxel, and gives some of them back."""
+
+    any_shape = False
+
+    packed_: NDArray[np.uint8]
+    density_: Floats
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:  # noqa: ARG002
+        self.packed_ = np.packbits(volumes.reshape(len(volumes), -1), axis=1)
+        self.density_ = density.copy()
+
+    def _volumes(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        voxels = int(np.prod(self.shape_))
+        bits = np.unpackbits(self.packed_[chosen], axis=1, count=voxels)
+        return bits.view(np.bool_).reshape(len(chosen), *self.shape_)
+
+
+class Reference(_Library):
+    """Real volumes: what a perfect generator would draw.
+
+    With a simulator, fresh volumes of that law at the requested densities, of any shape. Without one, the volumes it
+    was fitted on, which ought to be held-out ones: those whose densities match the requested ones best together, none
+    used twice before all are used once.
+
+    Args:
+        simulator: name of a built-in data law, or "" for the volumes it is fitted on.
+        jitter: up to how much in density a match may be worse than the best; it lets different ones be drawn.
+
+    References:
+        D. F. Crouse (2016). On implementing 2D rectangular assignment algorithms. IEEE Trans. Aerosp. Electron. Syst.
+        52, 1679-1696. doi:10.1109/TAES.2016.140952
+    """
+
+    name = "reference"
+
+    def __init__(self, *, simulator: str = "", jitter: float = 0.01) -> None:
+        self.simulator = simulator
+        self.jitter = jitter
+        self.any_shape = bool(simulator)
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        if self.simulator:
+            simulate(np.zeros(1), self.simulator, rng=0)  # raises if there is no such law
+        else:
+            super()._fit(volumes, density, rng)
+
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:
+        if self.simulator:
+            return simulate(density, self.simulator, rng, shape)
+        chosen = np.empty(len(density), dtype=np.int64)
+        waiting = rng.permutation(len(density))
+        while len(waiting):  # one round uses each volume at most once
+            now, waiting = np.split(waiting, [len(self.density_)])
+            away = np.abs(density[now, None] - self.density_)
+            requests, volumes = linear_sum_assignment(away + self.jitter * rng.random(away.shape))
+            chosen[now[requests]] = volumes
+        return self._volumes(chosen)
+
+
+class Memoriser(_Library):
+    """Training volumes of nearly the requested density: perfect structure, nothing new.
+
+    Args:
+        neighbours: how many of the nearest training volumes one is drawn from.
+    """
+
+    name = "memoriser"
+
+    def __init__(self, *, neighbours: int = 5) -> None:
+        self.neighbours = neighbours
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        if self.neighbours < 1:
+            raise ValueError(f"neighbours must be at least 1, got {self.neighbours}")
+        super()._fit(volumes, density, rng)
+
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:  # noqa: ARG002
+        k = min(self.neighbours, len(self.density_))
+        away = np.abs(self.density_ - density[:, None])
+        nearest = np.argpartition(away, k - 1, axis=1)[:, :k]
+        return self._volumes(nearest[np.arange(len(density)), rng.integers(k, size=len(density))])
+
+
+class Noise(Generator):
+    """Independent voxels in the right number: no structure at all."""
+
+    name = "noise"
+    devices = ("cpu", "cuda")
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        """All there is to learn is the porosity law."""
+
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
+        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
+        drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
+        source = torch.Generator(self.device)
+        for row, seed in enumerate(rng.integers(2**62, size=len(density)).tolist()):
+            scores = torch.rand((1, *shape), generator=source.manual_seed(seed), device=self.device)
+            drawn[row] = keep_highest(scores, counts[row : row + 1])[0]
+        return drawn

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+import data
+from generators.controls import Memoriser, Noise, Reference
+
+SHAPE = (8, 9, 10)
+
+
+@pytest.fixture(scope="module")
+def real():
+    density = np.random.default_rng(0).permutation(np.linspace(0.3, 0.99, 24))
+    return data.simulate(density, rng=1, shape=SHAPE), density
+
+
+def _index(drawn, volumes) -> list[int]:
+    """Which of the volumes each draw is a copy of."""
+    same = np.all(drawn[:, None] == volumes, axis=(2, 3, 4))
+    assert np.all(same.any(axis=1)), "a draw is none of the volumes"
+    return same.argmax(axis=1).tolist()
+
+
+def test_the_reference_draws_fresh_volumes_of_a_named_law(real) -> None:
+    reference = Reference(simulator="spheres-small").fit(*real, rng=0)
+    drawn = reference.sample([0.9, 0.5], rng=np.random.default_rng(4))
+    assert np.array_equal(drawn, data.simulate([0.9, 0.5], "spheres-small", np.random.default_rng(4), SHAPE))
+    assert reference.any_shape
+    assert reference.sample(0.9, shape=(20, 21, 22), rng=0).shape == (1, 20, 21, 22)
+
+
+def test_a_law_that_does_not_exist_is_refused_when_fitting(real) -> None:
+    with pytest.raises(ValueError, match="cubes"):
+        Reference(simulator="cubes").fit(*real)
+
+
+def test_held_out_volumes_are_matched_in_density_and_none_is_used_twice_in_a_round(real) -> None:
+    volumes, density = real
+    reference = Reference().fit(volumes, density, rng=0)
+    assert not reference.any_shape
+    chosen = _index(reference.sample(density, rng=1), volumes)
+    assert sorted(chosen) == list(range(24))
+    assert np.abs(density[chosen] - density).max() < 0.06
+    assert np.array_equal(Reference(jitter=0).fit(volumes, density).sample(density[::2], rng=1), volumes[::2])
+
+
+def test_more_requests_than_volumes_use_each_about_equally_often(real) -> None:
+    volumes, density = real
+    chosen = _index(Reference().fit(volumes, density).sample(np.linspace(0.3, 0.99, 60), rng=2), volumes)
+    times = np.bincount(chosen, minlength=24)
+    assert set(times.tolist()) == {2, 3}
+
+
+def test_the_assignment_is_the_best_of_all_together() -> None:
+    volumes = np.zeros((3, 2, 2, 2), dtype=bool)
+    volumes[1, 0], volumes[2, 1] = True, True
+    reference = Reference(jitter=0).fit(volumes, [0.1, 0.5, 0.6])
+    # Greedily 0.52 would take 0.5 and leave 0.1 to 0.45.
+    assert _index(reference.sample([0.52, 0.45], rng=0), volumes) == [2, 1]
+
+
+def test_the_memoriser_gives_training_volumes_of_nearly_the_density(real) -> None:
+    volumes, density = real
+    memoriser = Memoriser(neighbours=3).fit(volumes, density, rng=0)
+    requested = np.repeat(density, 10)
+    chosen = _index(memoriser.sample(requested, rng=1), volumes)
+    assert np.abs(density[chosen] - requested).max() <= 2.01 * 0.69 / 23
+    assert len(set(chosen)) == 24
+    assert _index(Memoriser(neighbours=1).fit(volumes, density).sample(density, rng=1), volumes) == list(range(24))
+
+
+def test_the_memoriser_refuses_to_have_no_neighbours(real) -> None:
+    with pytest.raises(ValueError, match="neighbours must be at least 1, got 0"):
+        Memoriser(neighbours=0).fit(*real)
+
+
+def test_noise_has_the_exact_count_and_no_structure(real) -> None:
+    noise = Noise().fit(*real, rng=0)
+    drawn = noise.sample(0.95, 40, shape=(16, 16, 16), rng=1)
+    assert set(drawn.sum(axis=(1, 2, 3)).tolist()) == {int(noise.law_.pore_voxels(0.95, 16**3))}
+    both = np.mean(drawn[:, 1:] & drawn[:, :-1])
+    assert both == pytest.approx(drawn.mean() ** 2, rel=0.05)
+    assert np.array_equal(noise.sample([0.9, 0.5], rng=3)[:1], noise.sample([0.9], rng=3))
+
+
+def test_libraries_keep_one_bit_a_voxel(real) -> None:
+    for library in (Memoriser(), Reference()):
+        library.fit(*real, rng=0)
+        assert library.packed_.nbytes == 24 * 720 // 8
+    assert not hasattr(Reference(simulator="spheres").fit(*real), "packed_")

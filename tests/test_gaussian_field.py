@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.special import ndtri
+from scipy.stats import multivariate_normal
+
+import data
+from generators.gaussian_field import GaussianField, _invert, _layers, _pairs, _profile, _simplex_level
+
+
+def _fields(n: int, edge: int = 24, length: float = 1.5, porosity: float = 0.3, seed: int = 0):
+    """Thresholded Gaussian fields with correlation exp(-r²/4 length²)."""
+    rng = np.random.default_rng(seed)
+    pad = int(6 * length)
+    values = rng.standard_normal((n, *[edge + 2 * pad] * 3))
+    smooth = gaussian_filter(values, (0, length, length, length), mode="wrap")[:, pad:-pad, pad:-pad, pad:-pad]
+    return smooth / smooth.std() > -ndtri(porosity)
+
+
+def _axis_lags(volumes, most: int) -> list[float]:
+    """Probability of two pores at lags 0, 1, ... along the three axes."""
+    lags = [volumes.mean()]
+    for lag in range(1, most + 1):
+        pairs = [np.moveaxis(volumes, axis, 1) for axis in (1, 2, 3)]
+        lags.append(np.mean([np.mean(moved[:, lag:] & moved[:, :-lag]) for moved in pairs]))
+    return lags
+
+
+def test_inversion_agrees_with_bivariate_normal_probabilities() -> None:
+    for porosity in (0.05, 0.3, 0.5, 0.9):
+        level = ndtri(porosity)
+        for rho in (-0.3, 0.2, 0.7):
+            both = multivariate_normal([0, 0], [[1, rho], [rho, 1]]).cdf([level, level])
+            autocovariance = np.array([1, 0, (both - porosity**2) / (porosity - porosity**2)])
+            assert _invert(autocovariance, porosity) == pytest.approx([1, 0, rho], abs=0.005)
+
+
+def test_inversion_at_porosity_one_half_is_a_sine() -> None:
+    autocovariance = np.linspace(-0.5, 1, 7)
+    assert _invert(autocovariance, 0.5) == pytest.approx(np.sin(np.pi / 2 * autocovariance), abs=1e-5)
+
+
+def test_pair_probabilities_are_those_of_a_slow_count() -> None:
+    volumes = np.random.default_rng(0).random((3, 6, 7, 8)) < 0.4
+    pairs = _pairs(volumes, 2)
+    assert pairs.shape == (5, 5, 5)
+    assert pairs[2, 2, 2] == pytest.approx(volumes.mean())
+    assert pairs[3, 2, 2] == pytest.approx(np.mean(volumes[:, 1:] & volumes[:, :-1]))
+    assert pairs[2, 4, 1] == pytest.approx(np.mean(volumes[:, :, 2:, :-1] & volumes[:, :, :-2, 1:]))
+    assert pairs[4, 1, 2] == pytest.approx(np.mean(volumes[:, 2:, :-1] & volumes[:, :-2, 1:]))
+
+
+def test_the_correlation_of_a_known_field_is_found() -> None:
+    length = 1.5
+    volumes = _fields(48, length=length)
+    field = GaussianField().fit(volumes, np.full(48, 0.5), rng=0)
+    reach = field.correlation_.shape[1] // 2
+    found = field.correlation_[0, reach, reach, reach : reach + 4]
+    assert found == pytest.approx(np.exp(-(np.arange(4) ** 2) / (4 * length**2)), abs=0.03)
+    assert field.clipped_.max() < 0.05
+
+
+def test_the_nearest_spectrum_is_never_negative_and_leaves_a_possible_one_alone() -> None:
+    assert _simplex_level(np.array([2.5, 1.0, 0.5, 0.0])) == pytest.approx(0)
+    assert _simplex_level(np.array([3.0, 1.6, 0.6, -1.2])) == pytest.approx(0.4)
+    rough = np.random.default_rng(0).normal(1, 2, (4, 5, 6))
+    assert np.maximum(rough - _simplex_level(rough), 0).mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_draws_have_the_two_point_probability_of_the_training_volumes(isotropic) -> None:
+    volumes = _fields(32)
+    field = GaussianField(isotropic=isotropic).fit(volumes, np.full(32, 0.5), rng=0)
+    drawn = field.sample(0.5, 32, rng=1)
+    assert _axis_lags(drawn, 6) == pytest.approx(_axis_lags(volumes, 6), abs=0.01)
+
+
+def test_direction_is_kept_only_where_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    smooth = gaussian_filter(rng.standard_normal((24, 20, 20, 20)), (0, 3, 0.7, 0.7), mode="wrap")
+    volumes = smooth > np.quantile(smooth, 0.7)
+    ratio = {}
+    for isotropic in (True, False):
+        drawn = GaussianField(isotropic=isotropic).fit(volumes, np.full(24, 0.5), rng=0).sample(0.5, 24, rng=1)
+        ratio[isotropic] = np.mean(drawn[:, 2:] & drawn[:, :-2]) / np.mean(drawn[:, :, 2:] & drawn[:, :, :-2])
+    assert ratio[True] == pytest.approx(1, abs=0.1)
+    assert ratio[False] > 1.5
+
+
+def test_draws_are_not_periodic() -> None:
+    field = GaussianField().fit(_fields(32, length=2), np.full(32, 0.5), rng=0)
+    drawn = field.sample(0.5, 64, rng=1)
+    for axis in (1, 2, 3):
+        first, last = np.take(drawn, 0, axis), np.take(drawn, -1, axis)
+        second = np.take(drawn, 1, axis)
+        assert np.mean(first & last) == pytest.approx(drawn.mean() ** 2, abs=0.02)
+        assert np.mean(first & second) > 1.8 * drawn.mean() ** 2
+
+
+def test_the_number_of_pore_voxels_is_exact() -> None:
+    density = np.linspace(0.3, 1, 64)
+    field = GaussianField().fit(data.simulate(density, rng=0, shape=(16, 16, 16)), density, rng=0)
+    for shape in ((16, 16, 16), (9, 20, 31)):
+        wanted = field.law_.pore_voxels(density, int(np.prod(shape)))
+        assert field.sample(density, shape=shape, rng=1).sum(axis=(1, 2, 3)).tolist() == wanted.tolist()
+
+
+def test_layers_next_to_the_boundary_get_their_porosity_where_walls_are_learnt() -> None:
+    density = np.full(64, 0.95)
+    volumes = data.simulate(density, rng=0, shape=(24, 24, 24))
+    layer = _layers((24, 24, 24))
+    wanted = np.bincount(layer.ravel(), weights=volumes.mean(axis=0).ravel()) / np.bincount(layer.ravel())
+    for walls in (True, False):
+        drawn = GaussianField(walls=walls).fit(volumes, density, rng=0).sample(density, rng=1)
+        profile = np.bincount(layer.ravel(), weights=drawn.mean(axis=0).ravel()) / np.bincount(layer.ravel())
+        assert (profile[:4] == pytest.approx(wanted[:4], abs=0.03)) == walls
+
+
+def test_layers_are_numbered_from_the_nearest_boundary() -> None:
+    layers = _layers((3, 5, 6))
+    assert layers[1, 2, 2] == 1
+    assert layers[0].max() == 0
+    assert _layers((5, 5, 5))[2, 2, 2] == 2
+
+
+def test_a_stationary_set_has_no_outer_layers() -> None:
+    volumes = np.random.default_rng(0).random((40, 12, 12, 12)) < 0.3
+    profile, inner = _profile(volumes, _layers((12, 12, 12)))
+    assert inner == 0
+    assert profile == pytest.approx([0.3] * 6, abs=0.01)
+
+
+def test_scattered_voxels_are_drawn_scattered() -> None:
+    volumes = np.random.default_rng(0).random((64, 12, 12, 12)) < 0.05
+    field = GaussianField().fit(volumes, np.full(64, 0.5), rng=0)
+    assert field.support_.max() == 0
+    drawn = field.sample(0.5, 64, rng=1)
+    assert _axis_lags(drawn, 1)[1] == pytest.approx(drawn.mean() ** 2, rel=0.15)
+
+
+def test_volumes_hardly_depend_on_what_is_drawn_with_them() -> None:
+    density = np.linspace(0.4, 1, 48)
+    field = GaussianField().fit(data.simulate(density, rng=0, shape=(16, 16, 16)), density, rng=0)
+    together = field.sample([0.9, 0.5, 0.7], shape=(10, 11, 12), rng=3)
+    alone = field.sample([0.9], shape=(10, 11, 12), rng=3)
+    assert np.mean(together[:1] != alone) < 0.01
+
+
+def test_waves_have_a_total_variance_of_1() -> None:
+    field = GaussianField().fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
+    for grid in ((20, 24, 18), (20, 24, 25)):
+        power = field._power(grid, 0)
+        assert power.shape == (grid[2] // 2 + 1, 20, 24)
+        places, deviation = field._waves(grid, 0)
+        assert torch.equal(places, power.flatten().nonzero()[:, 0])
+        white = torch.randn((300, len(places), 2), generator=torch.Generator().manual_seed(0))
+        waves = torch.zeros((300, power.numel()), dtype=torch.complex64)
+        waves[:, places] = torch.view_as_complex(white * deviation)
+        waves = waves.reshape(300, *power.shape).movedim(1, 3)
+        values = torch.fft.irfftn(waves, s=grid, dim=(1, 2, 3), norm="ortho")
+        assert values.var().item() == pytest.approx(1, abs=0.02)
+
+
+def test_only_so_much_is_kept_for_the_next_call(monkeypatch) -> None:
+    field = GaussianField().fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
+    monkeypatch.setattr("generators.gaussian_field._ROOM", 1)
+    first = field.sample(0.5, 2, rng=0)
+    assert len(field._kept) == 1
+    monkeypatch.undo()
+    assert np.array_equal(field.sample(0.5, 2, rng=0), first)
+    assert len(field._kept) > 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_draws_the_same_two_point_probability() -> None:
+    volumes = _fields(32)
+    field = GaussianField().fit(volumes, np.full(32, 0.5), rng=0)
+    here = field.sample(0.5, 64, rng=1)
+    assert _axis_lags(field.to("cuda").sample(0.5, 64, rng=1), 6) == pytest.approx(_axis_lags(here, 6), abs=0.01)
