@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,13 +167,20 @@ def resolve_device(device: str, generator: Generator) -> str:
 
 
 def _sources(kind: type[Generator]) -> list[Path]:
-    """The files whose code a generator's draws depend on: its own (the whole folder of a package) and the base."""
-    own = Path(inspect.getfile(kind))
-    folder = Path(generators.__file__).parent
-    files = {folder / name for name in ("base.py", "binarise.py", "porosity_law.py")}
-    files |= set(own.parent.glob("*.py")) if folder in own.parent.parents else {own}
-    files |= {Path(data.__file__).with_name("spheres.py")}
-    return sorted(files)
+    """The project's files whose code a generator's draws depend on: its own, and those that they take names from."""
+    found: set[Path] = set()
+    waiting = [inspect.getmodule(kind)]
+    while waiting:
+        module = waiting.pop()
+        file = Path(module.__file__) if module is not None and module.__file__ else None
+        if module is None or file is None or file in found:
+            continue
+        found.add(file)
+        for value in vars(module).values():
+            home = sys.modules.get(getattr(value, "__module__", None) or "")
+            if home is not None and home.__name__.partition(".")[0] in {"generators", "data"}:
+                waiting.append(home)
+    return sorted(found)
 
 
 def _cached(generator: Generator, dataset: str, key: str) -> Path:

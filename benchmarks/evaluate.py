@@ -123,7 +123,9 @@ class Judge:
         )
         generated = Volumes(drawn, self.test.density, self.test.voxel_size, name)
         rows = _score_rows(result)
-        rows += _novelty_rows(copy_rate(generated, self.dataset.train, self.test, kind=kind, held_out=self.held_out), len(self.test))
+        rows += _novelty_rows(
+            copy_rate(generated, self.dataset.train, self.test, kind=kind, held_out=self.held_out), len(self.test)
+        )
         if reconstruction is not None:
             compared = reconstruction_scores(self.test, reconstruction, kind=kind, workers=self.options.workers)
             rows += _reconstruction_rows(compared)

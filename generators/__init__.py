@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -46,7 +47,10 @@ def from_file(reference: str) -> type[Generator]:
     file = Path(path).resolve()
     if not file.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    module_name = f"porebench_user_{file.stem}"
+    module_name = f"porebench_user_{file.stem}_{hashlib.sha256(bytes(file)).hexdigest()[:8]}"
+    known = sys.modules.get(module_name)
+    if known is not None:
+        return _class_of(known, attribute, reference)
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} is not a Python file")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 import data
@@ -18,6 +19,8 @@ import generators
 from generators import Generator
 
 SHAPE = (8, 9, 10)
+
+torch.set_num_threads(1)  # the tests themselves run side by side
 
 OWN = '''
 """A generator in a user's own file: two private methods and a name."""

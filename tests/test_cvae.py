@@ -2,8 +2,10 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from generators.cvae import CVAE
 from generators.cvae.module import SymmetricBatches, TrainingSettings
@@ -94,15 +96,12 @@ def test_the_same_seed_trains_the_same_network() -> None:
 
 
 def test_weights_of_another_configuration_are_refused(tmp_path) -> None:
-    import safetensors.numpy
-    from safetensors import safe_open
-
     volumes, density = _half_spaces(8)
     path = tmp_path / "weights.safetensors"
     CVAE(**SMALL, epochs=1).fit(volumes, density, rng=0).save(path)
     with safe_open(str(path), framework="np") as file:
         header = json.loads(file.metadata()["porebench"])
-        arrays = {key: file.get_tensor(key) for key in file.keys()}
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     header["params"]["width"] = 16
     safetensors.numpy.save_file(arrays, str(path), metadata={"porebench": json.dumps(header)})
     with pytest.raises(ValueError, match="not a saved cvae generator"):

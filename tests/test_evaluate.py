@@ -100,6 +100,16 @@ def test_a_generator_that_fails_becomes_a_row_and_the_others_finish(tiny, tmp_pa
     assert "| half |" in text
 
 
+def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path) -> None:
+    guide = (artefacts.ROOT / "CONTRIBUTING.md").read_text()
+    file = tmp_path / "porosity_map.py"
+    file.write_text(guide.partition("```python\n")[2].partition("```")[0])
+    (outcome,) = evaluate(tiny, [f"{file}:PorosityMap"], tmp_path, Options(quick=True, workers=1))
+    assert not outcome.failed, outcome.record
+    assert "| porosity-map |" in (tmp_path / "tiny" / "accuracy.md").read_text()
+    assert sum(bool(line.strip()) for line in file.read_text().splitlines()) <= 25
+
+
 def test_fewer_samples_are_spread_over_density(tiny) -> None:
     chosen = artefacts.select_test(tiny, 10)
     assert len(chosen) == 10

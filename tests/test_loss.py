@@ -33,7 +33,9 @@ def test_focal_loss_of_an_even_guess_is_a_quarter_of_cross_entropy_at_gamma_2() 
 def test_pore_weight_shares_the_loss_between_phases() -> None:
     logits = torch.zeros(2, 1, 4, 4, 4)
     target = torch.stack([torch.ones(1, 4, 4, 4), torch.zeros(1, 4, 4, 4)])
-    assert cross_entropy(logits, target, pore_weight=0.9).tolist() == pytest.approx([0.9 * math.log(2), 0.1 * math.log(2)])
+    assert cross_entropy(logits, target, pore_weight=0.9).tolist() == pytest.approx(
+        [0.9 * math.log(2), 0.1 * math.log(2)]
+    )
 
 
 def test_edge_penalty_is_one_on_the_boundary_and_nothing_at_the_centre() -> None:

@@ -72,7 +72,7 @@ class VAEGenerator(Generator):
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: NDArray[np.float64]) -> Tensor:
         network = cast("ConditionalVAE", self.network_)
-        voxels = torch.from_numpy(volumes)[:, None]
+        voxels = torch.from_numpy(volumes.copy())[:, None]
         condition = torch.from_numpy(self._condition(density))
 
         def latent(start: int, stop: int) -> Tensor:
@@ -148,17 +148,17 @@ class CVAE(VAEGenerator):
         encoder_blocks: int = 2,
         decoder_blocks: int = 3,
         beta: float = 1.0,
-        quiet_epochs: int = 10,
+        quiet_epochs: int = 0,
         ramp_epochs: int = 20,
         free_bits: float = 0.0,
         focal_gamma: float = 0.0,
         pore_weight: float | None = None,
-        sparse_weight: float = 0.5,
+        sparse_weight: float = 0.3,
         edge_weight: float = 0.0,
         cluster_weight: float = 0.0,
-        epochs: int = 150,
+        epochs: int = 160,
         batch_size: int = 16,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 1e-3,
         exact_count: bool = True,
     ) -> None:
         self.width = width

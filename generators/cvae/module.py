@@ -24,6 +24,9 @@ from .network import ConditionalVAE
 
 Batch = tuple[Tensor, Tensor]
 
+CLIP = 0.2
+"""Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -57,7 +60,7 @@ class SymmetricBatches(IterableDataset[Batch]):
     def __init__(
         self, volumes: NDArray[np.bool_], condition: NDArray[np.float32], settings: TrainingSettings, seed: int
     ) -> None:
-        self.volumes = torch.from_numpy(np.ascontiguousarray(volumes))
+        self.volumes = torch.from_numpy(volumes.copy())
         self.condition = torch.from_numpy(condition)
         self.settings = settings
         self.rng = np.random.default_rng(seed)
@@ -170,9 +173,9 @@ def train(
                 enable_model_summary=False,
                 enable_progress_bar=show_progress,
                 default_root_dir=scratch,
-                gradient_clip_val=1.0,
+                gradient_clip_val=CLIP,
             )
-            trainer.fit(module, DataLoader(batches, batch_size=None))
+            trainer.fit(module, DataLoader(batches, batch_size=None, generator=torch.Generator()))
         finally:
             lightning_log.setLevel(level)
     return module.averaged.cpu().eval()

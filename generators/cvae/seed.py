@@ -33,7 +33,7 @@ class SeedCVAE(VAEGenerator):
     """
 
     name: ClassVar[str] = "cvae-seed"
-    any_shape: ClassVar[bool] = False
+    any_shape: bool = False
     trained_on_request: ClassVar[bool] = True
 
     def __init__(
