@@ -24,6 +24,8 @@ from .network import ConditionalVAE
 
 Batch = tuple[Tensor, Tensor]
 
+EPOCH_VOLUMES = 448
+"""Volumes that an epoch shows at most, drawn anew each time: large data sets take no longer than the built-in one."""
 CLIP = 0.2
 """Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
 
@@ -33,7 +35,7 @@ class TrainingSettings:
     """How long and how fast.
 
     Attributes:
-        epochs: passes over the training volumes.
+        epochs: passes over the training volumes, of at most ``EPOCH_VOLUMES`` each.
         batch_size: volumes a step.
         learning_rate: peak of the one-cycle schedule, or constant where ``one_cycle`` is False.
         one_cycle: warm up, then anneal to zero (Smith & Topin 2019).
@@ -69,10 +71,10 @@ class SymmetricBatches(IterableDataset[Batch]):
         self.turns = turns if settings.symmetries else [(0, 1, 2)]
 
     def __len__(self) -> int:
-        return math.ceil(len(self.volumes) / self.settings.batch_size)
+        return math.ceil(min(len(self.volumes), EPOCH_VOLUMES) / self.settings.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.rng.permutation(len(self.volumes))
+        order = self.rng.permutation(len(self.volumes))[:EPOCH_VOLUMES]
         for chosen in np.array_split(order, len(self)):
             index = torch.from_numpy(chosen)
             axes = self.turns[self.rng.integers(len(self.turns))]
