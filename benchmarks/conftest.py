@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import resource
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -58,29 +59,24 @@ def mixed_densities(count: int) -> NDArray[np.float64]:
 def measure(benchmark: Any) -> Callable[..., None]:
     """Time a function that draws or describes volumes, and record throughput, device, threads and memory.
 
-    The function is called once before the clock starts: compilation and caches of this very shape are no steady state.
+    The function is called before the clock starts, since compilation and caches of this very shape are no steady
+    state; ``check`` looks at its output after the clock has stopped, and may return more to record.
     """
 
     def run(
         function: Callable[[], Any],
         volumes: int,
         device: str = "cpu",
-        check: Callable[[Any], None] | None = None,
+        check: Callable[[], dict[str, Any]] = dict,
         **info: Any,
     ) -> None:
-        import time
-
         start = time.perf_counter()
-        result = function()
+        function()
         first = time.perf_counter() - start
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        rounds = int(np.clip(SECONDS / first, *ROUNDS))
-        if first > SECONDS:
-            rounds = 2
+        rounds = 2 if first > SECONDS else int(np.clip(SECONDS / first, *ROUNDS))
         benchmark.pedantic(function, rounds=rounds, iterations=1, warmup_rounds=0 if first > 1 else 1)
-        if check is not None:
-            check(result)
         if device == "cuda":
             memory = torch.cuda.max_memory_allocated()
         else:
@@ -93,6 +89,7 @@ def measure(benchmark: Any) -> Callable[..., None]:
             threads=torch.get_num_threads(),
             peak_memory_bytes=memory,
             **info,
+            **check(),
         )
 
     return run

@@ -23,7 +23,7 @@ from generators import GENERATORS
 from metrics.descriptors import Descriptors, describe
 from metrics.distances import ScoreResult, score
 from metrics.novelty import NoveltyResult, copy_rate, nearest_training
-from metrics.reconstruction import ReconstructionResult, reconstruction_scores
+from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
 from metrics.table import METRICS
 
 from . import artefacts
@@ -33,19 +33,7 @@ from .report import accuracy_markdown
 log = logging.getLogger("porebench")
 
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
-RECONSTRUCTION = (
-    "iou",
-    "corrected_iou",
-    "precision",
-    "recall",
-    "volume_bias",
-    "tolerant_f1",
-    "false_positives",
-    "false_negatives",
-    "small_pore_recall",
-    "speck_recall",
-    "radius_w1",
-)
+RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
 QUICK_SAMPLES = 256

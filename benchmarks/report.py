@@ -241,6 +241,7 @@ def sampling_table(timed: list[dict[str, Any]]) -> list[str]:
     batches = sorted({batch for _, device, batch in speed if device == "cpu"})
     peer = next((info for (name, _, _), info in speed.items() if name == PEER), None)
     gpu = next((info["device"] for (_, device, _), info in speed.items() if device == "cuda"), None)
+    on_gpu_too = {name for (name, _, _), info in speed.items() if "cuda" in info.get("devices", ())}
     header = ["generator", *(f"× {PEER}, batch {batch}" for batch in batches), f"512 volumes on {gpu or 'a GPU'}"]
     rows = []
     for name in names:
@@ -250,7 +251,10 @@ def sampling_table(timed: list[dict[str, Any]]) -> list[str]:
             known = info is not None and peer is not None
             row.append(f"{info['volumes_per_second'] / peer['volumes_per_second']:.3g}" if known else ABSENT)  # type: ignore[index]
         on_gpu = speed.get((name, "cuda", 512))
-        row.append(f"{512e3 / on_gpu['volumes_per_second']:.1f} ms" if on_gpu else NOT_MEASURED)
+        if on_gpu:
+            row.append(f"{512e3 / on_gpu['volumes_per_second']:.1f} ms")
+        else:
+            row.append(NOT_MEASURED if name in on_gpu_too else "CPU only")
         rows.append(row)
     return _markdown(header, rows)
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.conftest import fitted_generator, mixed_densities
-from generators import GENERATORS
+from generators import GENERATORS, get
 
 EDGE = 30
 
@@ -22,7 +22,7 @@ EDGE = 30
 def test_sampling(measure: Callable[..., None], name: str, batch: int, device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("this machine has no CUDA device")
-    if device == "cuda" and "cuda" not in _devices(name):
+    if device not in get(name).devices:
         pytest.skip(f"{name} samples on the CPU only")
     generator, digest = fitted_generator(name, device)
     density = mixed_densities(batch) if batch > 1 else np.array([0.5])
@@ -31,12 +31,12 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
     def draw() -> None:
         drawn[:] = [generator.sample(density, rng=0)]
 
-    def check(_: None) -> None:
+    def check() -> dict[str, float]:
         assert drawn[0].dtype == np.bool_
         assert drawn[0].shape == (batch, EDGE, EDGE, EDGE)
         assert drawn[0].any()
+        return {"porosity": float(drawn[0].mean())}
 
-    draw()
     measure(
         draw,
         batch,
@@ -45,11 +45,5 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
         generator=name,
         digest=digest,
         params=generator.params,
-        porosity=float(drawn[0].mean()),
+        devices=list(generator.devices),
     )
-
-
-def _devices(name: str) -> tuple[str, ...]:
-    from generators import get
-
-    return get(name).devices
