@@ -1,0 +1,97 @@
+import json
+
+import pandas as pd
+import pytest
+
+from benchmarks.report import accuracy_markdown, read_accuracy, sampling_table, speed_markdown, write_reports
+
+
+def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:
+    return {
+        "group": group,
+        "params": {"device": device} if group == "sampling" else None,
+        "stats": {"median": volumes / rate, "iqr": 0.0, "data": [1.0]},
+        "extra_info": {
+            "generator": name,
+            "volumes": volumes,
+            "volumes_per_second": rate,
+            "device": "GPU of a test" if device == "cuda" else "a processor",
+            "devices": ["cpu", "cuda"] if name == "cvae" else ["cpu"],
+        },
+    }
+
+
+PEER = _bench("porespy blobs", 64, 200.0, group="peers")
+
+
+def test_cpu_speed_is_a_ratio_and_gpu_speed_a_time() -> None:
+    timed = [_bench("cvae", 64, 600.0), _bench("cvae", 512, 51200.0, "cuda"), _bench("pca", 64, 100.0), PEER]
+    lines = sampling_table(timed)
+    assert "512 volumes on GPU of a test" in lines[0]
+    assert "| cvae | 3 | 10.0 ms |" in lines
+    assert "| pca | 0.5 | CPU only |" in lines
+
+
+def test_what_no_gpu_ran_is_not_measured() -> None:
+    assert "| cvae | 3 | not measured |" in sampling_table([_bench("cvae", 64, 600.0), PEER])
+
+
+def test_without_a_peer_in_the_run_there_is_no_ratio() -> None:
+    assert "| cvae | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0)])
+
+
+def _manifest(**records: dict) -> dict:
+    run = {"dataset": "tiny", "n_test": 5, "seed": 0, "quick": False}
+    stamp = {"date": "2026-01-01", "command": "porebench evaluate", "processor": "a processor"}
+    return {"run": run, "generators": {name: {**record, **stamp} for name, record in records.items()}}
+
+
+SCORED = {"status": "scored", "fit_seconds": 1.0, "sample_milliseconds": 2.0}
+
+
+def _table(*rows: tuple[str, str, str, float]) -> pd.DataFrame:
+    columns = ["generator", "band", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns).assign(ci_low=0.5, ci_high=20.0, n_generated=5, n_real=5)
+
+
+def test_generators_are_ranked_by_score_and_failures_give_their_reason() -> None:
+    table = _table(("b", "all", "nfr100", 2.0), ("a", "all", "nfr100", 12.0))
+    text = accuracy_markdown(
+        table, _manifest(a=SCORED, b=SCORED, c={"status": "failed", "phase": "sample", "reason": "it\nbroke | badly"})
+    )
+    assert text.index("| b | 2.00 [0.50, 20.0]") < text.index("| a | 12.0 [0.50, 20.0]")
+    assert "| c | sample | it broke / badly |" in text
+
+
+def test_numbers_that_do_not_exist_are_dashes() -> None:
+    text = accuracy_markdown(_table(("a", "all", "nfr100", 2.0)), _manifest(a=SCORED))
+    assert "| a | 2.00 [0.50, 20.0] | – |" in text
+
+
+def test_missing_results_name_the_command_that_makes_them(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="porebench evaluate --dataset berea"):
+        read_accuracy(tmp_path / "berea")
+
+
+def test_reports_are_written_again_from_the_files_alone(tmp_path) -> None:
+    folder = tmp_path / "results" / "tiny"
+    folder.mkdir(parents=True)
+    _table(("a", "all", "nfr100", 2.0)).to_csv(folder / "accuracy.csv", index=False)
+    (folder / "manifest.json").write_text(json.dumps(_manifest(a=SCORED)))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table tiny -->\n<!-- end -->\n")
+    written = write_reports(tmp_path / "results", readme)
+    assert set(written) == {folder / "accuracy.md", readme}
+    assert "| a | 2.00" in readme.read_text()
+    assert "| a | 2.00" in (folder / "accuracy.md").read_text()
+
+
+def test_the_speed_report_names_machine_and_commit() -> None:
+    run = {
+        "datetime": "2026-01-01T00:00:00",
+        "machine_info": {"processor": "a processor", "threads": 2, "commit": "abc"},
+        "benchmarks": [_bench("cvae", 64, 600.0), PEER, _bench("pca", 448, 200.0, group="fit")],
+    }
+    text = speed_markdown([run])
+    assert "2026-01-01: a processor, 2 threads, abc" in text
+    assert "| pca | 2.24 | 0.00 | 1 |" in text
