@@ -107,14 +107,7 @@ class Generator(ABC):
             TypeError: if ``volumes`` is not boolean.
             ValueError: if shapes disagree, a set is empty, or a density lies outside [0, 1].
         """
-        voxels = np.asarray(volumes)
-        if voxels.dtype != np.bool_:
-            raise TypeError(f"volumes must be boolean with True = pore, got dtype {voxels.dtype}")
-        if voxels.ndim != 4 or 0 in voxels.shape:
-            raise ValueError(f"volumes must have shape [n, depth, height, width] with n ≥ 1, got {voxels.shape}")
-        densities = _check_density(density)
-        if len(densities) != len(voxels):
-            raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}")
+        voxels, densities = _check_volumes(volumes, density)
         depth, height, width = voxels.shape[1:]
         self.shape_ = (depth, height, width)
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
@@ -182,15 +175,11 @@ class Generator(ABC):
         Raises:
             NotFittedError: before ``fit`` or ``load``.
             NotImplementedError: if the generator has no encoder.
+            TypeError: if ``volumes`` is not boolean.
             ValueError: if shapes disagree or differ from what the generator can encode.
         """
         self._check_fitted()
-        voxels = np.asarray(volumes)
-        if voxels.dtype != np.bool_ or voxels.ndim != 4:
-            raise ValueError(f"volumes must be boolean [n, depth, height, width], got {voxels.dtype} {voxels.shape}")
-        densities = _check_density(density)
-        if len(densities) != len(voxels):
-            raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}")
+        voxels, densities = _check_volumes(volumes, density)
         depth, height, width = voxels.shape[1:]
         self._check_shape((depth, height, width))
         return _to_bool_array(self._reconstruct(voxels, densities), self.name)
@@ -290,6 +279,18 @@ class Generator(ABC):
         if sizes != self.shape_ and not self.any_shape:
             raise ValueError(f"{self.name} cannot extrapolate: fitted on {self.shape_}, asked for {sizes}")
         return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def _check_volumes(volumes: ArrayLike, density: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    voxels = np.asarray(volumes)
+    if voxels.dtype != np.bool_:
+        raise TypeError(f"volumes must be boolean with True = pore, got dtype {voxels.dtype}")
+    if voxels.ndim != 4 or 0 in voxels.shape:
+        raise ValueError(f"volumes must have shape [n, depth, height, width] with n ≥ 1, got {voxels.shape}")
+    densities = _check_density(density)
+    if len(densities) != len(voxels):
+        raise ValueError(f"density must have one entry for each of {len(voxels)} volumes, got {len(densities)}")
+    return voxels, densities
 
 
 def _check_density(density: ArrayLike, n: int | None = None) -> NDArray[np.float64]:
