@@ -29,6 +29,7 @@ test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest -m slow $(ARGS)
 
 bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/speed/
+	@mkdir -p results/speed
 	$(BIN)/pytest benchmarks --benchmark-json=results/speed/cpu.json \
 		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
 	$(BIN)/porebench report
