@@ -77,7 +77,9 @@ def digest(generator: Generator, training: Volumes, seed: int) -> str:
 def available(name: str, dataset: Dataset, seed: int) -> bool:
     """Whether a registered generator is at hand or can be fitted without being asked for by name."""
     generator, training = prepare(name, dataset)
-    return not generator.trained_on_request or _at_hand(generator, training, dataset.name, seed) is not None
+    if not generator.trained_on_request:
+        return True
+    return _at_hand(generator, training, dataset.name, seed, digest(generator, training, seed)) is not None
 
 
 def fitted(
@@ -105,7 +107,7 @@ def fitted(
     generator, training = prepare(reference, dataset)
     key = digest(generator, training, seed)
     if not refit:
-        kept = _at_hand(generator, training, dataset.name, seed)
+        kept = _at_hand(generator, training, dataset.name, seed, key)
         if kept is not None:
             return _load(type(generator), kept, key, device)
         if generator.trained_on_request:
@@ -187,9 +189,9 @@ def _cached(generator: Generator, dataset: str, key: str) -> Path:
     return CACHE / dataset / f"{generator.name}-{key}.safetensors"
 
 
-def _at_hand(generator: Generator, training: Volumes, dataset: str, seed: int) -> Path | None:
+def _at_hand(generator: Generator, training: Volumes, dataset: str, seed: int, key: str) -> Path | None:
     """The cached fit of this very code, or published weights of this configuration, data and seed."""
-    cached = _cached(generator, dataset, digest(generator, training, seed))
+    cached = _cached(generator, dataset, key)
     if cached.is_file():
         return cached
     weights = PUBLISHED / dataset / f"{generator.name}.safetensors"
@@ -198,7 +200,7 @@ def _at_hand(generator: Generator, training: Volumes, dataset: str, seed: int) -
         return None
     stated = json.loads(description.read_text())
     wanted = json.loads(json.dumps({"params": generator.params, "data": training.digest(), "seed": seed}))
-    return weights if all(stated.get(key) == value for key, value in wanted.items()) else None
+    return weights if all(stated.get(name) == value for name, value in wanted.items()) else None
 
 
 def _load(kind: type[Generator], path: Path, key: str, device: str) -> Fitted:
