@@ -114,7 +114,7 @@ def train(
 def sample(
     generator: Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")],
     density: Annotated[float, typer.Option(help="Density of every realisation, in [0, 1].")],
-    o: Annotated[Path, typer.Option("-o", "--out", help="File to write: voxels bool [n, D, H, W] and density [n].")],
+    o: Annotated[Path, typer.Option("-o", "--out", help="Folder, or a file whose suffix says the format.")],
     n: Annotated[int, typer.Option("-n", help="Number of realisations.")] = 1,
     dataset: DatasetOption = "spheres",
     shape: Annotated[
@@ -122,19 +122,63 @@ def sample(
     ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    file_format: Annotated[
+        Literal["npz", "npy", "tiff", "raw", "vti", "seed"] | None,
+        typer.Option("--format", help="Of the files in the folder; 'seed' is the published format. Default npz."),
+    ] = None,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
 ) -> None:
-    """Draw realisations of a fitted generator (fitting it first where needed) into an .npz file."""
-    if o.suffix != ".npz":
-        raise ValueError(f"the output is an .npz file, got {o}")
+    """Draw realisations of a fitted generator (fitting it first where needed) into files."""
+    from .formats import choose_format, write_volumes
+
+    choose_format(o, file_format)
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     ready = artefacts.fitted(generator, loaded, device=device, show_progress=True)
     voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
-    o.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(o, voxels=voxels, density=np.full(n, density))
-    err_console.print(f"{n} volumes of {' × '.join(map(str, voxels.shape[1:]))} voxels in {o}", markup=False)
+    drawn = data.Volumes(voxels, np.full(n, density), loaded.test.voxel_size, ready.generator.name)
+    written = write_volumes(drawn, o, file_format)
+    place = written[0] if len(written) == 1 else f"{len(written)} files in {o}"
+    err_console.print(f"{n} volumes of {' × '.join(map(str, drawn.shape))} voxels: {place}", markup=False)
+
+
+@app.command()
+def view(
+    what: Annotated[str, typer.Argument(help="A volume's file, or a generator as for 'sample'.")],
+    density: Annotated[float, typer.Option(help="Density of the realisation that a generator draws.")] = 0.5,
+    index: Annotated[int, typer.Option(help="Which volume of a file that holds several.", min=0)] = 0,
+    png: Annotated[
+        Path | None, typer.Option(help="Picture to write instead of opening a window; needed without a display.")
+    ] = None,
+    dataset: DatasetOption = "spheres",
+    shape: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Depth, height and width: of the draw, or of a .raw file.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Type of a voxel in a .raw file.")] = "uint8",
+    seed: SeedOption = 0,
+    pore_value: PoreValueOption = None,
+) -> None:
+    """Show a volume in three dimensions: a window to turn it in, or a PNG where there is no display."""
+    from .formats import read_any
+    from .viewing import has_display
+    from .viewing import view as show
+
+    if what in GENERATORS or ".py:" in what:
+        loaded = data.load(dataset)
+        generator = artefacts.fitted(what, loaded, show_progress=True).generator
+        voxels = generator.sample(density, shape=shape, rng=seed)[0]
+        title = f"{generator.name} at density {density:g}"
+    else:
+        raw = {"shape": shape, "dtype": dtype} if what.endswith(".raw") else {}
+        voxels = read_any(what, index, pore_value=pore_value, **raw)
+        title = Path(what).name
+    if png is None and not has_display():
+        png = Path("view.png")
+        err_console.print("no display: drawing into a file (--png names another)")
+    written = show(voxels, title, png=png)
+    if written:
+        err_console.print(f"wrote {written}", markup=False)
 
 
 @app.command()
