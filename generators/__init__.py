@@ -19,7 +19,11 @@ GENERATORS: dict[str, str] = {
     "reference": "generators.controls:Reference",
     "memoriser": "generators.controls:Memoriser",
     "noise": "generators.controls:Noise",
+    "twin": "generators.twin:Twin",
 }
+
+CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
+"""Rows that show what the numbers mean; they are in every table and hold no rank."""
 
 
 def get(name: str) -> type[Generator]:
@@ -69,4 +73,4 @@ def _class_of(module: object, attribute: str, reference: str) -> type[Generator]
     return found
 
 
-__all__ = ["GENERATORS", "Generator", "from_file", "get"]
+__all__ = ["CONTROLS", "GENERATORS", "Generator", "from_file", "get"]

@@ -29,7 +29,17 @@ from .companions import (
     physical_errors,
 )
 from .descriptors import HEADLINE, Descriptors
-from .energy import bootstrap_weights, effects, energy_effect, noise_floor_ratio, pairwise, permutation_weights
+from .energy import (
+    bootstrap_weights,
+    effects,
+    energy_effect,
+    noise_floor_ratio,
+    paired_weights,
+    pairwise,
+    permutation_labels,
+    permuted_effects,
+)
+from .ranking import Replicates
 from .scores import BandScore, Estimate, ScoreResult
 
 __all__ = [
@@ -47,6 +57,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 MIN_VOLUMES = 2  # on each side of a comparison
 INTERVAL = (2.5, 97.5)  # percentiles
+PAIRED_DRAWS = 500  # resamples of the test densities: what the ends of an interval need, and small enough to be kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +76,16 @@ class _Part:
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """One band: the descriptors' effects, [descriptors, draws], and the columns beside them."""
+    """One band: the descriptors' effects, [descriptors, draws], and the columns beside them.
+
+    ``paired`` holds those for resampled test densities; it has no draws where the densities do not agree.
+    """
 
     generated: _Part
     test: _Part
     observed: Floats
     bootstrap: Floats
+    paired: Floats
     permuted: Floats
     features: tuple[Floats, Floats]
     physical: dict[str, PhysicalError]
@@ -140,7 +155,7 @@ def score(
         raise ValueError(f"expected volumes of one shape, got {shapes}")
     law = fit_density_law(train.pore_voxels, sides["train"].density) if kind == "factor" else None
     records: dict[str, BandScore] = {}
-    headline: list[_Comparison] = []
+    headline: dict[str, _Comparison] = {}
     with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for each other
         for index, band in enumerate(density_bands(test_density, kind)):
             inside = {name: part.within(band.contains(part.density)) for name, part in sides.items()}
@@ -151,15 +166,25 @@ def score(
             window = fitting_window(band, sides["train"].density, sides["test"].density)
             adjustment = Adjustment.fit(train[window])
             rng = np.random.default_rng([seed, index])
-            comparison = _compare(fake, real, inside["train"], adjustment, n_bootstrap, n_permutations, rng)
+            pairing = [seed, index, len(real)]
+            comparison = _compare(fake, real, inside["train"], adjustment, n_bootstrap, n_permutations, rng, pairing)
             records[band.name] = _record(band.name, band.headline, [comparison], kind, law, seed)
             if band.headline:
-                headline.append(comparison)
+                headline[band.name] = comparison
         if headline:
-            records[ALL] = _record(ALL, True, headline, kind, law, seed)
+            records[ALL] = _record(ALL, True, list(headline.values()), kind, law, seed)
         else:
             records[ALL] = _unscored(ALL, True, [], [])
-    return ScoreResult(records, kind, n_bootstrap, n_permutations, seed, law)
+    return ScoreResult(records, kind, n_bootstrap, n_permutations, seed, law, _replicates(headline))
+
+
+def _replicates(headline: dict[str, _Comparison]) -> Replicates | None:
+    """Paired replicates over the headline bands; None if there is none, or the densities of the sides differ."""
+    comparisons = list(headline.values())
+    if not comparisons or not all(it.paired.size for it in comparisons):
+        return None
+    observed = np.stack([it.observed[:, 0] for it in comparisons])
+    return Replicates(tuple(headline), HEADLINE, observed, np.stack([it.paired for it in comparisons]))
 
 
 def _part(described: Descriptors, density: ArrayLike, name: str) -> _Part:
@@ -178,25 +203,28 @@ def _compare(
     n_bootstrap: int,
     n_permutations: int,
     rng: np.random.Generator,
+    pairing: list[int],
 ) -> _Comparison:
     """Effects of all descriptors within one band: as observed, resampled and with permuted labels."""
     n, m = len(fake), len(real)
     resampled = bootstrap_weights(n, m, n_bootstrap, rng)
-    permuted = permutation_weights(n, m, n_permutations, rng)
-    plain = np.repeat([[1.0, 0.0]], [n, m], axis=1)
-    w = np.concatenate([plain, resampled[0], permuted[0]])
-    v = np.concatenate([1.0 - plain, resampled[1], permuted[1]])
+    labels = permutation_labels(n, m, n_permutations, rng)
+    same = np.array_equal(fake.density, real.density)
+    counts = paired_weights(n, PAIRED_DRAWS if same else 0, pairing)
+    w = np.concatenate([np.ones((1, n)), resampled[0], counts])
+    v = np.concatenate([np.ones((1, m)), resampled[1], counts if same else np.ones((0, m))])
     features = [
         np.concatenate([adjustment.standardise(part.described, name) for part in (fake, real)]) for name in HEADLINE
     ]
-    each = [
-        effects(pairwise(points), w, v, adjustment.fits[name].least)
-        for name, points in zip(HEADLINE, features, strict=True)
-    ]
-    observed, bootstrap, permutation = np.split(np.stack(each), [1, 1 + n_bootstrap], axis=1)
+    weighted, permuted = [], []
+    for name, points in zip(HEADLINE, features, strict=True):
+        distances, least = pairwise(points), adjustment.fits[name].least
+        weighted.append(effects(distances, w, v, least))
+        permuted.append(permuted_effects(distances, labels, least))
+    observed, bootstrap, paired = np.split(np.stack(weighted), [1, 1 + n_bootstrap], axis=1)
     joined = np.concatenate(features, axis=1)
     physical = physical_errors(fake.described, real.described, more.described, adjustment, rng)
-    return _Comparison(fake, real, observed, bootstrap, permutation, (joined[:n], joined[n:]), physical)
+    return _Comparison(fake, real, observed, bootstrap, paired, np.stack(permuted), (joined[:n], joined[n:]), physical)
 
 
 def _ratios(comparisons: Sequence[_Comparison]) -> _Ratios:

@@ -23,32 +23,60 @@ def pairwise(points: Floats) -> Floats:
 
 
 def effects(distances: Floats, w: Floats, v: Floats, least: float = 0.0) -> Floats:
-    """Energy effect for many weightings of one pooled sample, [k].
+    """Energy effect for many weightings of the generated and the real volumes, [k].
 
     With |g−r|, |g−g'| and |r−r'| the weighted mean distances between and within generated and real volumes,
     each pair of *different* volumes once: (2|g−r| − |g−g'| − |r−r'|) / max(|r−r'|, least). Its expectation is 0
     if and only if both come from one distribution. A volume drawn twice is no pair at distance zero.
 
     Args:
-        distances: distances among all volumes, [n, n].
-        w: weights of the volumes as generated ones, [k, n]; non-negative whole numbers.
-        v: weights as real ones, [k, n].
+        distances: distances among the n generated and then the m real volumes, [n + m, n + m].
+        w: weights of the generated volumes, [k, n]; non-negative whole numbers.
+        v: weights of the real volumes, [k, m].
         least: least real spread that is divided by.
     """
-    to_generated, to_real = w @ distances, v @ distances
-    spread = _off_diagonal(to_real, v)
-    gap: Floats = 2 * np.einsum("kn,kn->k", to_generated, v) / (w.sum(axis=1) * v.sum(axis=1))
-    gap -= _off_diagonal(to_generated, w) + spread
+    n = w.shape[1]
+    between = _bilinear(w @ distances[:n, n:], v) / (w.sum(axis=1) * v.sum(axis=1))
+    inside = _off_diagonal(_bilinear(w @ distances[:n, :n], w), w)
+    return _effect(between, inside, _off_diagonal(_bilinear(v @ distances[n:, n:], v), v), least)
+
+
+def permuted_effects(distances: Floats, labels: Floats, least: float = 0.0) -> Floats:
+    """Energy effect for many ways to label the same volumes as generated or real, [k]; see ``effects``.
+
+    The sums over real volumes are what is left of the sums over all, so one product of matrices serves them all.
+
+    Args:
+        distances: distances among all volumes, [n, n].
+        labels: 1 for a generated volume and 0 for a real one, [k, n].
+        least: least real spread that is divided by.
+    """
+    others = 1 - labels
+    row = distances.sum(axis=1)
+    within = _bilinear(labels @ distances, labels)
+    across = labels @ row - within
+    rest = row.sum() - 2 * across - within
+    between = across / (labels.sum(axis=1) * others.sum(axis=1))
+    return _effect(between, _off_diagonal(within, labels), _off_diagonal(rest, others), least)
+
+
+def _effect(between: Floats, within: Floats, spread: Floats, least: float) -> Floats:
+    """The effect of mean distances between, within generated and within real volumes, [k]."""
+    gap: Floats = 2 * between - (within + spread)
     unit: Floats = np.maximum(spread, least)
-    ratio: Floats = np.divide(gap, unit, out=np.copysign(np.inf, gap), where=unit > 0)
+    ratio: Floats = np.divide(gap, unit, out=np.copysign(np.full_like(gap, np.inf), gap), where=unit > 0)
     ratio[gap == 0] = 0.0
     return ratio
 
 
-def _off_diagonal(products: Floats, weights: Floats) -> Floats:
-    """Weighted mean over pairs of different volumes, [k]; 0 where all the weight is on one."""
+def _bilinear(products: Floats, weights: Floats) -> Floats:
+    """Sum over the columns of products times weights, row by row, [k]."""
+    return np.asarray(np.einsum("kn,kn->k", products, weights))
+
+
+def _off_diagonal(total: Floats, weights: Floats) -> Floats:
+    """Weighted mean over pairs of different volumes from the sum over all, [k]; 0 where all the weight is on one."""
     pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
-    total = np.einsum("kn,kn->k", products, weights)
     mean: Floats = np.divide(total, pairs, out=np.zeros_like(total), where=pairs > 0)
     return mean
 
@@ -80,10 +108,9 @@ def energy_effect(
         raise ValueError(
             f"expected two samples of at least two rows of equal length, got shapes {first.shape} and {second.shape}"
         )
-    weights = np.zeros((2, 1, len(first) + len(second)))
-    weights[0, 0, : len(first)] = 1.0 if w is None else np.asarray(w)
-    weights[1, 0, len(first) :] = 1.0 if v is None else np.asarray(v)
-    return float(effects(pairwise(np.concatenate([first, second])), weights[0], weights[1], least)[0])
+    weights = np.ones((1, len(first))) if w is None else np.asarray(w, dtype=np.float64)[None]
+    others = np.ones((1, len(second))) if v is None else np.asarray(v, dtype=np.float64)[None]
+    return float(effects(pairwise(np.concatenate([first, second])), weights, others, least)[0])
 
 
 def noise_floor_ratio(effect: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Floats:
@@ -109,16 +136,23 @@ def noise_floor_ratio(effect: ArrayLike, axis: int | tuple[int, ...] | None = No
 
 
 def bootstrap_weights(n: int, m: int, repeats: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """How often each volume is drawn when both samples are resampled with replacement, two [repeats, n + m]."""
-    w, v = np.zeros((repeats, n + m)), np.zeros((repeats, n + m))
-    w[:, :n] = rng.multinomial(n, np.full(n, 1 / n), size=repeats)
-    v[:, n:] = rng.multinomial(m, np.full(m, 1 / m), size=repeats)
-    return w, v
+    """How often each volume is drawn when both samples are resampled by themselves, [repeats, n] and [repeats, m]."""
+    w, v = (rng.multinomial(size, np.full(size, 1 / size), size=repeats) for size in (n, m))
+    return w.astype(np.float64), v.astype(np.float64)
 
 
-def permutation_weights(n: int, m: int, repeats: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Labels dealt out anew to the pooled volumes, n of them generated, two [repeats, n + m]."""
-    w = np.zeros((repeats, n + m))
-    w[:, :n] = 1.0
-    w = rng.permuted(w, axis=1)
-    return w, 1.0 - w
+def paired_weights(n: int, repeats: int, seed: list[int]) -> Floats:
+    """How often each density is drawn when the densities of a test set are resampled, [repeats, n].
+
+    The generated and the real volume of a density go together, so one set of weights serves both sides; and as
+    they depend on the number of volumes and the seed alone, it serves every generator.
+    """
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=repeats)
+    return np.asarray(drawn, dtype=np.float64)
+
+
+def permutation_labels(n: int, m: int, repeats: int, rng: np.random.Generator) -> Floats:
+    """Labels dealt out anew to the pooled volumes: 1 for n of them, 0 for the m others, [repeats, n + m]."""
+    labels = np.zeros((repeats, n + m))
+    labels[:, :n] = 1.0
+    return rng.permuted(labels, axis=1)

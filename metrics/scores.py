@@ -9,6 +9,7 @@ from data.volumes import DensityKind
 
 from .bands import ALL
 from .companions import PhysicalError
+from .ranking import Replicates
 
 Outcome = Literal["scored", "too few volumes"]
 Row = dict[str, str | float | int | None]
@@ -126,6 +127,8 @@ class ScoreResult:
         n_permutations: permutations behind p.
         seed: of both.
         law: a and b of density = a · n^b, fitted on training volumes; None for porosity data.
+        replicates: scores for resampled test densities, to compare generators with; None where the generated densities
+            are not the test densities.
     """
 
     bands: dict[str, BandScore]
@@ -134,6 +137,7 @@ class ScoreResult:
     n_permutations: int
     seed: int
     law: tuple[float, float] | None
+    replicates: Replicates | None = None
 
     @property
     def headline(self) -> BandScore:

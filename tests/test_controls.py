@@ -3,6 +3,8 @@ import pytest
 
 import data
 from generators.controls import Memoriser, Noise, Reference
+from generators.sphere_packing import SpherePacking
+from generators.twin import Twin
 
 SHAPE = (8, 9, 10)
 
@@ -87,3 +89,23 @@ def test_libraries_keep_one_bit_a_voxel(real) -> None:
         library.fit(*real, rng=0)
         assert library.packed_.nbytes == 24 * 720 // 8
     assert not hasattr(Reference(simulator="spheres").fit(*real), "packed_")
+
+
+def test_a_twin_differs_from_its_original_in_seed_only(real) -> None:
+    original, twin = SpherePacking(match_count=True), Twin(match_count=True)
+    assert twin.params == original.params
+    assert Twin.original == original.name != twin.name
+    for generator in (original, twin):
+        generator.fit(*real, rng=0)
+    assert not np.array_equal(original.radius_, twin.radius_)
+    twin.volume_, twin.radius_, twin.quantiles_ = original.volume_, original.radius_, original.quantiles_
+    drawn = [generator.sample([0.5, 0.9], rng=np.random.default_rng(3)) for generator in (original, twin)]
+    assert not np.array_equal(*drawn)
+    spawned = np.random.default_rng(3).spawn(1)[0]
+    assert np.array_equal(original.sample([0.5, 0.9], rng=spawned), drawn[1])
+
+
+def test_spawned_twins_are_not_the_same_twice_in_one_stream(real) -> None:
+    twin = Twin().fit(*real, rng=0)
+    rng = np.random.default_rng(3)
+    assert not np.array_equal(twin.sample(0.9, rng=rng), twin.sample(0.9, rng=rng))

@@ -18,7 +18,14 @@ from metrics.bands import density_bands
 from metrics.companions import classifier_auc, fit_density_law, percolation_share, wasserstein
 from metrics.descriptors import HEADLINE, Descriptors, describe
 from metrics.distances import ScoreResult, energy_effect, noise_floor_ratio, score
-from metrics.energy import bootstrap_weights, effects, pairwise, permutation_weights
+from metrics.energy import (
+    bootstrap_weights,
+    effects,
+    paired_weights,
+    pairwise,
+    permutation_labels,
+    permuted_effects,
+)
 from tests.surrogates import blurred, gaussian_field, shuffled, spheres
 
 Floats = NDArray[np.float64]
@@ -357,7 +364,7 @@ def test_a_volume_drawn_twice_is_no_pair_at_distance_zero() -> None:
 
 def test_draws_of_a_single_volume_stay_finite_above_a_floor() -> None:
     distances = pairwise(np.array([[0.0], [1.0], [2.0], [3.0]]))
-    w, v = np.array([[2.0, 0, 0, 0]]), np.array([[0, 0, 0, 2.0]])
+    w, v = np.array([[2.0, 0]]), np.array([[0, 2.0]])
     assert effects(distances, w, v, least=0.5).item() == pytest.approx(2 * 3 / 0.5)
     assert np.isinf(effects(distances, w, v)).item()
 
@@ -394,11 +401,43 @@ def test_resamples_keep_sides_and_sizes_and_permutations_deal_every_volume_once(
     w, v = bootstrap_weights(5, 7, 50, rng)
     assert np.all(w.sum(axis=1) == 5)
     assert np.all(v.sum(axis=1) == 7)
-    assert not w[:, 5:].any()
-    assert not v[:, :5].any()
-    w, v = permutation_weights(5, 7, 50, rng)
-    assert np.all(w + v == 1)
-    assert np.all(w.sum(axis=1) == 5)
+    assert (w.shape, v.shape) == ((50, 5), (50, 7))
+    labels = permutation_labels(5, 7, 50, rng)
+    assert set(np.unique(labels)) == {0, 1}
+    assert np.all(labels.sum(axis=1) == 5)
+    assert len(np.unique(labels, axis=0)) > 40
+
+
+def test_resamples_of_the_densities_are_the_same_for_every_generator() -> None:
+    counts = paired_weights(6, 40, [3, 1, 6])
+    assert np.array_equal(counts, paired_weights(6, 40, [3, 1, 6]))
+    assert not np.array_equal(counts, paired_weights(6, 40, [3, 2, 6]))
+    assert np.all(counts.sum(axis=1) == 6)
+
+
+def test_permuted_effects_equal_those_of_the_volumes_put_into_that_order() -> None:
+    rng = np.random.default_rng(17)
+    points = rng.normal(size=(11, 2))
+    labels = permutation_labels(4, 7, 6, rng)
+    fast = permuted_effects(pairwise(points), labels)
+    slow = [energy_effect(points[row == 1], points[row == 0]) for row in labels]
+    np.testing.assert_allclose(fast, slow)
+
+
+def test_a_set_compared_with_itself_has_no_gap_but_its_own_pairs() -> None:
+    rng = np.random.default_rng(18)
+    points = rng.normal(size=(9, 3))
+    mean = pairwise(points).sum() / (9 * 8)
+    # 2·mean over all pairs, with the zero diagonal, less 2·mean over different ones
+    assert energy_effect(points, points) == pytest.approx((2 * mean * 8 / 9 - 2 * mean) / mean)
+
+
+def test_without_its_unit_the_effect_is_symmetric() -> None:
+    rng = np.random.default_rng(19)
+    first, second = rng.normal(size=(8, 2)), rng.normal(1, 2, size=(10, 2))
+    spread = [pairwise(points).sum() / (len(points) * (len(points) - 1)) for points in (first, second)]
+    forth, back = energy_effect(first, second), energy_effect(second, first)
+    assert forth * spread[1] == pytest.approx(back * spread[0])
 
 
 def test_p_is_uniform_when_generated_and_real_are_alike() -> None:

@@ -1,0 +1,213 @@
+"""Which generators can be told apart: ties, shared ranks, and how much a rank depends on what goes into the score.
+
+Every generator draws one volume at each test density. Resampling the *densities* (with both volumes of each) by the
+same weights for all generators gives paired replicates of their scores: what the real volumes and the densities at
+hand happen to be moves all generators alike, and cancels in a difference. Since the weights depend on the test set and
+the seed alone, replicates of generators that were scored in different runs still go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .energy import noise_floor_ratio
+
+Floats = NDArray[np.float64]
+INTERVAL = (2.5, 97.5)  # percentiles
+
+
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """Energy effects of one generator, as observed and for resampled test densities.
+
+    Attributes:
+        bands: names of the headline bands that were scored.
+        descriptors: names of the headline descriptors.
+        observed: [bands, descriptors].
+        resampled: [bands, descriptors, draws].
+    """
+
+    bands: tuple[str, ...]
+    descriptors: tuple[str, ...]
+    observed: Floats
+    resampled: Floats
+
+    def ratio(self, without: str = "") -> tuple[float, Floats]:
+        """NFR100 as observed, and of each replicate, [draws].
+
+        Args:
+            without: a descriptor or a band to leave out; nothing by default.
+        """
+        bands = [i for i, name in enumerate(self.bands) if name != without]
+        descriptors = [i for i, name in enumerate(self.descriptors) if name != without]
+        kept = np.ix_(bands, descriptors)
+        return float(noise_floor_ratio(self.observed[kept])), noise_floor_ratio(self.resampled[kept], axis=(0, 1))
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Everything as named arrays for ``numpy.savez``, the replicates in half precision."""
+        limit = float(np.finfo(np.float16).max)
+        return {
+            "bands": np.array(self.bands),
+            "descriptors": np.array(self.descriptors),
+            "observed": self.observed,
+            "resampled": np.clip(self.resampled, -limit, limit).astype(np.float16),
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Replicates:
+        """The replicates that ``arrays`` described.
+
+        Raises:
+            KeyError: if an array is missing.
+        """
+        return Replicates(
+            tuple(str(name) for name in arrays["bands"]),
+            tuple(str(name) for name in arrays["descriptors"]),
+            np.asarray(arrays["observed"], dtype=np.float64),
+            np.asarray(arrays["resampled"], dtype=np.float64),
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much larger the NFR100 of one generator is than that of another, with its 95 % interval.
+
+    Attributes:
+        value: as observed.
+        low: lower end of the percentile interval of the paired replicates.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def tied(self) -> bool:
+        """Whether the two cannot be told apart: the interval holds 0."""
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A place in the order, counted from 1; generators that cannot be told apart share it.
+
+    Attributes:
+        place: one more than the number of generators in better groups.
+        shared: whether another generator has the same place.
+        nfr100: the score that it comes from.
+    """
+
+    place: int
+    shared: bool
+    nfr100: float
+
+    def __str__(self) -> str:
+        """The place as it is printed: ``1``, or ``2=`` where it is shared."""
+        return f"{self.place}{'=' if self.shared else ''}"
+
+
+def difference(first: Replicates, second: Replicates, without: str = "") -> Difference:
+    """NFR100 of the first less that of the second, from paired replicates.
+
+    Two identical sets differ by 0 in every replicate: value and interval are 0, and they tie.
+
+    Args:
+        first: of one generator.
+        second: of another, on the same test volumes and with the same seed.
+        without: a descriptor or band to leave out.
+
+    Raises:
+        ValueError: if the two were not made of the same bands, descriptors and number of resamples.
+
+    References:
+        Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13, doi:10.1201/9780429246593.
+    """
+    shapes = [(each.bands, each.descriptors, each.resampled.shape) for each in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("replicates go together only if bands, descriptors and resamples agree; score both anew")
+    (value, draws), (other, other_draws) = first.ratio(without), second.ratio(without)
+    low, high = np.percentile(draws - other_draws, INTERVAL)
+    return Difference(value - other, float(low), float(high))
+
+
+def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Rank]:
+    """Ranks of generators, best first, with ties.
+
+    In order of score, a generator joins the group of the one before it if it cannot be told apart from the *best* of
+    that group, and opens a group of its own otherwise. Not being told apart is not transitive: a group holds what ties
+    with its leader, and the last of one group may tie with the first of the next.
+
+    Args:
+        entries: generator -> its replicates.
+        without: a descriptor or band to leave out.
+    """
+    ordered = sorted(entries, key=lambda name: entries[name].ratio(without)[0])
+    groups: list[list[str]] = []
+    for name in ordered:
+        if groups and difference(entries[name], entries[groups[-1][0]], without).tied:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    found: dict[str, Rank] = {}
+    for group in groups:
+        place = len(found) + 1
+        found |= {name: Rank(place, len(group) > 1, entries[name].ratio(without)[0]) for name in group}
+    return found
+
+
+def sensitivity(entries: Mapping[str, Replicates]) -> list[dict[str, str | int | float | bool]]:
+    """Ranks from the full score, and with each descriptor and each density band left out in turn.
+
+    One is left out only where another remains.
+
+    Returns:
+        One row a generator and variant: generator, left_out ("nothing", "descriptor" or "band"), which (its name, or
+        "" for nothing), nfr100, rank (a whole number) and shared.
+    """
+    if not entries:
+        return []
+    first = next(iter(entries.values()))
+    variants = [("nothing", "")]
+    for kind, parts in (("descriptor", first.descriptors), ("band", first.bands)):
+        variants += [(kind, name) for name in parts if len(parts) > 1]
+    return [
+        {
+            "generator": name,
+            "left_out": kind,
+            "which": which,
+            "nfr100": rank.nfr100,
+            "rank": rank.place,
+            "shared": rank.shared,
+        }
+        for kind, which in variants
+        for name, rank in ranks(entries, which).items()
+    ]
+
+
+def differences(entries: Mapping[str, Replicates], names: Sequence[str]) -> list[dict[str, str | float | bool]]:
+    """Every pair of generators once: first, second, difference of NFR100, ci_low, ci_high and tied.
+
+    Args:
+        entries: generator -> its replicates.
+        names: the order; of a pair, the later one comes first, so that differences are positive for an order by score.
+    """
+    rows: list[dict[str, str | float | bool]] = []
+    for i, second in enumerate(names):
+        for first in names[i + 1 :]:
+            found = difference(entries[first], entries[second])
+            rows.append(
+                {
+                    "first": first,
+                    "second": second,
+                    "difference": found.value,
+                    "ci_low": found.low,
+                    "ci_high": found.high,
+                    "tied": found.tied,
+                }
+            )
+    return rows
