@@ -24,6 +24,7 @@ from generators import Generator
 from generators.controls import Reference
 
 from .provenance import commit, processor, versions
+from .store import file_digest, write_path, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "results" / "artefacts"
@@ -42,6 +43,7 @@ class Fitted:
         source: "fitted", "cached" or "published".
         seconds: how long the fit took, when it was made.
         machine: the processor it was made on.
+        weights: digest of the file that keeps it; "" where it could not be kept.
     """
 
     generator: Generator
@@ -49,6 +51,7 @@ class Fitted:
     source: str
     seconds: float
     machine: str
+    weights: str = ""
 
 
 def prepare(reference: str, dataset: Dataset) -> tuple[Generator, Volumes]:
@@ -72,6 +75,23 @@ def digest(generator: Generator, training: Volumes, seed: int) -> str:
     content = {"name": generator.name, "params": generator.params, "data": training.digest(), "seed": seed}
     state.update(json.dumps(content, sort_keys=True, default=repr).encode())
     return state.hexdigest()[:16]
+
+
+def identity(generator: Generator, training: Volumes, seed: int) -> dict[str, str]:
+    """The parts of ``digest`` one by one, for saying which of them changed."""
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in _sources(type(generator))))
+    return {
+        "generator code": code.hexdigest()[:16],
+        "parameters": json.dumps(generator.params, sort_keys=True, default=repr),
+        "training data": training.digest()[:16],
+        "seed": str(seed),
+    }
+
+
+def weights_at_hand(generator: Generator, training: Volumes, dataset: str, seed: int) -> str | None:
+    """Digest of the file that ``fitted`` would load; None where it would have to fit."""
+    kept = _at_hand(generator, training, dataset, seed, digest(generator, training, seed))
+    return None if kept is None else file_digest(kept)
 
 
 def available(name: str, dataset: Dataset, seed: int) -> bool:
@@ -120,12 +140,15 @@ def fitted(
     generator.fit(training.voxels, training.density, rng=seed)
     seconds = time.perf_counter() - started
     generator.show_progress = False
+    weights = ""
     try:
-        _save(generator, _cached(generator, dataset.name, key), manifest(generator, training, seed, seconds))
+        kept = _cached(generator, dataset.name, key)
+        _save(generator, kept, manifest(generator, training, seed, seconds))
+        weights = file_digest(kept)
     except TypeError as error:
         log.warning("%s is fitted anew each time: %s", generator.name, error)
     generator.to(resolve_device(device, generator))
-    return Fitted(generator, key, "fitted", seconds, processor())
+    return Fitted(generator, key, "fitted", seconds, processor(), weights)
 
 
 class NeedsTrainingError(ValueError):
@@ -208,15 +231,12 @@ def _load(kind: type[Generator], path: Path, key: str, device: str) -> Fitted:
     generator = kind.load(path)
     generator.to(resolve_device(device, generator))
     source = "published" if PUBLISHED in path.parents else "cached"
-    return Fitted(generator, key, source, float(stated["seconds"]), str(stated["processor"]))
+    return Fitted(generator, key, source, float(stated["seconds"]), str(stated["processor"]), file_digest(path))
 
 
 def _save(generator: Generator, path: Path, stated: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    generator.save(part)
-    path.with_suffix(".json").write_text(json.dumps(stated, indent=2) + "\n")
-    part.replace(path)
+    write_text(path.with_suffix(".json"), json.dumps(stated, indent=2) + "\n")  # first: weights count once they exist
+    write_path(path, generator.save)
 
 
 def select_test(dataset: Dataset, samples: int | None) -> Volumes:

@@ -66,15 +66,20 @@ def evaluate(
     """Score generators against real volumes and write the accuracy table."""
     from .evaluate import Options, progress_display
     from .evaluate import evaluate as run
+    from .results import has_samples, run_folder
 
     chosen = _chosen(generators, generator or [])
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     if generators is None and not generator:
-        chosen = [name for name in chosen if artefacts.available(name, loaded, seed)]
+        chosen = [
+            name
+            for name in chosen
+            if artefacts.available(name, loaded, seed) or has_samples(run_folder(out, loaded.name, seed), name)
+        ]
     options = Options(seed=seed, samples=samples, device=device, quick=quick)
     with progress_display() as progress:
         outcomes = run(loaded, chosen, out, options, progress=progress, command=_command_line())
-    folder = out / loaded.name
+    folder = run_folder(out, loaded.name, seed)
     table = (folder / "accuracy.md").read_text()
     if out_console.is_terminal:
         out_console.print(Markdown(table))

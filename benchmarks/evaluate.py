@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from data import Dataset, Volumes
-from generators import GENERATORS
 from metrics.descriptors import Descriptors, describe
 from metrics.distances import ScoreResult, score
-from metrics.novelty import NoveltyResult, copy_rate, nearest_training
+from metrics.novelty import Nearest, NoveltyResult, copy_rate, nearest_training
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
-from metrics.table import METRICS
 
 from . import artefacts
-from .provenance import device_name, environment
-from .report import accuracy_markdown
+from .cells import JUDGING_PACKAGES, Cells, Inputs, metric_code, metric_versions, packages, short_digest
+from .drawing import Plan, draw, drawn_cells, plan
+from .provenance import peak_memory_mb
+from .results import Outcome, Results, run_folder
+from .store import load_samples, read_arrays, sweep, write_arrays
 
 log = logging.getLogger("porebench")
 
-COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
@@ -58,48 +57,139 @@ class Options:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One generator's row: its numbers, or the phase and reason of its failure."""
-
-    generator: str
-    rows: list[dict[str, Any]]
-    record: dict[str, Any]
-
-    @property
-    def failed(self) -> bool:
-        """Whether the generator has no score."""
-        return bool(self.record["status"] == "failed")
-
-
 class Judge:
-    """Scores samples against the test part of one data set; describes the real volumes once."""
+    """Scores samples against the test part of one data set; describes the real volumes once, when first asked.
 
-    def __init__(self, dataset: Dataset, options: Options, bar: Callable[[str, int], Any] | None = None) -> None:
+    Attributes:
+        dataset: whose test part is the truth.
+        options: of the run.
+        folder: the run folder, whose cells are read and written.
+        test: the test volumes to score against.
+    """
+
+    def __init__(
+        self, dataset: Dataset, options: Options, folder: Path, bar: Callable[[str, int], Any] | None = None
+    ) -> None:
         self.dataset = dataset
         self.options = options
+        self.folder = folder
         self.bar = bar or (lambda _text, _total: nullcontext(lambda _step: None))
         samples = options.samples
         if samples is None and options.quick:
             samples = min(QUICK_SAMPLES, len(dataset.test))
         self.test = artefacts.select_test(dataset, samples)
-        self.train_descriptors = self.describe(dataset.train.voxels, "real training volumes")
-        self.test_descriptors = self.describe(self.test.voxels, "real test volumes")
-        self.held_out = nearest_training(self.test, dataset.train)
 
-    def describe(self, voxels: NDArray[np.bool_], what: str) -> Descriptors:
+    @property
+    def train_descriptors(self) -> Descriptors:
+        """Descriptors of the real training volumes."""
+        return self._real[0]
+
+    @property
+    def test_descriptors(self) -> Descriptors:
+        """Descriptors of the real test volumes."""
+        return self._real[1]
+
+    @property
+    def held_out(self) -> Nearest:
+        """The nearest training volume of each test volume."""
+        return self._real[2]
+
+    @cached_property
+    def _real(self) -> tuple[Descriptors, Descriptors, Nearest]:
+        """What is known of the real volumes, from their cell or computed now."""
+        cells = Cells(self.folder, ".real")
+        inputs = {**self._described_by, "real data": self._data, "test data": self.test.digest()[:16]}
+        if cells.fresh("describe", inputs) is None:
+            began = time.perf_counter()
+            nearest = nearest_training(self.test, self.dataset.train)
+            arrays = {"overlap": nearest.overlap, "index": nearest.index}
+            for part, volumes in (("train", self.dataset.train), ("test", self.test)):
+                described = self._describe(volumes.voxels, f"real {part} volumes")
+                arrays |= {f"{part}/{key}": value for key, value in described.arrays().items()}
+            write_arrays(cells.arrays("describe"), arrays)
+            cells.finish("describe", inputs, {}, time.perf_counter() - began, peak_memory_mb())
+        kept = read_arrays(cells.arrays("describe"))
+        train, test = (
+            Descriptors.from_arrays({key.removeprefix(part): kept[key] for key in kept if key.startswith(part)})
+            for part in ("train/", "test/")
+        )
+        return train, test, Nearest(kept["overlap"], kept["index"])
+
+    @cached_property
+    def _data(self) -> str:
+        return self.dataset.digest()[:16]
+
+    @property
+    def _described_by(self) -> Inputs:
+        return {"metric code": metric_code(), "packages": packages(JUDGING_PACKAGES)}
+
+    def _describe(self, voxels: NDArray[np.bool_], what: str) -> Descriptors:
         """Descriptors of volumes, under a progress bar."""
         with self.bar(f"describe {what}", len(voxels)) as advance:
             return describe(voxels, workers=self.options.workers, progress=advance)
 
-    def rows(
-        self, name: str, drawn: NDArray[np.bool_], reconstruction: NDArray[np.bool_] | None
-    ) -> list[dict[str, Any]]:
-        """Every number of one generator, tidy, from its draws at the test densities."""
+    def inputs(self, stage: str, samples: str, reconstruction: str = "none") -> Inputs:
+        """What the describe or score cell of a generator is made from.
+
+        Args:
+            stage: "describe" or "score".
+            samples: digest of its samples.
+            reconstruction: digest of its reconstructions, if it makes any.
+        """
+        described = {**self._described_by, "samples": samples[:16]}
+        if stage == "describe":
+            return described
+        return {
+            **described,
+            "reconstruction": reconstruction[:16],
+            "real data": self._data,
+            "test data": self.test.digest()[:16],
+            "metric versions": short_digest(metric_versions()),
+            "resampling": str(self._resampling),
+            "seed": str(self.options.seed),
+        }
+
+    @property
+    def _resampling(self) -> dict[str, int]:
+        return QUICK if self.options.quick else FULL
+
+    def descriptors(self, name: str) -> Descriptors:
+        """Descriptors of a generator's samples, from their cell or computed now.
+
+        Raises:
+            ValueError: if the samples are damaged, or are not one volume a test density.
+            OSError: if there are no samples.
+        """
+        cells = Cells(self.folder, name)
+        samples = self.samples(name)
+        inputs = self.inputs("describe", samples.digest())
+        if cells.fresh("describe", inputs) is None:
+            began = time.perf_counter()
+            described = self._describe(samples.voxels, name)
+            write_arrays(cells.arrays("describe"), described.arrays())
+            cells.finish("describe", inputs, {}, time.perf_counter() - began, peak_memory_mb())
+        return Descriptors.from_arrays(read_arrays(cells.arrays("describe")))
+
+    def samples(self, name: str, stage: str = "sample") -> Volumes:
+        """A generator's samples (or reconstructions) as they are stored.
+
+        Raises:
+            ValueError: if they are damaged, or are not one volume a test density.
+            OSError: if there are none.
+        """
+        stored = load_samples(Cells(self.folder, name).arrays(stage))
+        if stored.voxels.shape != self.test.voxels.shape or not np.array_equal(stored.density, self.test.density):
+            raise ValueError(
+                f"{name} stored {len(stored)} volumes of {stored.shape}, expected one of {self.test.shape} for each of "
+                f"{len(self.test)} test densities; delete its folder in {self.folder / 'cells'} and evaluate again"
+            )
+        return stored
+
+    def rows(self, name: str, *, reconstructs: bool) -> list[dict[str, Any]]:
+        """Every number of one generator, tidy, from its stored draws at the test densities."""
         kind = self.dataset.density_kind
-        resampling = QUICK if self.options.quick else FULL
         result = score(
-            self.describe(drawn, name),
+            self.descriptors(name),
             self.test_descriptors,
             self.train_descriptors,
             generated_density=self.test.density,
@@ -107,17 +197,50 @@ class Judge:
             train_density=self.dataset.train.density,
             kind=kind,
             seed=self.options.seed,
-            **resampling,
+            **self._resampling,
         )
-        generated = Volumes(drawn, self.test.density, self.test.voxel_size, name)
         rows = _score_rows(result)
         rows += _novelty_rows(
-            copy_rate(generated, self.dataset.train, self.test, kind=kind, held_out=self.held_out), len(self.test)
+            copy_rate(self.samples(name), self.dataset.train, self.test, kind=kind, held_out=self.held_out),
+            len(self.test),
         )
-        if reconstruction is not None:
-            compared = reconstruction_scores(self.test, reconstruction, kind=kind, workers=self.options.workers)
+        if reconstructs:
+            made = self.samples(name, "reconstruct").voxels
+            compared = reconstruction_scores(self.test, made, kind=kind, workers=self.options.workers)
             rows += _reconstruction_rows(compared)
         return [{"generator": name, **row} for row in rows]
+
+    def outcome(self, planned: Plan, stamp: dict[str, Any]) -> Outcome:
+        """A generator's row, from its score cell or computed now.
+
+        Args:
+            planned: of the generator, whose drawing cells are finished.
+            stamp: date, command and environment, for a row that is computed now.
+        """
+        cells = Cells(self.folder, planned.name)
+        drawn = drawn_cells(self.folder, planned.name, planned.stages)
+        samples = drawn["sample"].output["samples_digest"]
+        made = drawn["reconstruct"].output["reconstruction_digest"] if planned.reconstructs else "none"
+        inputs = self.inputs("score", samples, made)
+        cell = cells.fresh("score", inputs)
+        if cell is None:
+            began = time.perf_counter()
+            rows = self.rows(planned.name, reconstructs=planned.reconstructs)
+            output = {"rows": rows, "stamp": stamp}
+            cell = cells.finish("score", inputs, output, time.perf_counter() - began, peak_memory_mb())
+        fit, sample = dict(drawn["fit"].output), dict(drawn["sample"].output)
+        sample.pop("file")
+        finished = {**drawn, "describe": cells.read("describe"), "score": cell}
+        record = {
+            "status": "scored",
+            "digest": planned.digest,
+            "params": planned.params,
+            **fit,
+            **sample,
+            **cell.output["stamp"],
+            "cells": {stage: done.summary() for stage, done in finished.items() if done is not None},
+        }
+        return Outcome(planned.name, cell.output["rows"], record)
 
 
 def evaluate(
@@ -131,8 +254,10 @@ def evaluate(
 ) -> list[Outcome]:
     """Score generators on a data set and write ``out/<data set>/``.
 
-    Rows of generators that earlier runs scored on the same data, samples, seed and metric versions are kept. The
-    files are rewritten after each generator, so an interruption loses only the one in progress.
+    Each stage of each generator is a cell (see ``cells``) that is kept as soon as it is finished; what earlier runs
+    finished from the same data, code, weights and metrics is taken from there. The tables are rewritten after each
+    generator, so an interruption loses only the cell in progress. Rows of other generators are kept where data,
+    samples, seed and metric versions are the same.
 
     Args:
         dataset: its training part is fitted on, its test part judged against.
@@ -146,44 +271,58 @@ def evaluate(
         One outcome a generator, in order.
     """
     options = options or Options()
-    judge = Judge(dataset, options, _bars(progress))
-    folder = out / dataset.name
-    (folder / "samples").mkdir(parents=True, exist_ok=True)
-    store = _Store(folder, judge, command)
+    folder = run_folder(out, dataset.name, options.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    judge = Judge(dataset, options, folder, _bars(progress))
+    results = Results(folder, _run_identity(judge), command)
     outcomes = []
     overall = progress.add_task("generators", total=len(references)) if progress else None
     for reference in references:
-        outcome = _run(reference, judge, folder, show_progress=progress is not None)
-        store.add(outcome)
+        outcome = _run(reference, judge, results, show_progress=progress is not None)
+        results.add(outcome)
         outcomes.append(outcome)
         if progress is not None and overall is not None:
             progress.advance(overall)
     return outcomes
 
 
-def _run(reference: str, judge: Judge, folder: Path, *, show_progress: bool) -> Outcome:
-    """Fit or load, draw, store, score; whatever fails becomes a row with its phase and reason."""
+def _run_identity(judge: Judge) -> dict[str, Any]:
+    """What all rows of a table have in common."""
+    return {
+        "dataset": judge.dataset.name,
+        "density_kind": judge.dataset.density_kind,
+        "data": judge.dataset.digest(),
+        "test": judge.test.digest(),
+        "n_test": len(judge.test),
+        "seed": judge.options.seed,
+        "quick": judge.options.quick,
+        "metric_versions": metric_versions(),
+    }
+
+
+def _run(reference: str, judge: Judge, results: Results, *, show_progress: bool) -> Outcome:
+    """Bring a generator's cells up to date; whatever fails becomes a row with its phase and reason."""
     options = judge.options
     name, phase = reference.rpartition(":")[2], "load"
     started = time.perf_counter()
+
+    def enter(new: str) -> None:
+        nonlocal phase
+        phase = new
+
     try:
-        generator, _ = artefacts.prepare(reference, judge.dataset)
-        name, phase = generator.name, "fit"
-        ready = artefacts.fitted(
-            reference, judge.dataset, seed=options.seed, device=options.device, show_progress=show_progress
-        )
-        generator, phase = ready.generator, "sample"
-        began = time.perf_counter()
-        drawn = generator.sample(judge.test.density, rng=np.random.default_rng([options.seed, 1]))
-        seconds = time.perf_counter() - began
-        samples = Volumes(drawn, judge.test.density, judge.test.voxel_size, name)
-        save_samples(samples, folder / "samples" / f"{name}.npz")
-        phase = "reconstruct"
-        reconstruction = None
-        if generator.reconstructs:
-            reconstruction = generator.reconstruct(judge.test.voxels, judge.test.density)
-        phase = "score"
-        rows = judge.rows(name, drawn, reconstruction)
+        planned = plan(reference, judge.dataset, judge.test, judge.folder, seed=options.seed, device=options.device)
+        name = planned.name
+        try:
+            draw(planned, judge.dataset, judge.test, judge.folder, show_progress=show_progress, enter=enter)
+        except artefacts.NeedsTrainingError:
+            earlier = results.earlier(name)
+            if earlier is None or earlier.record["digest"] != planned.digest:
+                raise
+            return earlier  # its weights are elsewhere, but nothing has changed since
+        enter("score")
+        return judge.outcome(planned, results.stamp)
     except Exception as error:  # a generator may raise anything; its failure is a row, the others go on
         log.exception("%s failed to %s", name, phase, exc_info=error if log.isEnabledFor(logging.DEBUG) else None)
         reason = str(error) or type(error).__name__
@@ -192,117 +331,9 @@ def _run(reference: str, judge: Judge, folder: Path, *, show_progress: bool) -> 
             "phase": phase,
             "reason": reason,
             "seconds": round(time.perf_counter() - started, 2),
+            **results.stamp,
         }
         return Outcome(name, [], record)
-    record = {
-        "status": "scored",
-        "digest": ready.digest,
-        "source": ready.source,
-        "params": generator.params,
-        "device": device_name(generator.device),
-        "fit_seconds": round(ready.seconds, 2),
-        "fit_machine": ready.machine,
-        "sample_milliseconds": round(1000 * seconds / len(drawn), 3),
-        "samples_digest": samples.digest(),
-    }
-    return Outcome(name, rows, record)
-
-
-def save_samples(samples: Volumes, path: Path) -> None:
-    """Write volumes as packed bits with shape, density and SHA-256, to be read by ``load_samples``."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez_compressed(
-            file,
-            packed=np.packbits(samples.voxels.reshape(len(samples), -1), axis=1),
-            shape=np.array(samples.shape),
-            density=samples.density,
-            voxel_size=samples.voxel_size,
-            digest=samples.digest(),
-        )
-    part.replace(path)
-
-
-def load_samples(path: Path) -> Volumes:
-    """Volumes that ``save_samples`` wrote.
-
-    Raises:
-        ValueError: if the content is not what was written.
-    """
-    with np.load(path, allow_pickle=False) as file:
-        shape = tuple(int(size) for size in file["shape"])
-        flat = np.unpackbits(file["packed"], axis=1, count=int(np.prod(shape))).astype(bool)
-        samples = Volumes(flat.reshape(-1, *shape), file["density"], float(file["voxel_size"]), path.stem)
-        if samples.digest() != str(file["digest"]):
-            raise ValueError(f"{path} does not match its checksum; make it again with porebench evaluate")
-    return samples
-
-
-class _Store:
-    """The results folder of one data set: accuracy.csv, accuracy.md and manifest.json, rewritten after each row."""
-
-    def __init__(self, folder: Path, judge: Judge, command: str) -> None:
-        self.folder = folder
-        self.run = {
-            "dataset": judge.dataset.name,
-            "density_kind": judge.dataset.density_kind,
-            "data": judge.dataset.digest(),
-            "test": judge.test.digest(),
-            "n_test": len(judge.test),
-            "seed": judge.options.seed,
-            "quick": judge.options.quick,
-            "metric_versions": {name: metric.version for name, metric in METRICS.items()},
-        }
-        self.stamp = {"date": time.strftime("%Y-%m-%d"), "command": command, **environment()}
-        self.rows: dict[str, list[dict[str, Any]]] = {}
-        self.records: dict[str, dict[str, Any]] = {}
-        self._take_over()
-
-    def _take_over(self) -> None:
-        manifest, table = self.folder / "manifest.json", self.folder / "accuracy.csv"
-        if not (manifest.is_file() and table.is_file()):
-            return
-        try:
-            earlier = json.loads(manifest.read_text())
-            rows = pd.read_csv(table)
-        except (ValueError, OSError) as error:
-            log.warning("earlier results in %s cannot be read and are replaced: %s", self.folder, error)
-            return
-        if earlier.get("run") != self.run:
-            log.warning(
-                "earlier results in %s came from other data, samples, seed or metrics, and are replaced", self.folder
-            )
-            return
-        self.records = earlier["generators"]
-        for name, part in rows.groupby("generator"):
-            clean = part.astype(object).where(part.notna(), None)
-            self.rows[str(name)] = [{str(key): value for key, value in row.items()} for row in clean.to_dict("records")]
-
-    def add(self, outcome: Outcome) -> None:
-        """Replace the generator's row and rewrite the files."""
-        self.rows.pop(outcome.generator, None)
-        self.records[outcome.generator] = {**outcome.record, **self.stamp}
-        if outcome.rows:
-            self.rows[outcome.generator] = outcome.rows
-        names = sorted(self.records, key=_table_order)
-        self.records = {name: self.records[name] for name in names}
-        table = pd.DataFrame([row for name in names for row in self.rows.get(name, [])], columns=list(COLUMNS))
-        manifest = {"run": self.run, "generators": self.records}
-        write_text(self.folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-        write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step, so that an interruption leaves the old or the new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
-
-
-def _table_order(name: str) -> tuple[int, str]:
-    registered = list(GENERATORS)
-    return (registered.index(name) if name in registered else len(registered), name)
 
 
 def _row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,16 @@ def processor() -> str:
 def device_name(device: str) -> str:
     """What a table calls a device: the GPU's own name, or the processor's."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else processor()
+
+
+def peak_memory_mb() -> int:
+    """The largest memory that this process has had so far, in 10⁶ bytes; 0 where the system does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource  # noqa: PLC0415 - not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
 def environment() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import data
 import generators
+from benchmarks import artefacts
 from generators import Generator
 
 SHAPE = (8, 9, 10)
@@ -137,6 +138,24 @@ def other_process() -> Iterator[ProcessPoolExecutor]:
     """A single process that starts from nothing, as on platforms without fork."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield pool
+
+
+def _part(n: int, seed: int) -> data.Volumes:
+    rng = np.random.default_rng(seed)
+    density = rng.permutation((np.arange(n) + 0.5) / n)
+    return data.Volumes(data.simulate(density, "spheres", rng, shape=(12, 12, 12)), density, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> data.Dataset:
+    """A data set that a run takes a second for."""
+    return data.Dataset(_part(60, 0), _part(40, 1), _part(50, 2), "tiny", "factor")
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits are kept in a folder of the test's own."""
+    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "artefacts")
 
 
 class ReplayGenerator(Generator):

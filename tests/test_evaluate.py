@@ -7,8 +7,12 @@ import pytest
 import data
 from benchmarks import artefacts
 from benchmarks.cli import main
-from benchmarks.evaluate import COLUMNS, Options, evaluate, load_samples, save_samples
+from benchmarks.evaluate import Options, evaluate
 from benchmarks.report import insert_tables
+from benchmarks.results import COLUMNS
+from benchmarks.store import load_samples, save_samples
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 OWN = """
 import numpy as np
@@ -31,22 +35,6 @@ class WrongShape(Half):
     def _sample(self, density, shape, rng):
         return np.zeros((len(density), 1, 1, 1), dtype=bool)
 """
-
-
-def _part(n: int, seed: int) -> data.Volumes:
-    rng = np.random.default_rng(seed)
-    density = rng.permutation((np.arange(n) + 0.5) / n)
-    return data.Volumes(data.simulate(density, "spheres", rng, shape=(12, 12, 12)), density, name="tiny")
-
-
-@pytest.fixture(scope="session")
-def tiny() -> data.Dataset:
-    return data.Dataset(_part(60, 0), _part(40, 1), _part(50, 2), "tiny", "factor")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "artefacts")
 
 
 @pytest.fixture
@@ -76,7 +64,7 @@ def test_a_run_writes_table_manifest_and_samples(tiny, tmp_path) -> None:
 def test_the_same_command_gives_the_same_table(tiny, tmp_path) -> None:
     for folder in ("one", "two"):
         evaluate(tiny, ["pca", "noise"], tmp_path / folder, Options(quick=True, workers=2, seed=5))
-    one, two = ((tmp_path / folder / "tiny" / "accuracy.csv").read_bytes() for folder in ("one", "two"))
+    one, two = ((tmp_path / folder / "tiny" / "seed-5" / "accuracy.csv").read_bytes() for folder in ("one", "two"))
     assert one == two
 
 
@@ -84,7 +72,7 @@ def test_rows_of_earlier_runs_stay_unless_the_run_differs(tiny, tmp_path, caplog
     evaluate(tiny, ["noise"], tmp_path, Options(quick=True, workers=1))
     evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1))
     assert set(pd.read_csv(tmp_path / "tiny" / "accuracy.csv").generator) == {"noise", "memoriser"}
-    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, seed=1))
+    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, samples=30))
     assert set(pd.read_csv(tmp_path / "tiny" / "accuracy.csv").generator) == {"memoriser"}
     assert "are replaced" in caplog.text
 

@@ -1,0 +1,105 @@
+"""The results folder of one data set and seed: accuracy.csv, accuracy.md and manifest.json."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from generators import GENERATORS
+
+from .cells import Cells
+from .provenance import environment
+from .report import accuracy_markdown
+from .store import write_text
+
+COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
+
+log = logging.getLogger("porebench")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One generator's row: its numbers, or the phase and reason of its failure."""
+
+    generator: str
+    rows: list[dict[str, Any]]
+    record: dict[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the generator has no score."""
+        return bool(self.record["status"] == "failed")
+
+
+def run_folder(out: Path, dataset: str, seed: int) -> Path:
+    """Where the results of a data set and seed lie: seed 0 on top, the others in folders below it."""
+    return out / dataset if seed == 0 else out / dataset / f"seed-{seed}"
+
+
+def has_samples(folder: Path, generator: str) -> bool:
+    """Whether a generator's samples are stored in a run folder."""
+    return Cells(folder, generator).read("sample") is not None
+
+
+class Results:
+    """The rows of one run folder; the files are rewritten after each."""
+
+    def __init__(self, folder: Path, run: dict[str, Any], command: str) -> None:
+        self.folder = folder
+        self.run = run
+        self.stamp = {"date": time.strftime("%Y-%m-%d"), "command": command, **environment()}
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.records: dict[str, dict[str, Any]] = {}
+        self._take_over()
+
+    def _take_over(self) -> None:
+        manifest, table = self.folder / "manifest.json", self.folder / "accuracy.csv"
+        if not (manifest.is_file() and table.is_file()):
+            return
+        try:
+            earlier = json.loads(manifest.read_text())
+            rows = pd.read_csv(table)
+        except (ValueError, OSError) as error:
+            log.warning("earlier results in %s cannot be read and are replaced: %s", self.folder, error)
+            return
+        if earlier.get("run") != self.run:
+            log.warning(
+                "earlier results in %s came from other data, samples, seed or metrics, and are replaced", self.folder
+            )
+            return
+        self.records = earlier["generators"]
+        for name, part in rows.groupby("generator"):
+            clean = part.astype(object).where(part.notna(), None)
+            self.rows[str(name)] = [{str(key): value for key, value in row.items()} for row in clean.to_dict("records")]
+
+    def add(self, outcome: Outcome) -> None:
+        """Replace the generator's row and rewrite the files."""
+        self.rows.pop(outcome.generator, None)
+        self.records[outcome.generator] = outcome.record
+        if outcome.rows:
+            self.rows[outcome.generator] = outcome.rows
+        names = sorted(self.records, key=_table_order)
+        self.records = {name: self.records[name] for name in names}
+        table = pd.DataFrame([row for name in names for row in self.rows.get(name, [])], columns=list(COLUMNS))
+        manifest = {"run": self.run, "generators": self.records}
+        write_text(self.folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest))
+
+    def earlier(self, generator: str) -> Outcome | None:
+        """The generator's row as it stands, if it has a score."""
+        record = self.records.get(generator)
+        if record is None or record["status"] != "scored":
+            return None
+        return Outcome(generator, self.rows.get(generator, []), record)
+
+
+def _table_order(name: str) -> tuple[int, str]:
+    registered = list(GENERATORS)
+    return (registered.index(name) if name in registered else len(registered), name)
