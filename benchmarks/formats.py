@@ -16,6 +16,8 @@ from data import Volumes, read_volume, write_folder
 from data.images import SUFFIXES as IMAGE_SUFFIXES
 from data.seed_format import read_file
 
+from .store import load_samples
+
 Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[str, Format] = {
@@ -207,8 +209,6 @@ def _read_npz(path: Path) -> NDArray[np.bool_] | None:
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError):
         return None  # read_volume says what is wrong
     if packed:
-        from .evaluate import load_samples  # noqa: PLC0415 - imports all of evaluation
-
         return load_samples(path).voxels
     several = voxels is not None and voxels.ndim == 4 and voxels.dtype == bool
     return np.asarray(voxels) if several else None

@@ -9,7 +9,7 @@ import tifffile
 
 import data
 from benchmarks.cli import main
-from benchmarks.evaluate import save_samples
+from benchmarks.store import save_samples
 from benchmarks.formats import FORMATS, read_any, write_volumes
 
 SHAPE = (6, 7, 8)
