@@ -40,6 +40,14 @@ PoreValueOption = Annotated[
     int | None, typer.Option(help="Value that means pore in an image; default the smaller one.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
+ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
+GivenOption = Annotated[
+    list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
+]
+OwnOption = Annotated[
+    list[str] | None,
+    typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
+]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
 
 
@@ -50,10 +58,7 @@ def evaluate(
         str | None,
         typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
     ] = None,
-    generator: Annotated[
-        list[str] | None,
-        typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
-    ] = None,
+    generator: OwnOption = None,
     samples: Annotated[int | None, typer.Option(help="Test volumes to draw and compare with; default all.")] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -187,13 +192,70 @@ def view(
 
 
 @app.command()
+def status(
+    results: ResultsOption = ROOT / "results",
+    dataset: GivenOption = None,
+    generator: OwnOption = None,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every row is fresh.")] = False,
+) -> None:
+    """Say of every cell of the results whether it is fresh, stale (and why), failed or missing."""
+    from .report import status_table
+    from .status import FRESH, MISSING
+    from .status import status as find
+
+    given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
+    states = find(results, given, generator or [])
+    table = "\n".join(status_table(states))
+    if out_console.is_terminal:
+        out_console.print(Markdown(table))
+    else:
+        typer.echo(table)
+    if check and any(state.state not in {FRESH, MISSING} for state in states):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rescore(
+    results: Annotated[Path, typer.Argument(help="Results folder, or the folder of one data set.")] = ROOT / "results",
+    dataset: GivenOption = None,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 1 if a number of the tables has moved.")
+    ] = False,
+) -> None:
+    """Compute all scores again from the stored samples, without fitting or drawing, and print old against new."""
+    from .rescore import rescore as run
+
+    given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
+    moved = False
+    for compared in run(results, given, keep=not check):
+        typer.echo("\n".join(compared.lines()))
+        moved |= bool(compared.moved)
+    if check and moved:
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
-    results: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    results: ResultsOption = ROOT / "results",
     readme: Annotated[Path, typer.Option(help="Document whose tables are replaced.")] = ROOT / "README.md",
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 1 if a table is not the one in the results.")
+    ] = False,
 ) -> None:
     """Write the tables of all results again, and put the newest into the README."""
-    from .report import write_reports
+    from .report import outdated_reports, write_reports
 
+    if check:
+        outdated = outdated_reports(results, readme)
+        for path in outdated:
+            err_console.print(f"{path} is not what the results say; run: porebench report", markup=False)
+        if outdated:
+            raise typer.Exit(1)
+        return
     for path in write_reports(results, readme):
         err_console.print(f"wrote {path}", markup=False)
 

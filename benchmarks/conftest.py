@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import data
 from benchmarks import artefacts
 from benchmarks.provenance import device_name, environment
+from benchmarks.report import UNTRAINED
 from generators.cvae.seed import SeedCVAE
 
 SECONDS = 3.0
@@ -46,7 +47,7 @@ def fitted_generator(name: str, device: str) -> tuple[Any, str]:
         training = spheres().train
         generator = SeedCVAE(epochs=0)
         generator.fit(training.voxels, training.density, rng=0)
-        return generator.to(device), "untrained"
+        return generator.to(device), UNTRAINED
     return ready.generator, ready.digest
 
 

@@ -275,7 +275,7 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     judge = Judge(dataset, options, folder, _bars(progress))
-    results = Results(folder, _run_identity(judge), command)
+    results = Results(folder, run_identity(judge), command)
     outcomes = []
     overall = progress.add_task("generators", total=len(references)) if progress else None
     for reference in references:
@@ -287,7 +287,7 @@ def evaluate(
     return outcomes
 
 
-def _run_identity(judge: Judge) -> dict[str, Any]:
+def run_identity(judge: Judge) -> dict[str, Any]:
     """What all rows of a table have in common."""
     return {
         "dataset": judge.dataset.name,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from metrics.descriptors import HEADLINE
+
+from .store import write_text
+
+if TYPE_CHECKING:
+    from .status import CellState
 
 NOT_MEASURED = "not measured"
 ABSENT = "–"
@@ -24,6 +30,9 @@ PHYSICAL = {
     "n_components": "components",
 }
 PEER = "porespy blobs"
+SPEED_DATASET = "spheres"
+UNTRAINED = "untrained"
+OTHER_VERSION = "stale"
 
 
 class _Cells:
@@ -94,9 +103,7 @@ def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
     failed = {name: record for name, record in records.items() if record["status"] == "failed"}
     if failed:
         lines += ["", "## Failed", ""]
-        rows = [
-            [name, str(r["phase"]), str(r["reason"]).replace("\n", " ").replace("|", "/")] for name, r in failed.items()
-        ]
+        rows = [[name, str(r["phase"]), _one_line(str(r["reason"]))] for name, r in failed.items()]
         lines += _markdown(["generator", "phase", "reason"], rows)
     return "\n".join(lines) + "\n"
 
@@ -199,10 +206,14 @@ def read_accuracy(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.read_csv(table), json.loads(manifest.read_text())
 
 
-def speed_markdown(runs: list[dict[str, Any]]) -> str:
+def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str]) -> str:
     """The speed tables, from the JSON of pytest-benchmark (one run a device).
 
     CPU figures are ratios to PoreSpy's ``blobs`` in the same run; times are given for a GPU, with its name.
+
+    Args:
+        runs: contents of those files.
+        digests: of the generators in the accuracy table, by name; see ``sampling_table``.
     """
     timed = [bench for run in runs for bench in run["benchmarks"]]
     lines = ["# Speed", ""]
@@ -211,7 +222,7 @@ def speed_markdown(runs: list[dict[str, Any]]) -> str:
         lines.append(
             f"- {run['datetime'][:10]}: {machine['processor']}, {machine['threads']} threads, {machine['commit']}"
         )
-    lines += ["", *sampling_table(timed), ""]
+    lines += ["", *sampling_table(timed, digests), ""]
     groups = {"fit": "Fitting 448 volumes of 30³", "scoring": "Describing 512 volumes of 30³"}
     for group, title in groups.items():
         members = [bench for bench in timed if bench["group"] == group]
@@ -229,8 +240,14 @@ def speed_markdown(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def sampling_table(timed: list[dict[str, Any]]) -> list[str]:
-    """Volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely."""
+def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list[str]:
+    """Volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely.
+
+    Args:
+        timed: benchmarks of pytest-benchmark.
+        digests: of the generators in the accuracy table, by name. A figure that was measured on another version of a
+            generator than its accuracy is not shown beside it, but called stale.
+    """
     speed: dict[tuple[str, str, int], dict[str, Any]] = {}
     for bench in timed:
         if bench["group"] in {"sampling", "peers"}:
@@ -249,14 +266,50 @@ def sampling_table(timed: list[dict[str, Any]]) -> list[str]:
         for batch in batches:
             info = speed.get((name, "cpu", batch))
             known = info is not None and peer is not None
-            row.append(f"{info['volumes_per_second'] / peer['volumes_per_second']:.3g}" if known else ABSENT)  # type: ignore[index]
+            if info is not None and _differs(info, digests):
+                row.append(OTHER_VERSION)
+            else:
+                row.append(f"{info['volumes_per_second'] / peer['volumes_per_second']:.3g}" if known else ABSENT)  # type: ignore[index]
         on_gpu = speed.get((name, "cuda", 512))
-        if on_gpu:
+        if on_gpu and _differs(on_gpu, digests):
+            row.append(OTHER_VERSION)
+        elif on_gpu:
             row.append(f"{512e3 / on_gpu['volumes_per_second']:.1f} ms")
         else:
             row.append(NOT_MEASURED if name in on_gpu_too else "CPU only")
         rows.append(row)
-    return _markdown(header, rows)
+    lines = _markdown(header, rows)
+    if any(OTHER_VERSION in row for row in rows):
+        lines += [
+            "",
+            f"{OTHER_VERSION}: timed on another version of the generator than its accuracy; run `make bench`.",
+        ]
+    return lines
+
+
+def _differs(info: dict[str, Any], digests: dict[str, str]) -> bool:
+    """Whether a timing is of another version of its generator than the accuracy; untrained weights cost the same."""
+    accuracy, speed = digests.get(info["generator"]), info.get("digest", UNTRAINED)
+    return accuracy is not None and speed not in {UNTRAINED, accuracy}
+
+
+def status_table(states: Sequence[CellState]) -> list[str]:
+    """What ``status`` found, one line a generator."""
+    stages = list(dict.fromkeys(state.stage for state in states))
+    rows: dict[tuple[str, int, str], dict[str, str]] = {}
+    for state in states:
+        rows.setdefault((state.dataset, state.seed, state.generator), {})[state.stage] = str(state)
+    return _markdown(
+        ["data set", "seed", "generator", *stages],
+        [
+            [name, str(seed), generator, *(_one_line(row.get(stage, ABSENT)) for stage in stages)]
+            for (name, seed, generator), row in rows.items()
+        ],
+    )
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "/")
 
 
 def _label(bench: dict[str, Any]) -> str:
@@ -276,12 +329,30 @@ def write_reports(results: Path, readme: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    written, tables = [], {}
+    documents = _documents(results, readme)
+    for path, text in documents.items():
+        write_text(path, text)
+    return list(documents)
+
+
+def outdated_reports(results: Path, readme: Path) -> list[Path]:
+    """The files that ``write_reports`` would change."""
+    return [
+        path
+        for path, text in _documents(results, readme).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def _documents(results: Path, readme: Path) -> dict[Path, str]:
+    """Every file that is made from the results, with the text it should have."""
+    documents: dict[Path, str] = {}
+    tables: dict[str, list[str]] = {}
+    digests: dict[str, str] = {}
     for manifest_path in sorted(results.glob("*/manifest.json")):
         folder = manifest_path.parent
         table, manifest = read_accuracy(folder)
-        (folder / "accuracy.md").write_text(accuracy_markdown(table, manifest))
-        written.append(folder / "accuracy.md")
+        documents[folder / "accuracy.md"] = accuracy_markdown(table, manifest)
         cells, run, records = _Cells(table), manifest["run"], manifest["generators"]
         bands = [str(band) for band in dict.fromkeys(table["band"]) if band != "all"]
         made = max(record["date"] for record in records.values())
@@ -291,17 +362,21 @@ def write_reports(results: Path, readme: Path) -> list[Path]:
             "",
             f"{run['n_test']} test volumes, {made}, {machine}.",
         ]
+        if run["dataset"] == SPEED_DATASET:
+            digests = {name: record["digest"] for name, record in records.items() if "digest" in record}
     runs = [json.loads(path.read_text()) for path in sorted((results / "speed").glob("*.json"))]
     if runs:
-        (results / "speed" / "speed.md").write_text(speed_markdown(runs))
-        written.append(results / "speed" / "speed.md")
+        documents[results / "speed" / "speed.md"] = speed_markdown(runs, digests)
         machine_info = runs[0]["machine_info"]
         timed = [bench for run in runs for bench in run["benchmarks"]]
-        tables["speed"] = [*sampling_table(timed), "", f"{runs[0]['datetime'][:10]}, {machine_info['processor']}."]
+        tables["speed"] = [
+            *sampling_table(timed, digests),
+            "",
+            f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
+        ]
     if readme.is_file():
-        readme.write_text(insert_tables(readme.read_text(), tables))
-        written.append(readme)
-    return written
+        documents[readme] = insert_tables(readme.read_text(encoding="utf-8"), tables)
+    return documents
 
 
 def insert_tables(text: str, tables: dict[str, list[str]]) -> str:

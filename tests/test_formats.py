@@ -9,8 +9,8 @@ import tifffile
 
 import data
 from benchmarks.cli import main
-from benchmarks.store import save_samples
 from benchmarks.formats import FORMATS, read_any, write_volumes
+from benchmarks.store import save_samples
 
 SHAPE = (6, 7, 8)
 

@@ -3,7 +3,15 @@ import json
 import pandas as pd
 import pytest
 
-from benchmarks.report import accuracy_markdown, read_accuracy, sampling_table, speed_markdown, write_reports
+from benchmarks.artefacts import ROOT
+from benchmarks.report import (
+    accuracy_markdown,
+    outdated_reports,
+    read_accuracy,
+    sampling_table,
+    speed_markdown,
+    write_reports,
+)
 
 
 def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:
@@ -26,18 +34,18 @@ PEER = _bench("porespy blobs", 64, 200.0, group="peers")
 
 def test_cpu_speed_is_a_ratio_and_gpu_speed_a_time() -> None:
     timed = [_bench("cvae", 64, 600.0), _bench("cvae", 512, 51200.0, "cuda"), _bench("pca", 64, 100.0), PEER]
-    lines = sampling_table(timed)
+    lines = sampling_table(timed, {})
     assert "512 volumes on GPU of a test" in lines[0]
     assert "| cvae | 3 | 10.0 ms |" in lines
     assert "| pca | 0.5 | CPU only |" in lines
 
 
 def test_what_no_gpu_ran_is_not_measured() -> None:
-    assert "| cvae | 3 | not measured |" in sampling_table([_bench("cvae", 64, 600.0), PEER])
+    assert "| cvae | 3 | not measured |" in sampling_table([_bench("cvae", 64, 600.0), PEER], {})
 
 
 def test_without_a_peer_in_the_run_there_is_no_ratio() -> None:
-    assert "| cvae | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0)])
+    assert "| cvae | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0)], {})
 
 
 def _manifest(**records: dict) -> dict:
@@ -92,6 +100,34 @@ def test_the_speed_report_names_machine_and_commit() -> None:
         "machine_info": {"processor": "a processor", "threads": 2, "commit": "abc"},
         "benchmarks": [_bench("cvae", 64, 600.0), PEER, _bench("pca", 448, 200.0, group="fit")],
     }
-    text = speed_markdown([run])
+    text = speed_markdown([run], {})
     assert "2026-01-01: a processor, 2 threads, abc" in text
     assert "| pca | 2.24 | 0.00 | 1 |" in text
+
+
+def test_speed_of_another_version_than_the_accuracy_is_not_shown_beside_it() -> None:
+    bench = _bench("cvae", 64, 600.0)
+    bench["extra_info"]["digest"] = "one"
+    gpu = _bench("cvae", 512, 51200.0, "cuda")
+    gpu["extra_info"]["digest"] = "one"
+    assert "| cvae | 3 | 10.0 ms |" in sampling_table([bench, gpu, PEER], {"cvae": "one"})
+    lines = sampling_table([bench, gpu, PEER], {"cvae": "two"})
+    assert "| cvae | stale | stale |" in lines
+    assert "make bench" in lines[-1]
+
+
+def test_the_documents_hold_the_tables_that_are_in_the_results() -> None:
+    assert outdated_reports(ROOT / "results", ROOT / "README.md") == []
+
+
+def test_a_doctored_table_is_noticed(tmp_path) -> None:
+    folder = tmp_path / "results" / "tiny"
+    folder.mkdir(parents=True)
+    _table(("a", "all", "nfr100", 2.0)).to_csv(folder / "accuracy.csv", index=False)
+    (folder / "manifest.json").write_text(json.dumps(_manifest(a=SCORED)))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table tiny -->\n<!-- end -->\n")
+    write_reports(tmp_path / "results", readme)
+    assert outdated_reports(tmp_path / "results", readme) == []
+    readme.write_text(readme.read_text().replace("2.00", "1.00"))
+    assert outdated_reports(tmp_path / "results", readme) == [readme]

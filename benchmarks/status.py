@@ -1,0 +1,183 @@
+"""What of the results still holds: each cell fresh, stale and why, failed, or missing. Computes no score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import data
+from data import Dataset, Volumes
+from generators import GENERATORS
+
+from .cells import STAGES, Cells, Inputs, changed
+from .drawing import Plan, plan
+from .evaluate import Judge, Options
+
+FRESH, STALE, FAILED, MISSING = "fresh", "stale", "failed", "missing"
+OF_DATA = ("training data", "test data", "real data", "weights")
+"""Inputs that cannot be checked where the data set is not at hand."""
+
+
+@dataclass(frozen=True)
+class CellState:
+    """Whether one cell of the results still holds.
+
+    Attributes:
+        dataset: name of the data set.
+        seed: of the run.
+        generator: whose cell it is.
+        stage: one of ``STAGES``.
+        state: "fresh", "stale", "failed" or "missing".
+        why: the inputs that changed, the reason of the failure, or what is not at hand.
+    """
+
+    dataset: str
+    seed: int
+    generator: str
+    stage: str
+    state: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.state == FRESH:
+            return f"{FRESH}, {self.why}" if self.why else FRESH
+        return f"{self.state}: {self.why}" if self.why else self.state
+
+
+def run_folders(results: Path) -> list[Path]:
+    """Folders below the results folder that hold a run: one a data set and seed."""
+    return sorted(path.parent for pattern in ("*", "*/seed-*") for path in results.glob(f"{pattern}/manifest.json"))
+
+
+def dataset_of(run: dict[str, Any], given: Sequence[Dataset]) -> Dataset | None:
+    """The data set that a run was made on: a given one, a built-in one, or what ``data/`` holds by that name."""
+    for dataset in given:
+        if dataset.name == run["dataset"]:
+            return dataset
+    try:
+        return data.load(run["dataset"])
+    except (ValueError, OSError):
+        return None
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run.
+
+    Raises:
+        ValueError: if it is damaged.
+        FileNotFoundError: if there is none.
+    """
+    path = folder / "manifest.json"
+    try:
+        content = json.loads(path.read_text())
+        known = isinstance(content["run"]["dataset"], str) and isinstance(content["generators"], dict)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no run in {folder}; porebench evaluate makes one") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); make it again with porebench evaluate") from error
+    if not known:
+        raise ValueError(f"{path} is not the manifest of a run; make it again with porebench evaluate")
+    return dict(content)
+
+
+def status(results: Path, given: Sequence[Dataset] = (), own: Sequence[str] = ()) -> list[CellState]:
+    """The state of every cell of every run below a results folder.
+
+    Args:
+        results: the results folder.
+        given: data sets that are not built in.
+        own: generators of the user's own, as ``path/to/file.py:Class``; those files are run.
+
+    Returns:
+        One state a data set, seed, generator and stage.
+    """
+    found = []
+    for folder in run_folders(results):
+        found += folder_status(folder, given, own)
+    return found
+
+
+def folder_status(folder: Path, given: Sequence[Dataset] = (), own: Sequence[str] = ()) -> list[CellState]:
+    """The state of every cell of one run; arguments as for ``status``."""
+    manifest = read_manifest(folder)
+    run, records = manifest["run"], manifest["generators"]
+    dataset = dataset_of(run, given)
+    judge = run_judge(folder, run, dataset or _stand_in(run))
+    plans = {}
+    for reference in [*GENERATORS, *own]:
+        planned = plan(reference, judge.dataset, judge.test, folder, seed=run["seed"], device="auto")
+        plans[planned.name] = planned
+    states: list[CellState] = []
+    for name in dict.fromkeys([*records, *plans]):
+        about = (str(run["dataset"]), int(run["seed"]), name)
+        record = records.get(name)
+        if record is None:
+            states += [CellState(*about, stage, MISSING) for stage in _stages(plans[name])]
+        elif record["status"] == FAILED:
+            states.append(CellState(*about, str(record["phase"]), FAILED, str(record["reason"])))
+        elif name not in plans:
+            states.append(CellState(*about, "score", STALE, "cannot be compared without --generator FILE.py:Class"))
+        else:
+            compared = _Comparison(record, plans[name], judge, data_known=dataset is not None)
+            states += [CellState(*about, stage, *compared.state(stage)) for stage in _stages(plans[name])]
+    return states
+
+
+def run_judge(folder: Path, run: dict[str, Any], dataset: Dataset) -> Judge:
+    """The judge of a run, as its manifest describes it."""
+    samples = None if run["n_test"] >= len(dataset.test) else int(run["n_test"])
+    return Judge(dataset, Options(seed=run["seed"], samples=samples, quick=run["quick"]), folder)
+
+
+class _Comparison:
+    """A generator's row against what would make it now."""
+
+    def __init__(self, record: dict[str, Any], planned: Plan, judge: Judge, *, data_known: bool) -> None:
+        self.recorded: dict[str, Any] = record.get("cells", {})
+        self.samples = str(record["samples_digest"])
+        self.planned = planned
+        self.judge = judge
+        self.data_known = data_known
+
+    def state(self, stage: str) -> tuple[str, str]:
+        """The state of a stage, and why."""
+        if stage not in self.recorded:
+            return STALE, "made before inputs were recorded"
+        reasons = self._changed(stage)
+        takes = {"describe": ("sample",), "score": ("sample", "reconstruct")}.get(stage, ())
+        reasons += [earlier for earlier in takes if earlier in self.recorded and self._changed(earlier)]
+        if reasons:
+            return STALE, ", ".join(reasons)
+        missing = [] if self.data_known else ["data"]
+        if stage in self.planned.stages and not self.planned.at_hand:
+            missing.append("weights")
+        if stage == "sample" and not Cells(self.judge.folder, self.planned.name).arrays("sample").is_file():
+            missing.append("samples")
+        return FRESH, f"{' and '.join(missing)} not at hand" if missing else ""
+
+    def _changed(self, stage: str) -> list[str]:
+        """Names of the inputs that differ, as far as that can be told."""
+        earlier: Inputs = self.recorded[stage]["inputs"]
+        if stage in self.planned.stages:
+            weights = None if self.planned.at_hand else earlier["weights"]
+            now = {**self.planned.inputs(stage, weights)}
+            if "device" in earlier:
+                now["device"] = earlier["device"]  # asked for in the command, not a property of the machine
+        else:
+            now = self.judge.inputs(stage, self.samples, earlier.get("reconstruction", "none"))
+        return [name for name in changed(earlier, now) if self.data_known or name not in OF_DATA]
+
+
+def _stages(planned: Plan) -> list[str]:
+    return [stage for stage in STAGES if stage != "reconstruct" or planned.reconstructs]
+
+
+def _stand_in(run: dict[str, Any]) -> Dataset:
+    """A data set by that name with nothing in it."""
+    empty = Volumes(np.zeros((1, 1, 1, 1), dtype=bool), np.zeros(1))
+    return Dataset(empty, empty, empty, run["dataset"], run["density_kind"])

@@ -1,0 +1,163 @@
+"""``status`` says what still holds; ``rescore`` computes it again from the samples alone."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import data
+from benchmarks import artefacts, cells, evaluate, rescore, status
+from benchmarks.cli import main
+from benchmarks.evaluate import Options
+from benchmarks.status import FRESH, MISSING, STALE
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory):
+    """A run, and the fits that it kept."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artefacts, "CACHE", folder / "artefacts")
+        evaluate.evaluate(tiny, ["pca", "noise"], folder / "results", Options(quick=True, workers=1))
+    return folder
+
+
+@pytest.fixture
+def results(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "copy" / "artefacts")
+    return tmp_path / "copy" / "results"
+
+
+def _of(states, generator) -> dict[str, str]:
+    return {state.stage: str(state) for state in states if state.generator == generator}
+
+
+def _states(tiny, results, generator="pca"):
+    return _of(status.status(results, [tiny]), generator)
+
+
+def test_right_after_a_run_its_cells_are_fresh_and_the_others_missing(tiny, results) -> None:
+    states = status.status(results, [tiny])
+    assert set(_of(states, "pca").values()) == {FRESH}
+    assert list(_of(states, "pca")) == list(cells.STAGES)
+    assert list(_of(states, "noise")) == ["fit", "sample", "describe", "score"]
+    assert set(_of(states, "memoriser").values()) == {MISSING}
+
+
+def test_changed_generator_code_is_named_and_passed_down(tiny, results, monkeypatch) -> None:
+    identity = artefacts.identity
+    monkeypatch.setattr(artefacts, "identity", lambda *args: {**identity(*args), "generator code": "other"})
+    found = _states(tiny, results)
+    assert found["fit"] == found["sample"] == "stale: generator code"
+    assert found["describe"] == "stale: sample"
+    assert found["score"] == "stale: sample, reconstruct"
+
+
+def test_changed_metrics_leave_the_samples_fresh(tiny, results, monkeypatch) -> None:
+    monkeypatch.setattr(evaluate, "metric_code", lambda: "other")
+    found = _states(tiny, results)
+    assert found["sample"] == FRESH
+    assert found["describe"] == found["score"] == "stale: metric code"
+
+
+def test_changed_packages_weights_and_data_are_named(tiny, results, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "packages", lambda names: "numpy 0")
+        assert _states(tiny, results)["score"] == "stale: packages"
+    with monkeypatch.context() as patch:
+        patch.setattr(artefacts, "weights_at_hand", lambda *_: "other")
+        assert _states(tiny, results)["sample"] == "stale: weights"
+    other = replace(tiny, train=tiny.validation)
+    assert "training data" in _of(status.status(results, [other]), "pca")["fit"]
+
+
+def test_what_is_not_at_hand_is_said(tiny, results, monkeypatch) -> None:
+    for path in (artefacts.CACHE, results / "tiny" / "samples"):
+        path.rename(path.with_name("away"))
+    found = _states(tiny, results)
+    assert found["fit"] == "fresh, weights not at hand"
+    assert found["sample"] == "fresh, weights and samples not at hand"
+    assert _of(status.status(results), "noise")["score"] == "fresh, data not at hand"
+
+
+def test_a_failure_is_a_state_with_its_reason(tiny, tmp_path) -> None:
+    evaluate.evaluate(tiny, ["cvae-seed"], tmp_path, Options(quick=True, workers=1))
+    assert "porebench train cvae-seed" in _states(tiny, tmp_path, "cvae-seed")["fit"]
+
+
+def test_a_row_without_recorded_inputs_is_stale(tiny, results) -> None:
+    path = results / "tiny" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["generators"]["pca"]["cells"]
+    path.write_text(json.dumps(manifest))
+    assert all(state.startswith(STALE) for state in _states(tiny, results).values())
+
+
+def test_a_damaged_manifest_is_one_sentence(tiny, results) -> None:
+    (results / "tiny" / "manifest.json").write_text('{"run": 3')
+    with pytest.raises(ValueError, match="is damaged"):
+        status.status(results, [tiny])
+
+
+def test_the_same_metrics_give_the_same_numbers_again(tiny, results) -> None:
+    before = (results / "tiny" / "accuracy.csv").read_bytes()
+    compared = list(rescore.rescore(results, [tiny]))
+    assert [(each.generator, each.moved, each.note) for each in compared] == [("pca", {}, ""), ("noise", {}, "")]
+    assert all(each.numbers > 100 for each in compared)
+    assert (results / "tiny" / "accuracy.csv").read_bytes() == before
+    assert set(_states(tiny, results).values()) == {FRESH}
+
+
+def test_a_doctored_table_shows_and_is_put_right(tiny, results) -> None:
+    path = results / "tiny" / "accuracy.csv"
+    table = pd.read_csv(path)
+    row = table.index[(table.generator == "noise") & (table.metric == "nfr100") & (table.band == "all")][0]
+    true = table.loc[row, "value"]
+    table.loc[row, "value"] = 1.0
+    table.to_csv(path, index=False)
+    (noise,) = (each for each in rescore.rescore(results, [tiny]) if each.generator == "noise")
+    assert noise.moved == {("all", "nfr100"): (1.0, pytest.approx(true, rel=1e-5))}
+    assert any(line.startswith("  nfr100 all: 1 -> ") for line in noise.lines())
+    assert pd.read_csv(path).loc[row, "value"] == true
+
+
+def test_a_changed_metric_is_shown_with_its_versions(tiny, results, monkeypatch) -> None:
+    versions = {**cells.metric_versions(), "diversity": 2}
+    monkeypatch.setattr(evaluate, "metric_versions", lambda: versions)
+    monkeypatch.setattr(rescore, "metric_versions", lambda: versions)
+    rows = evaluate._novelty_rows
+    monkeypatch.setattr(
+        evaluate, "_novelty_rows", lambda *args: [{**row, "value": row["value"] + 1} for row in rows(*args)]
+    )
+    compared = list(rescore.rescore(results / "tiny", [tiny]))
+    assert any("  diversity all:" in line and "(version 1 -> 2)" in line for line in compared[0].lines())
+    manifest = json.loads((results / "tiny" / "manifest.json").read_text())
+    assert manifest["run"]["metric_versions"]["diversity"] == 2
+    assert set(manifest["generators"]) == {"pca", "noise"}
+
+
+def test_samples_that_are_not_those_of_the_table_are_not_scored(tiny, results) -> None:
+    for source, target in (("pca", "noise"),):
+        samples = results / "tiny" / "samples"
+        (samples / f"{target}.npz").write_bytes((samples / f"{source}.npz").read_bytes())
+    (noise,) = (each for each in rescore.rescore(results, [tiny]) if each.generator == "noise")
+    assert noise.note == "the stored samples are not those of the table"
+
+
+def test_status_and_rescore_as_commands(tiny, results, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(data, "load", lambda *_, **__: tiny)
+    for command, code, words in (
+        (f"status --results {results} --dataset tiny", 0, "| tiny | 0 | pca | fresh |"),
+        (f"status --results {results} --dataset tiny --check", 0, "fresh"),
+        (f"rescore {results} --dataset tiny --check", 0, "tiny noise: 0 of"),
+    ):
+        monkeypatch.setattr("sys.argv", ["porebench", *command.split()])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == code
+        assert words in capsys.readouterr().out
