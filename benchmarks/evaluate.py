@@ -20,7 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from data import Dataset, Volumes
 from metrics.descriptors import Descriptors, describe
 from metrics.distances import ScoreResult, score
-from metrics.novelty import Nearest, NoveltyResult, copy_rate, nearest_training
+from metrics.nearest import Familiarity, Nearest, familiarity
+from metrics.novelty import NoveltyResult, judge_novelty
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
 
 from . import artefacts
@@ -32,6 +33,7 @@ from .store import load_samples, read_arrays, sweep, write_arrays
 
 log = logging.getLogger("porebench")
 
+NOVELTY = ("copy_rate", "leak_rate", "novelty", "diversity")
 RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
@@ -90,19 +92,20 @@ class Judge:
         return self._real[1]
 
     @property
-    def held_out(self) -> Nearest:
-        """The nearest training volume of each test volume."""
+    def familiarity(self) -> Familiarity:
+        """The nearest training volume and the nearest other test volume of each test volume."""
         return self._real[2]
 
     @cached_property
-    def _real(self) -> tuple[Descriptors, Descriptors, Nearest]:
+    def _real(self) -> tuple[Descriptors, Descriptors, Familiarity]:
         """What is known of the real volumes, from their cell or computed now."""
         cells = Cells(self.folder, ".real")
         inputs = {**self._described_by, "real data": self._data, "test data": self.test.digest()[:16]}
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
-            nearest = nearest_training(self.test, self.dataset.train)
-            arrays = {"overlap": nearest.overlap, "index": nearest.index}
+            near = familiarity(self.test, self.dataset.train, self.test, among=True)
+            found = {"train": near.train, "unseen": near.unseen}
+            arrays = {f"nearest-{side}/{key}": value for side, it in found.items() for key, value in vars(it).items()}
             for part, volumes in (("train", self.dataset.train), ("test", self.test)):
                 described = self._describe(volumes.voxels, f"real {part} volumes")
                 arrays |= {f"{part}/{key}": value for key, value in described.arrays().items()}
@@ -113,7 +116,10 @@ class Judge:
             Descriptors.from_arrays({key.removeprefix(part): kept[key] for key in kept if key.startswith(part)})
             for part in ("train/", "test/")
         )
-        return train, test, Nearest(kept["overlap"], kept["index"])
+        sides = [
+            Nearest(kept[f"nearest-{side}/overlap"], kept[f"nearest-{side}/index"]) for side in ("train", "unseen")
+        ]
+        return train, test, Familiarity(sides[0], sides[1])
 
     @cached_property
     def _data(self) -> str:
@@ -201,7 +207,7 @@ class Judge:
         )
         rows = _score_rows(result)
         rows += _novelty_rows(
-            copy_rate(self.samples(name), self.dataset.train, self.test, kind=kind, held_out=self.held_out),
+            judge_novelty(self.samples(name), self.dataset.train, self.test, kind=kind, real=self.familiarity),
             len(self.test),
         )
         if reconstructs:
@@ -363,13 +369,17 @@ def _score_rows(result: ScoreResult) -> list[dict[str, Any]]:
             "density_bias",
             "density_error",
             "density_error_real",
-            "c2st_auc",
+            "fidelity",
+            "coverage",
+            "coverage_expected",
             "n_empty",
             "solid_diffusivity_ratio",
         ):
             value = getattr(band, metric)
             if value is not None:
                 rows.append(_row(name, metric, float(value), None, n))
+        if band.c2st_auc is not None:
+            rows.append(_row(name, "c2st_auc", band.c2st_auc, band.c2st_interval, n))
         if band.percolation is not None:
             rows.append(_row(name, "percolation", band.percolation, band.percolation_interval, n))
             rows.append(_row(name, "percolation_real", band.percolation_real, band.percolation_real_interval, n))
@@ -383,9 +393,11 @@ def _score_rows(result: ScoreResult) -> list[dict[str, Any]]:
 
 def _novelty_rows(result: NoveltyResult, n_real: int) -> list[dict[str, Any]]:
     n = (result.n_judged, n_real)
-    rows = [_row("all", "copy_rate", result.copy_rate, None, n), _row("all", "diversity", result.diversity, None, n)]
-    for metric, by_band in (("copy_rate", result.copy_rate_by_band), ("diversity", result.diversity_by_band)):
-        rows += [_row(band, metric, value, None, n) for band, value in by_band.items() if band != "all"]
+    rows = []
+    for metric in NOVELTY:
+        by_band: dict[str, float | None] = getattr(result, f"{metric}_by_band")
+        rows += [_row(band, metric, value, None, n) for band, value in by_band.items()]
+        rows.append(_row("all", metric, getattr(result, metric), None, n))
     return [row for row in rows if row["value"] is not None]
 
 

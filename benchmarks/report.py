@@ -140,7 +140,8 @@ def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
     """Errors in physical units with their noise floors, and the second opinions."""
     header = ["generator", "density error (real)"]
     header += [f"{quantity} error (floor)" for quantity in PHYSICAL.values()]
-    header += ["percolation (real)", "C2ST AUC", "diversity", "empty volumes"]
+    header += ["percolation (real)", "C2ST AUC [95 % CI]", "fidelity", "coverage (real)"]
+    header += ["leaks %", "novelty", "diversity", "empty volumes"]
     rows = [
         [
             name,
@@ -150,7 +151,11 @@ def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
                 for key in PHYSICAL
             ),
             f"{cells.text(name, 'percolation')} ({cells.text(name, 'percolation_real')})",
-            cells.text(name, "c2st_auc"),
+            cells.with_interval(name, "c2st_auc"),
+            cells.text(name, "fidelity"),
+            f"{cells.text(name, 'coverage')} ({cells.text(name, 'coverage_expected')})",
+            _percent(cells.value(name, "leak_rate")),
+            cells.text(name, "novelty"),
             cells.text(name, "diversity"),
             cells.text(name, "n_empty", "{:.0f}"),
         ]

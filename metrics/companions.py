@@ -1,4 +1,4 @@
-"""Columns beside the headline: pore amount, errors in physical units, percolation, and a sceptic's classifier."""
+"""Columns beside the headline: pore amount, errors in physical units and percolation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import beta
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from data.volumes import DensityKind
 
@@ -28,7 +23,6 @@ PHYSICAL = {
     "n_components": ("n_components", "per volume"),
 }  # column -> descriptor and unit
 FLOOR_DRAWS = 100
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -159,27 +153,3 @@ def percolation_share(described: Sequence[Descriptors]) -> tuple[float, tuple[fl
     low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits > 0 else 0.0
     high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
     return hits / n, (low, high)
-
-
-def classifier_auc(generated: Floats, real: Floats, seed: int) -> float | None:
-    """Area under the ROC curve of a classifier that tells generated from real volumes, 5-fold; without unit.
-
-    Logistic regression on the adjusted, standardised descriptors. 0.5 if it cannot tell them apart, 1 if it
-    never errs; None with fewer than five volumes on a side.
-
-    Args:
-        generated: features of generated volumes, [n, features].
-        real: features of real volumes, [m, features].
-        seed: shuffles the folds.
-
-    References:
-        Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545.
-    """
-    if min(len(generated), len(real)) < FOLDS:
-        return None
-    features = np.concatenate([generated, real])
-    labels = np.repeat([1, 0], [len(generated), len(real)])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    decision = cross_val_predict(model, features, labels, cv=folds, method="decision_function")
-    return float(roc_auc_score(labels, decision))

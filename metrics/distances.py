@@ -19,15 +19,16 @@ from data.volumes import DensityKind
 
 from .adjustment import MIN_TRAINING, Adjustment, fitting_window
 from .bands import ALL, Band, density_bands
+from .classifier import descriptor_auc
 from .companions import (
     PhysicalError,
-    classifier_auc,
     density_bias,
     density_error,
     fit_density_law,
     percolation_share,
     physical_errors,
 )
+from .coverage import coverage
 from .descriptors import HEADLINE, Descriptors
 from .energy import (
     bootstrap_weights,
@@ -264,6 +265,9 @@ def _record(
     share, interval = percolation_share([part.described for part in fakes])
     share_real, interval_real = percolation_share([part.described for part in reals])
     pairs = list(zip(fakes, reals, strict=True))
+    features = [np.concatenate(side) for side in zip(*(it.features for it in comparisons), strict=True)]
+    auc = descriptor_auc(features[0], features[1], seed)
+    covered = [near for it in comparisons if (near := coverage(*it.features)) is not None]
     return BandScore(
         band=name,
         headline=headline,
@@ -281,11 +285,11 @@ def _record(
         percolation_real=share_real,
         percolation_real_interval=interval_real,
         solid_diffusivity_ratio=_mean([_diffusivity_ratio(fake.described, real.described) for fake, real in pairs]),
-        c2st_auc=classifier_auc(
-            np.concatenate([it.features[0] for it in comparisons]),
-            np.concatenate([it.features[1] for it in comparisons]),
-            seed,
-        ),
+        c2st_auc=None if auc is None else auc.value,
+        c2st_interval=None if auc is None else (auc.low, auc.high),
+        fidelity=_mean([near.fidelity for near in covered]),
+        coverage=_mean([near.coverage for near in covered]),
+        coverage_expected=_mean([near.expected for near in covered]),
     )
 
 

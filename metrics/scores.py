@@ -55,6 +55,10 @@ class BandScore:
         percolation_real_interval: its 95 % interval.
         solid_diffusivity_ratio: mean D_eff of the solid, generated over real; None if it was not computed.
         c2st_auc: area under the curve of a classifier between generated and real; None below five volumes.
+        c2st_interval: its 95 % interval.
+        fidelity: how often generated volumes lie among real ones, in units of what real ones do.
+        coverage: share of the real volumes that generated ones lie near to.
+        coverage_expected: the same for real volumes.
     """
 
     band: str
@@ -80,6 +84,10 @@ class BandScore:
     percolation_real_interval: tuple[float, float] | None = None
     solid_diffusivity_ratio: float | None = None
     c2st_auc: float | None = None
+    c2st_interval: tuple[float, float] | None = None
+    fidelity: float | None = None
+    coverage: float | None = None
+    coverage_expected: float | None = None
 
     def row(self) -> Row:
         """The record as flat named columns."""
@@ -105,6 +113,8 @@ class BandScore:
             "percolation_real": self.percolation_real,
             "solid_diffusivity_ratio": self.solid_diffusivity_ratio,
             "c2st_auc": self.c2st_auc,
+            "fidelity": self.fidelity,
+            "coverage": self.coverage,
         }
         for name, value in self.physical.items():
             row |= {

@@ -25,6 +25,7 @@ TRANSPORT = "Panaretos and Zemel (2019), doi:10.1146/annurev-statistics-030718-1
 PORESPY = "Gostick et al. (2019), doi:10.21105/joss.01296"
 TAUFACTOR = "Cooper et al. (2016), doi:10.1016/j.softx.2016.09.002"
 C2ST = "Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545"
+COVERAGE = "Naeem et al. (2020), doi:10.48550/arXiv.2002.09797"
 COPYING = "Meehan, Chaudhuri and Dasgupta (2020), doi:10.48550/arXiv.2004.05675"
 JACCARD = "Jaccard (1912), doi:10.1111/j.1469-8137.1912.tb05611.x"
 ADJUSTED = "Hubert and Arabie (1985), doi:10.1007/BF01908075"
@@ -152,17 +153,50 @@ _COLUMNS = (
         "effective diffusivity of the solid over that of real volumes",
     ),
     Metric(
-        "c2st_auc", "AUC", "", "lower", 1, "metrics.companions:classifier_auc", C2ST, "0.5 = no classifier can tell"
+        "c2st_auc", "AUC", "", "lower", 2, "metrics.classifier:descriptor_auc", C2ST, "0.5 = no classifier can tell"
+    ),
+    Metric(
+        "fidelity", "fidelity", "", "one", 1, "metrics.coverage:coverage", COVERAGE, "1 = drawn where real volumes lie"
+    ),
+    Metric(
+        "coverage",
+        "coverage",
+        "",
+        "higher",
+        1,
+        "metrics.coverage:coverage",
+        COVERAGE,
+        "share of real that is drawn",
     ),
     Metric(
         "copy_rate",
         "copies",
         "",
         "lower",
-        1,
-        "metrics.novelty:copy_rate",
+        2,
+        "metrics.novelty:judge_novelty",
         COPYING,
-        "share of near-copies of training volumes",
+        "share that takes half its pores from one training volume",
+    ),
+    Metric(
+        "leak_rate",
+        "leaks",
+        "",
+        "lower",
+        1,
+        "metrics.novelty:judge_novelty",
+        COPYING,
+        "share nearer to training than to unseen volumes, as 1 % of real ones are",
+    ),
+    Metric(
+        "novelty",
+        "novelty",
+        "",
+        "one",
+        1,
+        "metrics.novelty:judge_novelty",
+        HERE,
+        "1 = as far from training volumes as real ones, 0 = among them",
     ),
     Metric(
         "diversity",

@@ -38,12 +38,24 @@ from metrics.morphology import (
     thickness_distribution,
     two_point_correlation,
 )
-from metrics.novelty import symmetries, transform
+from metrics.nearest import symmetries, transform
 from metrics.table import METRICS
 from metrics.transport import effective_diffusivity
 from tests.surrogates import ball, spheres, stamp_ball
 
-MODULES = ("adjustment", "bands", "companions", "descriptors", "energy", "morphology", "novelty", "overlap")
+MODULES = (
+    "adjustment",
+    "bands",
+    "classifier",
+    "companions",
+    "coverage",
+    "descriptors",
+    "energy",
+    "morphology",
+    "nearest",
+    "novelty",
+    "overlap",
+)
 
 
 def random_volume(

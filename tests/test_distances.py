@@ -15,7 +15,7 @@ from scipy.stats import kstest, wasserstein_distance
 from data.volumes import DensityKind
 from metrics.adjustment import Adjustment, fitting_window, log_count
 from metrics.bands import density_bands
-from metrics.companions import classifier_auc, fit_density_law, percolation_share, wasserstein
+from metrics.companions import fit_density_law, percolation_share, wasserstein
 from metrics.descriptors import HEADLINE, Descriptors, describe
 from metrics.distances import ScoreResult, energy_effect, noise_floor_ratio, score
 from metrics.energy import (
@@ -529,11 +529,3 @@ def test_the_interval_of_a_share_contains_it_and_reaches_the_ends() -> None:
         share, (low, high) = percolation_share([described])
         assert share == value
         assert low == 0 if not value else high == 1
-
-
-def test_a_classifier_guesses_on_equal_sets_and_never_errs_on_separate_ones() -> None:
-    rng = np.random.default_rng(16)
-    one, other = rng.normal(size=(200, 10)), rng.normal(size=(200, 10))
-    assert classifier_auc(one, other, 0) == pytest.approx(0.5, abs=0.1)
-    assert classifier_auc(one, other + 5, 0) == pytest.approx(1)
-    assert classifier_auc(one[:4], other, 0) is None

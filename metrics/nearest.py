@@ -1,0 +1,155 @@
+"""The nearest real volume of each of many volumes, over all rotations and mirror images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.volumes import Volumes
+
+from ._kernels import shared_bits
+from .overlap import corrected_iou
+
+MIN_PORE_VOXELS = 20  # with fewer pores (or solid voxels) a chance overlap looks like a copy
+COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of its original
+BLOCK = 64  # query volumes at a time
+
+Symmetry = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The nearest of some real volumes, for each of several volumes.
+
+    Attributes:
+        overlap: chance-corrected IoU with it, float64 [n]; nan where a volume cannot be judged, 0 where no real
+            volume has a similar pore count.
+        index: its index among the real volumes, int64 [n]; −1 where there is none.
+    """
+
+    overlap: NDArray[np.float64]
+    index: NDArray[np.int64]
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Which volumes have enough pore and solid to be judged, bool [n]."""
+        return ~np.isnan(self.overlap)
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """How near volumes are to the training set, and to real volumes that no generator saw.
+
+    Attributes:
+        train: the nearest training volume of each.
+        unseen: the nearest held-out volume of each (another one, where they are held-out volumes themselves).
+    """
+
+    train: Nearest
+    unseen: Nearest
+
+    @property
+    def excess(self) -> NDArray[np.float64]:
+        """(t − h)/(1 − h) of the overlaps t and h with training and held-out volumes, [n]: 1 for a copy.
+
+        About 0 where both are equally near, as they are for real volumes; nan where a volume cannot be judged.
+        """
+        left = 1 - self.unseen.overlap
+        gap = self.train.overlap - self.unseen.overlap
+        return np.asarray(np.divide(gap, left, out=np.zeros_like(gap), where=left != 0))
+
+
+def familiarity(volumes: Volumes, train: Volumes, unseen: Volumes, *, among: bool = False) -> Familiarity:
+    """The nearest training and the nearest held-out volume of each volume.
+
+    Args:
+        volumes: n volumes to judge.
+        train: training volumes.
+        unseen: held-out real volumes.
+        among: ``volumes`` are the held-out volumes, and each is compared with the others.
+
+    Raises:
+        ValueError: if the volumes differ in shape.
+    """
+    return Familiarity(nearest(volumes, train), nearest(volumes, unseen, among=among))
+
+
+def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
+    """The nearest real volume of each volume, by chance-corrected IoU over all symmetries of the grid.
+
+    Exact: overlaps are counted bit by bit. Real volumes with less than half or more than twice the pores
+    are passed over, as no copy is that far off.
+
+    Args:
+        volumes: n volumes to judge.
+        real: training volumes, or held-out ones.
+        among: ``volumes`` and ``real`` are the same set; no volume is its own neighbour.
+
+    Raises:
+        ValueError: if the volumes differ in shape.
+    """
+    if volumes.shape != real.shape:
+        raise ValueError(f"expected volumes of the training shape {real.shape}, got {volumes.shape}")
+    voxels = int(np.prod(real.shape))
+    order = np.argsort(real.pore_voxels, kind="stable")
+    place = np.argsort(order)
+    counts, stored = real.pore_voxels[order], packed_bits(real.voxels[order])
+    overlap, index = np.full(len(volumes), np.nan), np.full(len(volumes), -1)
+    rows = np.flatnonzero(judged(volumes.voxels))
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        own = volumes.pore_voxels[block]
+        first = np.searchsorted(counts, own / COUNT_RATIO, side="left")
+        last = np.searchsorted(counts, own * COUNT_RATIO, side="right")
+        shared = np.zeros((len(block), len(counts)), dtype=np.int32)
+        for symmetry in symmetries(real.shape):
+            shared_bits(packed_bits(transform(volumes.voxels[block], symmetry)), stored, first, last, shared)
+        scores = corrected_iou(shared, own[:, None], counts[None, :], voxels)
+        column = np.arange(len(counts))
+        scores[(column < first[:, None]) | (column >= last[:, None])] = -np.inf
+        if among:
+            scores[np.arange(len(block)), place[block]] = -np.inf
+        if len(counts):
+            best = scores.argmax(axis=1)
+            value = scores.max(axis=1)
+            found = np.isfinite(value)
+            overlap[block] = np.where(found, value, 0.0)
+            index[block] = np.where(found, order[best], -1)
+        else:
+            overlap[block] = 0.0
+    return Nearest(overlap, index)
+
+
+def symmetries(shape: tuple[int, int, int]) -> list[Symmetry]:
+    """Rotations and mirror images that keep a grid's shape, as axis order and flips; the identity is first.
+
+    Example:
+        >>> len(symmetries((4, 4, 4))), len(symmetries((4, 4, 5))), len(symmetries((3, 4, 5)))
+        (48, 16, 8)
+    """
+    orders = [order for order in permutations((0, 1, 2)) if tuple(shape[axis] for axis in order) == shape]
+    flips = list(product((False, True), repeat=3))
+    return [((order[0], order[1], order[2]), (flip[0], flip[1], flip[2])) for order in orders for flip in flips]
+
+
+def transform(voxels: NDArray[np.bool_], symmetry: Symmetry) -> NDArray[np.bool_]:
+    """A batch of volumes [n, depth, height, width] under one symmetry, as a view."""
+    order, flip = symmetry
+    moved = voxels.transpose(0, *(axis + 1 for axis in order))
+    return moved[(slice(None), *(slice(None, None, -1 if turned else 1) for turned in flip))]
+
+
+def judged(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which volumes have enough pore and enough solid for an overlap to mean something."""
+    counts = np.count_nonzero(voxels, axis=(1, 2, 3))
+    return np.asarray((counts >= MIN_PORE_VOXELS) & (counts <= voxels[:1].size - MIN_PORE_VOXELS))
+
+
+def packed_bits(voxels: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The voxels as bits in 64-bit words, uint64 [n, words]."""
+    packed = np.packbits(voxels.reshape(len(voxels), math.prod(voxels.shape[1:])), axis=1)
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
