@@ -56,6 +56,8 @@ class _Cells:
         found = self.numbers.get((generator, band, metric))
         if found is None:
             return ABSENT
+        if pd.isna(found["ci_low"]):
+            return _short(found["value"])
         return f"{_short(found['value'])} [{_short(found['ci_low'])}, {_short(found['ci_high'])}]"
 
 

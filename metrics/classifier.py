@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -67,7 +67,7 @@ def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.in
     value = float(np.mean(values))
     error = float(np.sqrt(np.sum(variances)) / len(values))
     if not 0 < value < 1:
-        least = 3 / min(np.count_nonzero(generated), np.count_nonzero(~generated))  # the rule of three
+        least = 3 / min(int(generated.sum()), int((~generated).sum()))  # the rule of three
         return Auc(value, max(0.0, value - least) if value else 0.0, min(1.0, value + least) if not value else 1.0)
     logit = np.log(value / (1 - value)) + norm.ppf([0.025, 0.975]) * error / (value * (1 - value))
     low, high = 1 / (1 + np.exp(-logit))
@@ -84,22 +84,48 @@ def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
     return float(above.mean()), float(spread)
 
 
-def descriptor_auc(generated: Floats, real: Floats, seed: int) -> Auc | None:
+def descriptor_auc(
+    generated: Floats, real: Floats, generated_density: Floats, real_density: Floats, seed: int
+) -> Auc | None:
     """AUC of a logistic regression on the adjusted, standardised descriptors, 5-fold; None below five volumes a side.
 
     Args:
         generated: features of generated volumes, [n, features].
         real: features of real volumes, [m, features].
+        generated_density: what was asked for, [n].
+        real_density: densities of the real volumes, [m].
         seed: shuffles the folds.
     """
     if min(len(generated), len(real)) < FOLDS:
         return None
     features = np.concatenate([generated, real])
     labels = np.repeat([True, False], [len(generated), len(real)])
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(features, labels))
-    fold = np.empty(len(labels), dtype=np.int64)
-    for index, (_, held_out) in enumerate(folds):
-        fold[held_out] = index
+    fold = fold_of(np.concatenate([generated_density, real_density]), labels, FOLDS, seed)
+    if fold is None:
+        return None
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
-    decision = cross_val_predict(model, features, labels, cv=folds, method="decision_function")
+    decision = cross_val_predict(model, features, labels, cv=PredefinedSplit(fold), method="decision_function")
     return fold_auc(decision, labels, fold)
+
+
+def fold_of(density: Floats, labels: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.int64] | None:
+    """The fold in which each volume is held out, [n]; None if a fold would lack generated or real volumes.
+
+    Volumes of one density stay together: they resemble each other, so a classifier that learnt from the real one of a
+    density would take the generated one for real.
+
+    Args:
+        density: [n].
+        labels: which volumes are generated, bool [n].
+        folds: how many.
+        seed: shuffles the densities.
+    """
+    fold = np.empty(len(labels), dtype=np.int64)
+    groups = np.unique(density, return_inverse=True)[1]
+    if len(np.unique(groups)) < folds:
+        return None
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(density, labels, groups)
+    for index, (_, held_out) in enumerate(splits):
+        fold[held_out] = index
+    whole = all(len(np.unique(labels[fold == each])) == 2 for each in range(folds))
+    return fold if whole else None

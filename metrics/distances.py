@@ -266,7 +266,8 @@ def _record(
     share_real, interval_real = percolation_share([part.described for part in reals])
     pairs = list(zip(fakes, reals, strict=True))
     features = [np.concatenate(side) for side in zip(*(it.features for it in comparisons), strict=True)]
-    auc = descriptor_auc(features[0], features[1], seed)
+    densities = [np.concatenate([part.density for part in parts]) for parts in (fakes, reals)]
+    auc = descriptor_auc(features[0], features[1], densities[0], densities[1], seed)
     covered = [near for it in comparisons if (near := coverage(*it.features)) is not None]
     return BandScore(
         band=name,

@@ -14,15 +14,31 @@ from metrics.coverage import NEIGHBOURS, coverage, expected_coverage
 def test_a_classifier_guesses_on_equal_sets_and_never_errs_on_separate_ones() -> None:
     rng = np.random.default_rng(16)
     one, other = rng.normal(size=(200, 10)), rng.normal(size=(200, 10))
-    equal = descriptor_auc(one, other, 0)
+    density = rng.random(200)
+    equal = descriptor_auc(one, other, density, density, 0)
     assert equal is not None
     assert equal.low < 0.5 < equal.high
     assert equal.high - equal.low < 0.15
-    apart = descriptor_auc(one, other + 5, 0)
+    apart = descriptor_auc(one, other + 5, density, density, 0)
     assert apart is not None
     assert apart.value == pytest.approx(1)
     assert apart.low > 0.98
-    assert descriptor_auc(one[:4], other, 0) is None
+    assert descriptor_auc(one[:4], other, density[:4], density, 0) is None
+    assert descriptor_auc(one, other, np.zeros(200), np.zeros(200), 0) is None
+
+
+def test_volumes_that_resemble_those_of_their_density_do_not_mislead_the_classifier() -> None:
+    """What real and generated volumes of one density share must not count as evidence, for or against."""
+    rng = np.random.default_rng(22)
+    found = []
+    for seed in range(8):
+        density = rng.random(100)
+        shared = rng.normal(size=(100, 30))
+        one, other = (shared + 0.3 * rng.normal(size=shared.shape) for _ in range(2))
+        auc = descriptor_auc(one, other, density, density, seed)
+        assert auc is not None
+        found.append(auc.value)
+    assert np.mean(found) == pytest.approx(0.5, abs=0.04)
 
 
 def test_the_area_is_that_of_scikit_learn_within_each_fold() -> None:
