@@ -131,10 +131,7 @@ def fitted(
         if kept is not None:
             return _load(type(generator), kept, key, device)
         if generator.trained_on_request:
-            raise NeedsTrainingError(
-                f"{generator.name} trains for long and only on request: "
-                f"porebench train {generator.name} --dataset {dataset.name}"
-            )
+            raise NeedsTrainingError(generator.name, dataset.name)
     generator.show_progress = show_progress
     started = time.perf_counter()
     generator.fit(training.voxels, training.density, rng=seed)
@@ -153,6 +150,9 @@ def fitted(
 
 class NeedsTrainingError(ValueError):
     """A generator that takes long to train was asked for without having been trained."""
+
+    def __init__(self, name: str, dataset: str) -> None:
+        super().__init__(f"{name} trains for long and only on request: porebench train {name} --dataset {dataset}")
 
 
 def publish(fitted: Fitted, dataset: Dataset, seed: int) -> Path:

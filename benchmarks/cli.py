@@ -20,6 +20,7 @@ from generators import GENERATORS
 
 from . import artefacts
 from .artefacts import ROOT
+from .units import seconds, size
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +65,12 @@ def evaluate(
     device: DeviceOption = "auto",
     out: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
     quick: Annotated[bool, typer.Option("--quick", help="About half the samples and fewer resamplings.")] = False,
+    timeout: Annotated[
+        str, typer.Option(help="How long loading, fitting or drawing may take for one generator: 90, 20m, 2h.")
+    ] = "6h",
+    memory: Annotated[
+        str | None, typer.Option(help="How much memory one generator may take: 800M, 8G. Default: all there is.")
+    ] = None,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -81,9 +88,20 @@ def evaluate(
             for name in chosen
             if artefacts.available(name, loaded, seed) or has_samples(run_folder(out, loaded.name, seed), name)
         ]
-    options = Options(seed=seed, samples=samples, device=device, quick=quick)
-    with progress_display() as progress:
-        outcomes = run(loaded, chosen, out, options, progress=progress, command=_command_line())
+    options = Options(
+        seed=seed,
+        samples=samples,
+        device=device,
+        quick=quick,
+        timeout=seconds(timeout),
+        memory=None if memory is None else size(memory),
+    )
+    try:
+        with progress_display() as progress:
+            outcomes = run(loaded, chosen, out, options, progress=progress, command=_command_line())
+    except KeyboardInterrupt:
+        err_console.print("porebench: interrupted; what was finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
     folder = run_folder(out, loaded.name, seed)
     table = (folder / "accuracy.md").read_text()
     if out_console.is_terminal:
@@ -290,9 +308,6 @@ def main(*arguments: str) -> None:
     except (ValueError, TypeError, OSError, ImportError, RuntimeError, NotFittedError) as error:
         err_console.print(f"porebench: {error}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        err_console.print("porebench: interrupted; the rows that were finished are kept")
-        raise SystemExit(130) from None
 
 
 def _chosen(registered: str | None, own: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from data import Dataset, Volumes
 
 from . import artefacts
 from .cells import DRAWING_PACKAGES, Cell, Cells, Inputs, packages
+from .isolation import Tell
 from .provenance import device_name, peak_memory_mb
 from .store import save_samples
 
@@ -34,6 +35,7 @@ class Plan:
         params: hyper-parameters by name.
         seed: of fit and draws.
         device: to draw on, as it was asked for.
+        trained_on_request: whether it must not be trained unasked.
     """
 
     reference: str
@@ -47,6 +49,7 @@ class Plan:
     params: dict[str, Any]
     seed: int
     device: str
+    trained_on_request: bool
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -90,6 +93,7 @@ def plan(reference: str, dataset: Dataset, test: Volumes, folder: Path, *, seed:
         generator.params,
         seed,
         device,
+        generator.trained_on_request,
     )
 
 
@@ -142,6 +146,42 @@ def draw(
         save_samples(made, cells.arrays("reconstruct"))
         output = {"reconstruction_digest": made.digest()}
         cells.finish("reconstruct", plan.inputs("reconstruct", ready.weights), output, seconds, peak_memory_mb())
+
+
+def draw_in_own_process(
+    reference: str,
+    dataset: Dataset,
+    samples: int | None,
+    folder: Path,
+    seed: int,
+    device: str,
+    show_progress: bool,
+    places: tuple[Path, Path],
+    tell: Tell,
+) -> dict[str, Any]:
+    """``plan`` and ``draw``, for ``isolation.call``.
+
+    Args:
+        reference: registered name, or ``path/to/file.py:Class``.
+        dataset: what it is fitted on.
+        samples: how many test volumes to draw for; None means all.
+        folder: the run folder.
+        seed: of fit and draws.
+        device: "auto", "cpu" or "cuda".
+        show_progress: let a fit draw its progress bar.
+        places: where fits are kept, and where published weights lie.
+        tell: is told each phase, and the generator's name.
+
+    Returns:
+        The fields of the plan.
+    """
+    tell(phase="load")
+    artefacts.CACHE, artefacts.PUBLISHED = places
+    test = artefacts.select_test(dataset, samples)
+    planned = plan(reference, dataset, test, folder, seed=seed, device=device)
+    tell(name=planned.name)
+    draw(planned, dataset, test, folder, show_progress=show_progress, enter=lambda phase: tell(phase=phase))
+    return asdict(planned)
 
 
 def drawn_cells(folder: Path, name: str, stages: tuple[str, ...]) -> dict[str, Cell]:

@@ -24,9 +24,9 @@ from metrics.nearest import Familiarity, Nearest, familiarity
 from metrics.novelty import NoveltyResult, judge_novelty
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
 
-from . import artefacts
+from . import artefacts, isolation
 from .cells import JUDGING_PACKAGES, Cells, Inputs, metric_code, metric_versions, packages, short_digest
-from .drawing import Plan, draw, drawn_cells, plan
+from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
 from .results import Outcome, Results, run_folder
 from .store import load_samples, read_arrays, sweep, write_arrays
@@ -50,6 +50,8 @@ class Options:
         device: "auto", "cpu" or "cuda".
         quick: fewer samples and resamplings.
         workers: threads that describe volumes.
+        timeout: seconds that loading, fitting, drawing or reconstructing may take for one generator; None for any.
+        memory: bytes that one generator's process may allocate; None for any.
     """
 
     seed: int = 0
@@ -57,6 +59,8 @@ class Options:
     device: str = "auto"
     quick: bool = False
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    timeout: float | None = None
+    memory: int | None = None
 
 
 class Judge:
@@ -67,6 +71,7 @@ class Judge:
         options: of the run.
         folder: the run folder, whose cells are read and written.
         test: the test volumes to score against.
+        samples_asked: how many they are; None means all.
     """
 
     def __init__(
@@ -76,10 +81,15 @@ class Judge:
         self.options = options
         self.folder = folder
         self.bar = bar or (lambda _text, _total: nullcontext(lambda _step: None))
-        samples = options.samples
-        if samples is None and options.quick:
-            samples = min(QUICK_SAMPLES, len(dataset.test))
-        self.test = artefacts.select_test(dataset, samples)
+        self.samples_asked = options.samples
+        if options.samples is None and options.quick:
+            self.samples_asked = min(QUICK_SAMPLES, len(dataset.test))
+        self.test = artefacts.select_test(dataset, self.samples_asked)
+
+    def plan(self, reference: str) -> Plan:
+        """What a generator's cells would be made from; see ``drawing.plan``."""
+        options = self.options
+        return plan(reference, self.dataset, self.test, self.folder, seed=options.seed, device=options.device)
 
     @property
     def train_descriptors(self) -> Descriptors:
@@ -95,6 +105,10 @@ class Judge:
     def familiarity(self) -> Familiarity:
         """The nearest training volume and the nearest other test volume of each test volume."""
         return self._real[2]
+
+    def describe_real(self) -> None:
+        """Describe the real volumes now, rather than when a score first needs them."""
+        _ = self._real
 
     @cached_property
     def _real(self) -> tuple[Descriptors, Descriptors, Familiarity]:
@@ -282,6 +296,9 @@ def evaluate(
     sweep(folder)
     judge = Judge(dataset, options, folder, _bars(progress))
     results = Results(folder, run_identity(judge), command)
+    if _anything_to_draw(references, judge):
+        isolation.warm_up()
+        judge.describe_real()  # meanwhile
     outcomes = []
     overall = progress.add_task("generators", total=len(references)) if progress else None
     for reference in references:
@@ -291,6 +308,16 @@ def evaluate(
         if progress is not None and overall is not None:
             progress.advance(overall)
     return outcomes
+
+
+def _anything_to_draw(references: Sequence[str], judge: Judge) -> bool:
+    """Whether a generator's own code has to run, as far as that is known without running any."""
+    try:
+        planned = [judge.plan(reference) for reference in references if ":" not in reference]
+    except ValueError:
+        return True  # becomes a row
+    stale = any(each.stale(Cells(judge.folder, each.name)) for each in planned)
+    return stale or len(planned) < len(references)
 
 
 def run_identity(judge: Judge) -> dict[str, Any]:
@@ -309,37 +336,52 @@ def run_identity(judge: Judge) -> dict[str, Any]:
 
 def _run(reference: str, judge: Judge, results: Results, *, show_progress: bool) -> Outcome:
     """Bring a generator's cells up to date; whatever fails becomes a row with its phase and reason."""
-    options = judge.options
-    name, phase = reference.rpartition(":")[2], "load"
+    name, phase, kind = reference.rpartition(":")[2], "load", ""
     started = time.perf_counter()
-
-    def enter(new: str) -> None:
-        nonlocal phase
-        phase = new
-
     try:
-        planned = plan(reference, judge.dataset, judge.test, judge.folder, seed=options.seed, device=options.device)
-        name = planned.name
-        try:
-            draw(planned, judge.dataset, judge.test, judge.folder, show_progress=show_progress, enter=enter)
-        except artefacts.NeedsTrainingError:
-            earlier = results.earlier(name)
-            if earlier is None or earlier.record["digest"] != planned.digest:
-                raise
-            return earlier  # its weights are elsewhere, but nothing has changed since
-        enter("score")
+        planned = _draw(reference, judge, show_progress=show_progress)
+        name, phase = planned.name, "score"
         return judge.outcome(planned, results.stamp)
-    except Exception as error:  # a generator may raise anything; its failure is a row, the others go on
-        log.exception("%s failed to %s", name, phase, exc_info=error if log.isEnabledFor(logging.DEBUG) else None)
-        reason = str(error) or type(error).__name__
-        record = {
-            "status": "failed",
-            "phase": phase,
-            "reason": reason,
-            "seconds": round(time.perf_counter() - started, 2),
-            **results.stamp,
-        }
-        return Outcome(name, [], record)
+    except isolation.IsolatedError as error:
+        name, phase = error.facts.get("name", name), error.facts.get("phase", phase)
+        reason, kind = str(error), error.kind
+    except Exception as error:  # a file may hold anything; a failure is a row, the others go on
+        log.debug("%s failed to %s", name, phase, exc_info=error)
+        reason, kind = str(error) or type(error).__name__, type(error).__name__
+    if kind == artefacts.NeedsTrainingError.__name__:
+        phase, earlier = "fit", results.earlier(name)
+        unchanged = ":" not in reference and judge.plan(reference).digest
+        if earlier is not None and earlier.record["digest"] == unchanged:
+            return earlier  # its weights are elsewhere, but nothing has changed since
+    log.error("%s failed to %s", name, phase)
+    seconds = round(time.perf_counter() - started, 2)
+    record = {"status": "failed", "phase": phase, "reason": reason, "seconds": seconds, **results.stamp}
+    return Outcome(name, [], record)
+
+
+def _draw(reference: str, judge: Judge, *, show_progress: bool) -> Plan:
+    """Bring the cells that run a generator's own code up to date, in a process of its own where any is stale."""
+    options = judge.options
+    if ":" not in reference:
+        planned = judge.plan(reference)
+        if not planned.stale(Cells(judge.folder, planned.name)):
+            return planned
+        if planned.trained_on_request and not planned.at_hand:
+            raise artefacts.NeedsTrainingError(planned.name, judge.dataset.name)
+    drawn, _ = isolation.call(
+        draw_in_own_process,
+        reference,
+        judge.dataset,
+        judge.samples_asked,
+        judge.folder,
+        options.seed,
+        options.device,
+        show_progress,
+        (artefacts.CACHE, artefacts.PUBLISHED),
+        timeout=options.timeout,
+        memory=options.memory,
+    )
+    return Plan(**drawn)
 
 
 def _row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -54,22 +55,32 @@ def from_file(reference: str) -> type[Generator]:
     module_name = f"porebench_user_{file.stem}_{hashlib.sha256(bytes(file)).hexdigest()[:8]}"
     known = sys.modules.get(module_name)
     if known is not None:
-        return _class_of(known, attribute, reference)
+        return _own(_class_of(known, attribute, reference), reference)
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
-    return _class_of(module, attribute, reference)
+    return _own(_class_of(module, attribute, reference), reference)
+
+
+def _own(found: type[Generator], reference: str) -> type[Generator]:
+    if found.name in GENERATORS:
+        raise ValueError(f"{reference} is called {found.name!r} like a registered generator; give it another name")
+    return found
 
 
 def _class_of(module: object, attribute: str, reference: str) -> type[Generator]:
     found = getattr(module, attribute, None)
     if not (isinstance(found, type) and issubclass(found, Generator)):
         raise ValueError(f"{reference} is not a class derived from generators.Generator")
-    if not isinstance(getattr(found, "name", None), str):
-        raise ValueError(f"{reference} needs a class attribute `name`, the text its row is headed with")
+    name = getattr(found, "name", None)
+    if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name)):
+        raise ValueError(
+            f"{reference} needs a class attribute `name`, which its row is headed with: "
+            f"up to 64 letters, digits, dots, dashes and underscores, got {name!r}"
+        )
     return found
 
 

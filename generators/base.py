@@ -315,5 +315,10 @@ def _check_density(density: ArrayLike, n: int | None = None) -> NDArray[np.float
 def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArray[np.bool_]:
     array = drawn.detach().cpu().numpy() if isinstance(drawn, torch.Tensor) else np.asarray(drawn)
     if array.dtype != np.bool_:
-        raise TypeError(f"{name} must draw boolean voxels with True = pore, got dtype {array.dtype}")
+        held = ""
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            held = " with NaN or infinite values"
+        elif array.dtype.kind in "iuf" and not np.all((array == 0) | (array == 1)):
+            held = " with values other than 0 and 1"
+        raise TypeError(f"{name} must draw boolean voxels with True = pore, got dtype {array.dtype}{held}")
     return array
