@@ -7,7 +7,7 @@ ARGS ?=
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate test test-slow bench check report train clean
+.PHONY: help evaluate test test-slow bench check report figures train clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 20
@@ -39,8 +39,11 @@ check: $(READY)  ## lint, format and types, as before a commit
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-report: $(READY)  ## tables and README from what is in results/
+report: $(READY)  ## tables, README and the page results/report.html from what is in results/
 	$(BIN)/porebench report $(ARGS)
+
+figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)
+	$(BIN)/porebench figures $(ARGS)
 
 train: $(READY)  ## train the conditional VAE on the spheres data set (ARGS="--dataset PATH" for another)
 	$(BIN)/porebench train cvae $(ARGS)

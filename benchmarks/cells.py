@@ -24,6 +24,9 @@ from .store import file_digest, write_text
 STAGES = ("fit", "sample", "reconstruct", "describe", "score")
 """In order; each takes what the ones before it made."""
 
+REAL = ".real"
+"""The real volumes' place among the generators."""
+
 DRAWING_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 JUDGING_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "numba", "porespy")
 ROOT = Path(__file__).resolve().parent.parent

@@ -264,7 +264,8 @@ def report(
         bool, typer.Option("--check", help="Change nothing; exit with 1 if a table is not the one in the results.")
     ] = False,
 ) -> None:
-    """Write the tables of all results again, and put the newest into the README."""
+    """Write the tables of all results again, put the newest into the README, and make the report page."""
+    from .page import write_page
     from .report import outdated_reports, write_reports
 
     if check:
@@ -275,6 +276,25 @@ def report(
             raise typer.Exit(1)
         return
     for path in write_reports(results, readme):
+        err_console.print(f"wrote {path}", markup=False)
+    err_console.print(f"wrote {write_page(results)}", markup=False)
+
+
+@app.command()
+def figures(
+    results: ResultsOption = ROOT / "results",
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for PNG and SVG files.")] = ROOT
+    / "results"
+    / "figures",
+    style: Annotated[
+        Literal["column", "page", "screen"], typer.Option(help="One or two columns of a journal, or a web page.")
+    ] = "page",
+    only: Annotated[list[str] | None, typer.Option(help="Name of a figure; all by default. Repeatable.")] = None,
+) -> None:
+    """Draw the figures of the report for a paper, as PNG and SVG."""
+    from .figures import write_figures
+
+    for path in write_figures(results, out, style, only or ()):
         err_console.print(f"wrote {path}", markup=False)
 
 

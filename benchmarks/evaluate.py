@@ -25,11 +25,11 @@ from metrics.novelty import NoveltyResult, judge_novelty
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
 
 from . import artefacts, isolation
-from .cells import JUDGING_PACKAGES, Cells, Inputs, metric_code, metric_versions, packages, short_digest
+from .cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_versions, packages, short_digest
 from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
 from .results import Outcome, Results, run_folder
-from .store import load_samples, read_arrays, sweep, write_arrays
+from .store import load_samples, read_arrays, save_samples, sweep, write_arrays
 
 log = logging.getLogger("porebench")
 
@@ -113,7 +113,7 @@ class Judge:
     @cached_property
     def _real(self) -> tuple[Descriptors, Descriptors, Familiarity]:
         """What is known of the real volumes, from their cell or computed now."""
-        cells = Cells(self.folder, ".real")
+        cells = Cells(self.folder, REAL)
         inputs = {**self._described_by, "real data": self._data, "test data": self.test.digest()[:16]}
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
@@ -295,6 +295,7 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     judge = Judge(dataset, options, folder, _bars(progress))
+    save_samples(judge.test, Cells(folder, REAL).arrays("sample"))  # to be looked at beside the draws
     results = Results(folder, run_identity(judge), command)
     if _anything_to_draw(references, judge):
         isolation.warm_up()

@@ -336,30 +336,30 @@ def write_reports(results: Path, readme: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    documents = _documents(results, readme)
-    for path, text in documents.items():
+    texts = documents(results, readme)
+    for path, text in texts.items():
         write_text(path, text)
-    return list(documents)
+    return list(texts)
 
 
 def outdated_reports(results: Path, readme: Path) -> list[Path]:
     """The files that ``write_reports`` would change."""
     return [
         path
-        for path, text in _documents(results, readme).items()
+        for path, text in documents(results, readme).items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
 
 
-def _documents(results: Path, readme: Path) -> dict[Path, str]:
+def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
     """Every file that is made from the results, with the text it should have."""
-    documents: dict[Path, str] = {}
+    texts: dict[Path, str] = {}
     tables: dict[str, list[str]] = {}
     digests: dict[str, str] = {}
     for manifest_path in sorted(results.glob("*/manifest.json")):
         folder = manifest_path.parent
         table, manifest = read_accuracy(folder)
-        documents[folder / "accuracy.md"] = accuracy_markdown(table, manifest)
+        texts[folder / "accuracy.md"] = accuracy_markdown(table, manifest)
         cells, run, records = _Cells(table), manifest["run"], manifest["generators"]
         bands = [str(band) for band in dict.fromkeys(table["band"]) if band != "all"]
         made = max(record["date"] for record in records.values())
@@ -373,7 +373,7 @@ def _documents(results: Path, readme: Path) -> dict[Path, str]:
             digests = {name: record["digest"] for name, record in records.items() if "digest" in record}
     runs = [json.loads(path.read_text()) for path in sorted((results / "speed").glob("*.json"))]
     if runs:
-        documents[results / "speed" / "speed.md"] = speed_markdown(runs, digests)
+        texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests)
         machine_info = runs[0]["machine_info"]
         timed = [bench for run in runs for bench in run["benchmarks"]]
         tables["speed"] = [
@@ -381,9 +381,9 @@ def _documents(results: Path, readme: Path) -> dict[Path, str]:
             "",
             f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
         ]
-    if readme.is_file():
-        documents[readme] = insert_tables(readme.read_text(encoding="utf-8"), tables)
-    return documents
+    if readme is not None and readme.is_file():
+        texts[readme] = insert_tables(readme.read_text(encoding="utf-8"), tables)
+    return texts
 
 
 def insert_tables(text: str, tables: dict[str, list[str]]) -> str:

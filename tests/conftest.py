@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 import data
 import generators
 from benchmarks import artefacts
+from benchmarks.evaluate import Options, evaluate
 from generators import Generator
 
 SHAPE = (8, 9, 10)
@@ -156,6 +158,41 @@ def tiny() -> data.Dataset:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits are kept in a folder of the test's own."""
     monkeypatch.setattr(artefacts, "CACHE", tmp_path / "artefacts")
+
+
+@pytest.fixture(scope="session")
+def results(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small results folder, as ``evaluate`` and the speed benchmarks leave it; do not change it."""
+    folder = tmp_path_factory.mktemp("small") / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artefacts, "CACHE", folder.parent / "artefacts")
+        evaluate(
+            tiny, ["reference", "pca", "noise"], folder, Options(quick=True, workers=1), command="porebench evaluate"
+        )
+    run = {
+        "datetime": "2026-01-01T00:00:00",
+        "machine_info": {"processor": "a processor", "threads": 2, "commit": "abc"},
+        "benchmarks": [_speed("pca", 1, 100.0), _speed("pca", 64, 600.0), _speed("porespy blobs", 64, 200.0, "peers")],
+    }
+    (folder / "speed").mkdir()
+    (folder / "speed" / "cpu.json").write_text(json.dumps(run))
+    return folder
+
+
+def _speed(name: str, volumes: int, rate: float, group: str = "sampling") -> dict[str, Any]:
+    return {
+        "group": group,
+        "params": {"device": "cpu"} if group == "sampling" else None,
+        "stats": {"median": volumes / rate, "iqr": 0.0, "data": [1.0]},
+        "extra_info": {
+            "generator": name,
+            "volumes": volumes,
+            "volumes_per_second": rate,
+            "device": "a processor",
+            "devices": ["cpu"],
+            "digest": "",
+        },
+    }
 
 
 class ReplayGenerator(Generator):

@@ -1,0 +1,159 @@
+import sys
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from skimage.io import imread
+
+import data
+from benchmarks.cli import main
+from benchmarks.drawn import exposed_faces
+from benchmarks.draws import REAL, NoDrawsError, read_draws, typical_slice
+from benchmarks.figures import WIDTHS, makers, style, write_figures
+from benchmarks.palette import looks
+from benchmarks.series import (
+    Cost,
+    Score,
+    costs,
+    front_line,
+    pareto_front,
+    payback,
+    peers,
+    read_runs,
+    read_speed,
+    throughputs,
+)
+from benchmarks.store import save_samples
+from generators import GENERATORS
+
+pytest.importorskip("matplotlib")
+
+
+def _cost(name: str, score: float, fit: float, milliseconds: float) -> Cost:
+    return Cost(name, Score(score, score, score), fit, milliseconds)
+
+
+def test_on_the_front_are_those_that_no_other_beats_in_both() -> None:
+    points = [
+        _cost("a", 5, 0, 1),
+        _cost("b", 2, 0, 3),
+        _cost("c", 3, 0, 4),
+        _cost("d", 1, 0, 9),
+        _cost("noise", 0, 0, 0),
+    ]
+    assert [point.generator for point in pareto_front(points)] == ["a", "b", "d"]
+    assert front_line(points) == ([1, 1, 3, 3, 9, 9, 9], [5, 5, 5, 2, 2, 1, 1])
+
+
+def test_a_fit_pays_back_where_the_totals_are_equal() -> None:
+    learned, rival = _cost("learned", 2, 100, 1), _cost("rival", 2, 10, 4)
+    volumes = payback(learned, rival)
+    assert volumes == pytest.approx(30_000)
+    assert learned.seconds(volumes) == pytest.approx(rival.seconds(volumes))
+    assert payback(rival, learned) is None
+    assert payback(_cost("cheap", 2, 1, 1), rival) == 0
+
+
+def test_costs_and_speeds_are_those_of_the_files(results) -> None:
+    (run,) = read_runs(results)
+    assert run.generators[0] == "reference"
+    found = {cost.generator: cost for cost in costs(run)}
+    record = run.manifest["generators"]["pca"]
+    assert found["pca"].milliseconds == record["sample_milliseconds"]
+    assert found["pca"].score.low <= found["pca"].score.value <= found["pca"].score.high
+    speed = read_speed(results)
+    assert [(item.generator, item.batch, item.volumes_per_second) for item in throughputs(speed)] == [
+        ("pca", 1, 100.0),
+        ("pca", 64, 600.0),
+        ("porespy blobs", 64, 200.0),
+    ]
+    assert [(peer.generator, peer.milliseconds) for peer in peers(speed)] == [("porespy blobs", 5.0)]
+
+
+def test_draws_are_matched_with_real_volumes_in_density(results) -> None:
+    (run,) = read_runs(results)
+    draws = read_draws(run)
+    assert list(draws.voxels) == [REAL, *run.generators]
+    assert np.all(np.diff(draws.density) > 0)
+    assert not draws.missing
+    for volumes in draws.voxels.values():
+        assert len(volumes) == len(draws.density)
+        assert volumes[-1].mean() > volumes[0].mean()
+
+
+def test_real_volumes_of_another_run_are_refused(results, tiny, tmp_path) -> None:
+    (run,) = read_runs(results)
+    elsewhere = type(run)(run.name, tmp_path, run.table, run.manifest)
+    save_samples(tiny.validation, tmp_path / "samples" / ".real.npz")
+    with pytest.raises(NoDrawsError, match="porebench evaluate"):
+        read_draws(elsewhere)
+
+
+def test_a_built_in_data_set_is_drawn_from_afresh_where_no_draws_are_kept(results, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("benchmarks.artefacts.CACHE", tmp_path / "artefacts")
+    dataset = data.load("spheres-small")
+    (run,) = read_runs(results)
+    table = run.table[run.table["generator"] != "pca"].replace("reference", "unheard-of")
+    facts = {**run.manifest["run"], "test": dataset.test.digest(), "n_test": len(dataset.test)}
+    fresh = type(run)("spheres-small", tmp_path, table, {**run.manifest, "run": facts})
+    draws = read_draws(fresh)
+    assert list(draws.voxels) == [REAL, "noise"]
+    assert list(draws.missing) == ["unheard-of"]
+
+
+def test_a_typical_slice_is_as_porous_as_its_volume() -> None:
+    volume = np.zeros((3, 4, 4), dtype=bool)
+    volume[1, :2] = True
+    volume[2] = True
+    assert np.array_equal(typical_slice(volume), volume[1])
+
+
+def test_faces_are_those_that_can_be_seen() -> None:
+    volume = np.zeros((3, 3, 3), dtype=bool)
+    volume[1, 1, 1] = volume[2, 1, 1] = True
+    corners, axes = exposed_faces(volume)
+    assert sorted(axes) == [0, 1, 1, 2, 2]
+    (top,) = corners[axes == 0]
+    assert top.tolist() == [[3, 1, 1], [3, 2, 1], [3, 2, 2], [3, 1, 2]]
+
+
+def test_every_generator_looks_different_and_always_the_same() -> None:
+    found = looks([*GENERATORS, "mine"])
+    assert len(set(found.values())) == len(found)
+    assert looks(["mine", "pca"])["pca"] == found["pca"]
+
+
+def test_figures_fit_the_column_of_a_journal(results, tmp_path) -> None:
+    written = write_figures(results, tmp_path, "column")
+    assert {path.stem for path in written} == set(makers(results))
+    assert {"bands-tiny", "cost-tiny", "totals-tiny", "gallery-tiny", "solids-tiny", "speed"} <= set(makers(results))
+    for path in written:
+        if path.suffix == ".svg":
+            assert ET.parse(path).getroot().attrib["width"] == f"{WIDTHS['column'] * 72:f}".rstrip("0") + "pt"  # noqa: S314
+        else:
+            assert imread(path).shape[1] == int(WIDTHS["column"] * 300)
+
+
+def test_the_same_results_give_the_same_files(results, tmp_path) -> None:
+    one, two = (write_figures(results, tmp_path / name, "page", ["cost-tiny"]) for name in ("one", "two"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+
+
+def test_a_figure_shows_each_generator_by_name(results) -> None:
+    with style("page") as width:
+        figure = makers(results)["cost-tiny"](width)
+    assert {"reference", "pca", "noise"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--results", "{tmp}"], "there are no results"), (["--results", "{results}", "--only", "x"], "no figure 'x'")],
+)
+def test_figures_that_cannot_be_drawn_are_one_sentence(
+    arguments, words, results, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["porebench"])
+    with pytest.raises(SystemExit) as ended:
+        main("figures", "-o", str(tmp_path), *(word.format(tmp=tmp_path, results=results) for word in arguments))
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,118 @@
+import shutil
+import sys
+
+import pandas as pd
+import pytest
+
+from benchmarks.cli import main
+from benchmarks.page import build_page, write_page
+from benchmarks.page.tables import explanation, render_markdown
+from benchmarks.series import read_runs
+
+pytest.importorskip("plotly")
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+EVIL = "</script><img src=x onerror='document.title=1'>"
+
+
+@pytest.fixture(scope="module")
+def page(results) -> str:
+    """The page of a complete, small results folder."""
+    return build_page(results)
+
+
+def test_an_empty_folder_gives_a_page_that_names_every_command(tmp_path) -> None:
+    page = write_page(tmp_path / "results").read_text()
+    for command in ("porebench evaluate", "make bench", "porebench validate"):
+        assert f"Make it with: <code>{command}</code>" in page
+    assert 'class="plot"' not in page
+
+
+def test_a_page_has_every_section_and_loads_nothing(page) -> None:
+    for name in (
+        "accuracy-tiny",
+        "bands-tiny",
+        "cost-tiny",
+        "gallery-tiny",
+        "view-tiny",
+        "speed-plot",
+        "provenance-tiny",
+    ):
+        assert f'<article id="{name}"' in page
+    assert "default-src 'none'" in page
+    head = page[: page.index('id="plotly"')]
+    assert 'src="http' not in head
+    assert 'href="http' not in head
+    assert len(page) < 12e6
+
+
+def test_what_results_say_is_never_taken_for_html(results, page, tmp_path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    for file in ("accuracy.csv", "manifest.json"):
+        path = copy / "tiny" / file
+        path.write_text(path.read_text().replace("pca", EVIL))
+    assert any("onerror" in name for name in read_runs(copy)[0].generators)
+    poisoned = build_page(copy)
+    assert "onerror" in poisoned
+    assert "<img src=x" not in poisoned
+    assert poisoned.count("</script>") == page.count("</script>")
+
+
+def test_without_draws_the_page_says_which_command_makes_them(results, tmp_path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy, ignore=shutil.ignore_patterns("samples"))
+    page = build_page(copy)
+    assert "The real volumes of tiny are not at hand" in page
+    assert '<article id="bands-tiny"' in page
+    assert 'data-scene="view-tiny"' not in page
+
+
+def test_draws_of_another_run_are_not_shown(results, tmp_path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    shutil.copy(copy / "tiny" / "samples" / "noise.npz", copy / "tiny" / "samples" / "pca.npz")
+    assert "Not at hand: draws of pca" in build_page(copy)
+
+
+def test_studies_appear_when_their_files_are_there(results, tmp_path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    folder = copy / "validation" / "tiny"
+    folder.mkdir(parents=True)
+    rows = [
+        ("nothing", "all", 50, 0.05),
+        ("blur", "all", 50, 0.9),
+        ("nothing", "all", 100, 0.04),
+        ("blur", "all", 100, 1),
+    ]
+    pd.DataFrame(rows, columns=["planted", "band", "volumes", "found"]).to_csv(folder / "power.csv", index=False)
+    (folder / "validation.md").write_text("# Validation on tiny\n\n| planted | NFR100 |\n| --- | --- |\n| blur | 9 |\n")
+    (copy / "ablation").mkdir()
+    (copy / "ablation" / "loss.csv").write_text("without,nfr100\nkl,12.5\n")
+    page = build_page(copy)
+    assert '<article id="validation-tiny"' in page
+    assert "headline, N = 100" in page
+    assert "<td>blur</td>" in page
+    assert "<td>12.5</td>" in page
+    assert "porebench validate</code></p>" not in page
+
+
+def test_columns_explain_themselves() -> None:
+    html = render_markdown("# Title\n\n| generator | copy rate % |\n| --- | --- |\n| a <b> | 1 |\n\n## More\n\ntext\n")
+    assert f'title="{explanation("copy rate %")}"' in html
+    assert "a &lt;b&gt;" in html
+    assert "<summary>More</summary>" in html
+    assert "Euler number" in explanation("euler_6")
+    assert "0.4-0.6" in explanation("NFR100 0.4-0.6")
+
+
+def test_the_command_writes_tables_and_page(results, tmp_path, monkeypatch) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    monkeypatch.setattr(sys, "argv", ["porebench"])
+    with pytest.raises(SystemExit) as ended:
+        main("report", "--results", str(copy), "--readme", str(tmp_path / "README.md"))
+    assert ended.value.code == 0
+    assert (copy / "report.html").is_file()
+    assert (copy / "tiny" / "accuracy.md").is_file()
