@@ -163,9 +163,9 @@ def test_the_page_fits_a_phone(open_page: Open) -> None:
 def test_without_webgl_a_still_picture_stands_in(open_page: Open) -> None:
     driver = open_page("--disable-3d-apis")
     picture = _show(driver, "#view-tiny .still")
+    assert _wait(driver, "document.querySelector('#view-tiny .still').naturalWidth") > 100
     assert picture.is_displayed()
     assert driver.find_element(By.CSS_SELECTOR, "#view-tiny .no-webgl").is_displayed()
-    assert _wait(driver, "document.querySelector('#view-tiny .still').naturalWidth") > 100
 
 
 def test_without_scripts_tables_and_pictures_remain(open_page: Open) -> None:
