@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ def fitted(
         if generator.trained_on_request:
             raise NeedsTrainingError(generator.name, dataset.name)
     generator.show_progress = show_progress
+    generator.checkpoints = CACHE / dataset.name / f"{generator.name}-{key}"
     started = time.perf_counter()
     generator.fit(training.voxels, training.density, rng=seed)
     seconds = time.perf_counter() - started
@@ -142,6 +144,7 @@ def fitted(
         kept = _cached(generator, dataset.name, key)
         _save(generator, kept, manifest(generator, training, seed, seconds))
         weights = file_digest(kept)
+        shutil.rmtree(generator.checkpoints, ignore_errors=True)
     except TypeError as error:
         log.warning("%s is fitted anew each time: %s", generator.name, error)
     generator.to(resolve_device(device, generator))

@@ -13,6 +13,7 @@ from .base import Generator
 
 GENERATORS: dict[str, str] = {
     "cvae": "generators.cvae:CVAE",
+    "cvae-prior": "generators.cvae:CVAEPrior",
     "cvae-seed": "generators.cvae.seed:SeedCVAE",
     "sphere-packing": "generators.sphere_packing:SpherePacking",
     "gaussian-field": "generators.gaussian_field:GaussianField",

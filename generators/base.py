@@ -41,6 +41,7 @@ class Generator(ABC):
         trained_on_request: True if ``evaluate`` must not train it unasked (hours, not minutes).
         law_: the number of pore voxels of the training volumes as a function of density.
         shape_: depth, height and width of the training volumes.
+        checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
     """
 
     name: ClassVar[str]
@@ -52,6 +53,7 @@ class Generator(ABC):
     shape_: Shape
     device: str = "cpu"
     show_progress: bool = False
+    checkpoints: Path | None = None
 
     # --- what a new generator writes -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from generators.cvae.module import SymmetricBatches, TrainingSettings
 from generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
 from generators.cvae.seed import SeedCVAE
 
-SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8}
+SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 
 
 def _half_spaces(n: int, edge: int = 9) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -57,7 +57,7 @@ def test_augmentation_turns_and_mirrors_but_keeps_shape_and_content() -> None:
     volumes[:, 0, 1, 2] = volumes[:, 0, 1, 3] = True
     settings = TrainingSettings(epochs=1, batch_size=5, learning_rate=1e-3)
     batches = SymmetricBatches(volumes, np.zeros((20, 2), np.float32), settings, seed=0)
-    seen = torch.cat([voxels for _ in range(10) for voxels, _ in batches])
+    seen = torch.cat([voxels for _ in range(10) for voxels, *_ in batches])
     assert seen.shape == (200, 1, 4, 4, 5)
     assert (seen.flatten(1).sum(dim=1) == 2).all()
     assert len({tuple(volume.flatten().tolist()) for volume in seen}) > 8
@@ -67,7 +67,7 @@ def test_one_epoch_shows_every_volume_once() -> None:
     volumes = np.zeros((11, 3, 3, 3), dtype=bool)
     condition = np.stack([np.arange(11), np.zeros(11)], axis=1).astype(np.float32)
     batches = SymmetricBatches(volumes, condition, TrainingSettings(1, 4, 1e-3), seed=0)
-    assert sorted(torch.cat([rows[:, 0] for _, rows in batches]).tolist()) == list(range(11))
+    assert sorted(torch.cat([rows[:, 0] for _, rows, _ in batches]).tolist()) == list(range(11))
 
 
 def test_training_learns_to_reconstruct_and_keeps_the_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from ..base import Generator, Shape
 from ..binarise import keep_highest
 from .loss import LossSettings
-from .module import TrainingSettings, train
+from .module import Phase, TrainingSettings, train
 from .network import ConditionalVAE, LatticeVAE
 
 CHUNK = 64
@@ -31,10 +32,8 @@ class VAEGenerator(Generator):
         """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
         raise NotImplementedError
 
-    def _loss(self) -> LossSettings:
-        raise NotImplementedError
-
-    def _training(self) -> TrainingSettings:
+    def _phases(self) -> list[Phase]:
+        """What the network is trained on, one after the other."""
         raise NotImplementedError
 
     def _fit(self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator) -> None:
@@ -45,10 +44,10 @@ class VAEGenerator(Generator):
             network,
             volumes,
             self._condition(density),
-            self._loss(),
-            self._training(),
+            self._phases(),
             rng,
             show_progress=self.show_progress,
+            checkpoints=self.checkpoints,
         )
         self._move()
 
@@ -63,10 +62,12 @@ class VAEGenerator(Generator):
     def _sample(self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator) -> Tensor:
         noise = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         network = cast("ConditionalVAE", self.network_)
+        condition = torch.from_numpy(self._condition(density)).to(self.device)
 
         def latent(start: int, stop: int) -> Tensor:
             size = (stop - start, *network.latent_shape(shape))
-            return torch.randn(size, generator=noise, device=self.device)
+            drawn = torch.randn(size, generator=noise, device=self.device)
+            return network.from_prior(drawn, condition[start:stop], shape)
 
         return self._decode(latent, density, shape)
 
@@ -112,14 +113,16 @@ class CVAE(VAEGenerator):
     """Fully convolutional conditional VAE with a latent lattice: one cell of latent channels for 3³ voxels.
 
     Density enters by feature-wise modulation and as an offset of the logits; the distance to the walls is an input,
-    so any shape can be drawn. One decoder pass from a standard normal latent gives a volume.
+    so any shape can be drawn. One decoder pass from a standard normal latent gives a volume. Training first learns to
+    reconstruct, then refines prior samples by their energy score against real volumes (``texture``).
 
     Args:
         width: feature channels on the lattice.
         latent_channels: latent channels a cell.
         encoder_blocks: residual blocks of the encoder.
         decoder_blocks: residual blocks of the decoder.
-        beta: weight of the KL divergence.
+        prior_blocks: residual blocks of a learned prior; 0 draws the latent from the standard normal.
+        beta: weight of the KL divergence while it learns to reconstruct.
         quiet_epochs: epochs at the start without KL divergence.
         ramp_epochs: epochs over which its weight then rises.
         free_bits: nats a latent channel has free.
@@ -128,9 +131,13 @@ class CVAE(VAEGenerator):
         sparse_weight: exponent by which sparse volumes count more.
         edge_weight: λ of the published edge penalty.
         cluster_weight: λ of the published cluster penalty.
-        epochs: passes over the training volumes.
+        epochs: passes over the training volumes to learn to reconstruct.
+        learning_rate: peak learning rate of that phase.
+        refine_epochs: passes during which prior samples are refined; 0 leaves them as they are.
+        refine_learning_rate: peak learning rate of that phase.
+        refine_beta: weight of the KL divergence in that phase.
+        energy_weight: λ of the energy score of prior samples in that phase.
         batch_size: volumes a step.
-        learning_rate: peak learning rate.
         exact_count: True keeps the n(d) most probable voxels; False thresholds the probability at one half.
 
     References:
@@ -147,6 +154,7 @@ class CVAE(VAEGenerator):
         latent_channels: int = 4,
         encoder_blocks: int = 2,
         decoder_blocks: int = 3,
+        prior_blocks: int = 0,
         beta: float = 1.0,
         quiet_epochs: int = 0,
         ramp_epochs: int = 20,
@@ -157,14 +165,19 @@ class CVAE(VAEGenerator):
         edge_weight: float = 0.0,
         cluster_weight: float = 0.0,
         epochs: int = 160,
-        batch_size: int = 16,
         learning_rate: float = 1e-3,
+        refine_epochs: int = 80,
+        refine_learning_rate: float = 4e-4,
+        refine_beta: float = 0.5,
+        energy_weight: float = 4.0,
+        batch_size: int = 16,
         exact_count: bool = True,
     ) -> None:
         self.width = width
         self.latent_channels = latent_channels
         self.encoder_blocks = encoder_blocks
         self.decoder_blocks = decoder_blocks
+        self.prior_blocks = prior_blocks
         self.beta = beta
         self.quiet_epochs = quiet_epochs
         self.ramp_epochs = ramp_epochs
@@ -175,15 +188,19 @@ class CVAE(VAEGenerator):
         self.edge_weight = edge_weight
         self.cluster_weight = cluster_weight
         self.epochs = epochs
-        self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.refine_epochs = refine_epochs
+        self.refine_learning_rate = refine_learning_rate
+        self.refine_beta = refine_beta
+        self.energy_weight = energy_weight
+        self.batch_size = batch_size
         self.exact_count = exact_count
 
     def _build(self) -> nn.Module:
-        return LatticeVAE(self.width, self.latent_channels, self.encoder_blocks, self.decoder_blocks)
+        return LatticeVAE(self.width, self.latent_channels, self.encoder_blocks, self.decoder_blocks, self.prior_blocks)
 
-    def _loss(self) -> LossSettings:
-        return LossSettings(
+    def _phases(self) -> list[Phase]:
+        learn = LossSettings(
             focal_gamma=self.focal_gamma,
             pore_weight=self.pore_weight,
             sparse_weight=self.sparse_weight,
@@ -194,6 +211,46 @@ class CVAE(VAEGenerator):
             quiet_epochs=self.quiet_epochs,
             ramp_epochs=self.ramp_epochs,
         )
+        settings = TrainingSettings(self.epochs, self.batch_size, self.learning_rate, average=0.995)
+        phases = [Phase("learn", learn, settings)]
+        if self.refine_epochs:
+            refine = replace(
+                learn, beta=self.refine_beta, quiet_epochs=0, ramp_epochs=0, energy_weight=self.energy_weight
+            )
+            longer = replace(settings, epochs=self.refine_epochs, learning_rate=self.refine_learning_rate)
+            phases.append(Phase("refine", refine, longer))
+        return phases
 
-    def _training(self) -> TrainingSettings:
-        return TrainingSettings(self.epochs, self.batch_size, self.learning_rate, average=0.995)
+
+class CVAEPrior(CVAE):
+    """The conditional VAE with more bits in its latent, drawn from a prior that is learned.
+
+    A network turns noise into the latent lattice in one step. It is trained with the decoder by the energy score of
+    what they draw, so it need not be told the distribution of the encoder's latents. Arguments as for ``CVAE``.
+    """
+
+    name: ClassVar[str] = "cvae-prior"
+    trained_on_request: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        prior_blocks: int = 3,
+        epochs: int = 160,
+        learning_rate: float = 1e-3,
+        refine_epochs: int = 80,
+        refine_learning_rate: float = 4e-4,
+        refine_beta: float = 0.15,
+        energy_weight: float = 4.0,
+        exact_count: bool = True,
+    ) -> None:
+        super().__init__(
+            prior_blocks=prior_blocks,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            refine_epochs=refine_epochs,
+            refine_learning_rate=refine_learning_rate,
+            refine_beta=refine_beta,
+            energy_weight=energy_weight,
+            exact_count=exact_count,
+        )

@@ -1,6 +1,7 @@
 """The loss, term by term, each a mean over voxels.
 
     L = mean of w · (reconstruction + β(epoch) · KL) + edge_weight · edge + cluster_weight · cluster
+        + energy_weight · energy score of prior samples (``texture``)
 
 With cross-entropy, no penalties, equal weights w of the volumes and β = 1 it is the negative evidence lower bound of
 Kingma & Welling (2014), a voxel.
@@ -34,6 +35,8 @@ class LossSettings:
         quiet_epochs: epochs without KL at the start.
         ramp_epochs: epochs over which β then rises along a cosine from 0; 0 goes straight to β.
         cyclic: True starts again at 0 after holding β as long as it rose.
+        energy_weight: λ of the energy score of prior samples (``texture``), relative to the cross-entropy: at 1 the
+            gradient by a sample's logits is as long as that of a trained network's cross-entropy.
     """
 
     focal_gamma: float = 0.0
@@ -46,6 +49,7 @@ class LossSettings:
     quiet_epochs: int = 0
     ramp_epochs: int = 0
     cyclic: bool = False
+    energy_weight: float = 0.0
 
 
 def cross_entropy(logits: Tensor, target: Tensor, gamma: float = 0.0, pore_weight: float | None = None) -> Tensor:

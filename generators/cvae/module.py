@@ -1,31 +1,49 @@
-"""Training of a conditional VAE with Lightning: data with symmetries, optimiser, averaged weights, early stop."""
+"""Training of a conditional VAE with Lightning: data with symmetries, optimiser, averaged weights, interruption.
+
+Two phases, each with its own learning-rate cycle: the network learns to reconstruct, then its prior samples are refined
+against real volumes of the same density while it goes on reconstructing.
+"""
 
 from __future__ import annotations
 
 import copy
 import itertools
+import json
 import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from .loss import LossSettings, total_loss
-from .network import ConditionalVAE
+from .network import ConditionalVAE, Shape
+from .texture import RealTexture, relax
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor]
 
 EPOCH_VOLUMES = 448
 """Volumes that an epoch shows at most, drawn anew each time: large data sets take no longer than the built-in one."""
+PAIRS = 8
+"""Densities a step at which a pair of prior samples is scored."""
+REAL_DRAWS = 8
+"""Real volumes that each pair is compared with."""
+USUAL_GRADIENT = 7e-4
+"""Length of the gradient of a mean over 30³ voxels of the cross-entropy by a volume's logits, late in training."""
+RECENT = 50
+"""Steps over which the usual length of a sample's gradient is found."""
 CLIP = 0.2
 """Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
 
@@ -53,6 +71,15 @@ class TrainingSettings:
     symmetries: bool = True
 
 
+@dataclass(frozen=True)
+class Phase:
+    """One learning-rate cycle under one loss."""
+
+    name: str
+    loss: LossSettings
+    settings: TrainingSettings
+
+
 class SymmetricBatches(IterableDataset[Batch]):
     """Endless shuffled epochs of batches, each batch seen through one random symmetry of the box.
 
@@ -64,6 +91,7 @@ class SymmetricBatches(IterableDataset[Batch]):
     ) -> None:
         self.volumes = torch.from_numpy(volumes.copy())
         self.condition = torch.from_numpy(condition)
+        self.pores = self.volumes.flatten(1).sum(dim=1)
         self.settings = settings
         self.rng = np.random.default_rng(seed)
         shape = volumes.shape[1:]
@@ -80,40 +108,82 @@ class SymmetricBatches(IterableDataset[Batch]):
             axes = self.turns[self.rng.integers(len(self.turns))]
             flips = [axis + 1 for axis in range(3) if self.settings.symmetries and self.rng.random() < 0.5]
             seen = self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips)
-            yield seen[:, None].float(), self.condition[index]
+            yield seen[:, None].float(), self.condition[index], self.pores[index]
 
 
 class VAEModule(pl.LightningModule):
-    """Optimises a network under a loss; keeps a moving average of its weights."""
+    """Optimises a network under a loss; keeps a moving average of its weights.
+
+    Args:
+        network: what is trained.
+        phase: loss and settings.
+        batches: where the training volumes come from.
+        noise: source of the latents.
+        texture: what prior samples are compared with; None where the loss has no energy score.
+    """
 
     def __init__(
         self,
         network: nn.Module,
-        loss: LossSettings,
-        settings: TrainingSettings,
-        steps: int,
+        phase: Phase,
+        batches: SymmetricBatches,
         noise: torch.Generator,
+        texture: RealTexture | None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.averaged = copy.deepcopy(network).requires_grad_(False) if settings.average else network
-        self.loss = loss
-        self.settings = settings
-        self.steps = steps
+        self.averaged = copy.deepcopy(network).requires_grad_(False) if phase.settings.average else network
+        self.loss = phase.loss
+        self.settings = phase.settings
+        self.batches = batches
+        self.steps = phase.settings.epochs * len(batches)
         self.noise = noise
+        self.texture = texture
+        self.gradients: deque[float] = deque(maxlen=RECENT)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch."""
-        voxels, condition = batch
+        voxels, condition, pores = batch
         network = cast("ConditionalVAE", self.network)
         mean, log_variance = network.encode(voxels, condition)
-        noise = torch.randn(mean.shape, generator=self.noise, device=mean.device)
-        latent = mean + noise * (0.5 * log_variance).exp()
-        logits = network.decode(latent, condition, cast("tuple[int, int, int]", tuple(voxels.shape[2:])))
+        latent = mean + self._normal(mean.shape) * (0.5 * log_variance).exp()
+        logits = network.decode(latent, condition, cast("Shape", tuple(voxels.shape[2:])))
         epoch = self.settings.epochs * self.global_step / self.steps
         loss, terms = total_loss(self.loss, logits, voxels, mean, log_variance, epoch)
+        if self.texture is not None:
+            terms["energy"] = self._energy_score(condition, pores, cast("Shape", tuple(voxels.shape[2:])))
+            loss = loss + terms["energy"]
         self.log_dict({"loss": loss, **terms}, prog_bar=True, batch_size=len(voxels))
         return loss
+
+    def _normal(self, shape: Sequence[int]) -> Tensor:
+        return torch.randn(tuple(shape), generator=self.noise, device=self.noise.device)
+
+    def _energy_score(self, condition: Tensor, pores: Tensor, shape: Shape) -> Tensor:
+        """Mean energy score of a pair of prior samples at each of the batch's first densities."""
+        assert self.texture is not None  # noqa: S101 - for the type checker
+        network = cast("ConditionalVAE", self.network)
+        some = slice(0, min(PAIRS, len(condition)))
+        asked, counts = condition[some].repeat(2, 1), pores[some].repeat(2)
+        latent = network.from_prior(self._normal((len(asked), *network.latent_shape(shape))), asked, shape)
+        logits = network.decode(latent, asked, shape)[:, 0]
+        logits.register_hook(self._limit)  # type: ignore[no-untyped-call]
+        first, second = relax(logits, counts).chunk(2)
+        density = condition[some, 0].contiguous()
+        real = self.texture.like(density, REAL_DRAWS, self.noise)
+        return self.texture.energy_score(first, second, density, real).mean()
+
+    def _limit(self, gradient: Tensor) -> Tensor:
+        """Scales the gradient by each sample's logits to the weight asked for, and shortens those longer than usual.
+
+        A single voxel changes the statistics of a sparse volume more than a cluster does those of a dense one.
+        """
+        length = gradient.flatten(1).norm(dim=1)
+        self.gradients.append(float(length.median()))
+        usual = float(np.median(self.gradients))
+        scale = self.loss.energy_weight * USUAL_GRADIENT / len(gradient) / length.clamp(min=max(usual, 1e-12))
+        limited: Tensor = gradient * scale[:, None, None, None]
+        return limited
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average towards the new weights."""
@@ -124,6 +194,18 @@ class VAEModule(pl.LightningModule):
                     kept.lerp_(new, 1 - decay)
                 else:
                     kept.copy_(new)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the random states, so that a resumed training goes on as if it had not been interrupted."""
+        checkpoint["noise"] = self.noise.get_state()
+        checkpoint["order"] = json.dumps(self.batches.rng.bit_generator.state)
+        checkpoint["gradients"] = list(self.gradients)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the random states up again."""
+        self.noise.set_state(checkpoint["noise"])
+        self.batches.rng.bit_generator.state = json.loads(checkpoint["order"])
+        self.gradients.extend(checkpoint["gradients"])
 
     def configure_optimizers(self) -> Any:
         """AdamW, with the one-cycle schedule where asked for."""
@@ -142,42 +224,77 @@ def train(
     network: nn.Module,
     volumes: NDArray[np.bool_],
     condition: NDArray[np.float32],
-    loss: LossSettings,
-    settings: TrainingSettings,
+    phases: Sequence[Phase],
     rng: np.random.Generator,
     *,
     show_progress: bool,
+    checkpoints: Path | None = None,
 ) -> nn.Module:
     """Train a network and return the weights to keep (the moving average where one is kept), in evaluation mode.
 
     Uses a CUDA device where there is one. bfloat16 for matrix work, float32 for weights and the loss.
+
+    Args:
+        network: what is trained.
+        volumes: bool [n, D, H, W].
+        condition: density and log-odds of the porosity, [n, 2].
+        phases: one after the other.
+        rng: seeds order, symmetries and latents.
+        show_progress: draw Lightning's progress bar.
+        checkpoints: folder where each epoch's state is kept and taken up again; None keeps none.
     """
-    noise_seed, order_seed = (int(seed) for seed in rng.integers(2**63, size=2))
-    batches = SymmetricBatches(volumes, condition, settings, order_seed)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    noise = torch.Generator(accelerator).manual_seed(noise_seed)
-    module = VAEModule(network, loss, settings, settings.epochs * len(batches), noise)
-    module.to(memory_format=torch.channels_last_3d)
+    for phase in phases:
+        noise_seed, order_seed = (int(seed) for seed in rng.integers(2**63, size=2))
+        done = checkpoints / f"{phase.name}.safetensors" if checkpoints is not None else None
+        if done is not None and done.is_file():
+            network.load_state_dict(safetensors.torch.load_file(done))
+            continue
+        batches = SymmetricBatches(volumes, condition, phase.settings, order_seed)
+        noise = torch.Generator(accelerator).manual_seed(noise_seed)
+        texture = None
+        if phase.loss.energy_weight:
+            texture = RealTexture(batches.volumes.to(accelerator), batches.condition[:, 0].to(accelerator))
+        module = VAEModule(network, phase, batches, noise, texture)
+        module.to(memory_format=torch.channels_last_3d)
+        _run(
+            module, DataLoader(batches, batch_size=None, generator=torch.Generator()), accelerator, show_progress, done
+        )
+        network = module.averaged.cpu().requires_grad_(True)
+        if done is not None:
+            safetensors.torch.save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
+    return network.requires_grad_(False).eval()
+
+
+def _run(
+    module: VAEModule, loader: DataLoader[Batch], accelerator: str, show_progress: bool, done: Path | None
+) -> None:
+    """One Lightning training, from its last checkpoint where there is one."""
+    lightning_log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    level = lightning_log.level
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", category=FutureWarning)
-        lightning_log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-        level = lightning_log.level
         lightning_log.setLevel(logging.WARNING)
+        folder = done.with_suffix("") if done is not None else Path(scratch)
+        keep = ModelCheckpoint(
+            folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        last = folder / "last.ckpt"
         try:
             trainer = pl.Trainer(
                 accelerator=accelerator,
                 devices=1,
                 precision="bf16-mixed",
-                max_epochs=settings.epochs,
+                max_epochs=module.settings.epochs,
                 logger=False,
-                enable_checkpointing=False,
+                callbacks=[keep] if done is not None else [],
+                enable_checkpointing=done is not None,
                 enable_model_summary=False,
                 enable_progress_bar=show_progress,
                 default_root_dir=scratch,
                 gradient_clip_val=CLIP,
             )
-            trainer.fit(module, DataLoader(batches, batch_size=None, generator=torch.Generator()))
+            trainer.fit(module, loader, ckpt_path=last if last.is_file() else None, weights_only=True)
         finally:
             lightning_log.setLevel(level)
-    return module.averaged.cpu().eval()

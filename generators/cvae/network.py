@@ -27,6 +27,9 @@ class ConditionalVAE(Protocol):
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Logits [B, 1, *shape]."""
 
+    def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:
+        """A latent of the prior from standard normal noise of its shape."""
+
     def latent_shape(self, shape: Shape) -> tuple[int, ...]:
         """Shape of one latent for volumes of ``shape``."""
 
@@ -95,9 +98,12 @@ class LatticeVAE(nn.Module):
         latent_channels: latent channels a cell.
         encoder_blocks: residual blocks before the posterior.
         decoder_blocks: residual blocks after the latent.
+        prior_blocks: residual blocks of the network that turns noise into a latent; 0 takes the noise for the latent.
     """
 
-    def __init__(self, width: int, latent_channels: int, encoder_blocks: int, decoder_blocks: int) -> None:
+    def __init__(
+        self, width: int, latent_channels: int, encoder_blocks: int, decoder_blocks: int, prior_blocks: int = 0
+    ) -> None:
         super().__init__()
         self.latent_channels = latent_channels
         self.embed = nn.Sequential(nn.Linear(2, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
@@ -108,6 +114,12 @@ class LatticeVAE(nn.Module):
         self.decoder = nn.ModuleList(FiLMBlock(width, width) for _ in range(decoder_blocks))
         self.decoder_out = nn.Conv3d(width, CELL**3, 3, padding=1)
         nn.init.zeros_(self.decoder_out.bias)  # type: ignore[arg-type]
+        self.prior = nn.ModuleList(FiLMBlock(width, width) for _ in range(prior_blocks))
+        if prior_blocks:
+            self.prior_in = nn.Conv3d(latent_channels + 6, width, 3, padding=1)
+            self.prior_out = nn.Conv3d(width, latent_channels, 3, padding=1)
+            nn.init.zeros_(self.prior_out.weight)
+            nn.init.zeros_(self.prior_out.bias)  # type: ignore[arg-type]
 
     def latent_shape(self, shape: Shape) -> tuple[int, ...]:
         """Channels and cells an axis of one latent."""
@@ -126,6 +138,18 @@ class LatticeVAE(nn.Module):
             x = block(x, embedded)
         mean, log_variance = self.encoder_out(F.silu(x)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 4)
+
+    def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:
+        """A latent of the learned prior, or of the standard normal one: [B, C, d, h, w]."""
+        if not len(self.prior):
+            return noise
+        walls = wall_distance(shape, noise.device).to(noise.dtype).expand(len(noise), -1, -1, -1, -1)
+        x = self.prior_in(torch.cat([noise, walls], dim=1))
+        embedded = self.embed(condition)
+        for block in self.prior:
+            x = block(x, embedded)
+        latent: Tensor = noise + self.prior_out(F.silu(x)).float()
+        return latent
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Logits [B, 1, *shape] of the pore probability."""
@@ -180,6 +204,10 @@ class GlobalVAE(nn.Module):
         """Mean and log-variance of the posterior, each [B, latent]; the published encoder does not see the density."""
         mean, log_variance = self.posterior(self.encoder(voxels)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 10)
+
+    def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:  # noqa: ARG002 - as published
+        """The noise: the published prior is standard normal."""
+        return noise
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Logits [B, 1, *shape] of the pore probability."""

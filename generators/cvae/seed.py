@@ -8,7 +8,7 @@ from torch import nn
 
 from . import VAEGenerator
 from .loss import LossSettings
-from .module import TrainingSettings
+from .module import Phase, TrainingSettings
 from .network import GlobalVAE
 
 
@@ -64,8 +64,8 @@ class SeedCVAE(VAEGenerator):
     def _build(self) -> nn.Module:
         return GlobalVAE(self.shape_, self.latent)
 
-    def _loss(self) -> LossSettings:
-        return LossSettings(
+    def _phases(self) -> list[Phase]:
+        loss = LossSettings(
             focal_gamma=self.focal_gamma,
             pore_weight=self.pore_weight,
             edge_weight=self.edge_weight,
@@ -76,6 +76,5 @@ class SeedCVAE(VAEGenerator):
             ramp_epochs=10,
             cyclic=True,
         )
-
-    def _training(self) -> TrainingSettings:
-        return TrainingSettings(self.epochs, self.batch_size, self.learning_rate, one_cycle=False, symmetries=False)
+        settings = TrainingSettings(self.epochs, self.batch_size, self.learning_rate, one_cycle=False, symmetries=False)
+        return [Phase("learn", loss, settings)]
