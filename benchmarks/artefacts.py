@@ -22,6 +22,7 @@ import data
 import generators
 from data import Dataset, Volumes
 from generators import Generator
+from generators.base import SPENT
 from generators.controls import Reference
 
 from .provenance import commit, processor, versions
@@ -138,6 +139,9 @@ def fitted(
     started = time.perf_counter()
     generator.fit(training.voxels, training.density, rng=seed)
     seconds = time.perf_counter() - started
+    spent = generator.checkpoints / SPENT
+    if spent.is_file():
+        seconds = max(seconds, float(spent.read_text()))  # this call may only have finished what others began
     generator.show_progress = False
     weights = ""
     try:

@@ -25,6 +25,8 @@ Shape = tuple[int, int, int]
 Rng = int | np.random.Generator | None
 
 FORMAT = 1
+SPENT = "seconds"
+"""File in a generator's ``checkpoints`` that says how long the interrupted fit took so far."""
 
 
 class Generator(ABC):

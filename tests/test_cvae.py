@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from generators.base import SPENT
 from generators.cvae import CVAE
-from generators.cvae.module import SymmetricBatches, TrainingSettings
+from generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
 from generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
 from generators.cvae.seed import SeedCVAE
 
@@ -93,6 +94,45 @@ def test_the_same_seed_trains_the_same_network() -> None:
     one, two, other = (CVAE(**SMALL, epochs=2).fit(volumes, density, rng=seed) for seed in (3, 3, 4))
     assert (one.sample(density, rng=1) == two.sample(density, rng=1)).all()
     assert (one.sample(density, rng=1) != other.sample(density, rng=1)).any()
+
+
+@pytest.mark.parametrize("stop", [3, 7])
+def test_an_interrupted_training_resumes_to_the_same_network(tmp_path, monkeypatch, stop: int) -> None:
+    volumes, density = _half_spaces(16)
+    settings = {**SMALL, "epochs": 2, "refine_epochs": 2, "prior_blocks": 1}
+    whole = CVAE(**settings).fit(volumes, density, rng=0)
+    steps = 0
+
+    def interrupted(self: VAEModule, *arguments: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == stop:
+            raise RuntimeError("the lights went out")
+        keep_average(self, *arguments)
+
+    keep_average = VAEModule.on_train_batch_end
+    resumed = CVAE(**settings)
+    resumed.checkpoints = tmp_path / "state"
+    with monkeypatch.context() as patch:
+        patch.setattr(VAEModule, "on_train_batch_end", interrupted)
+        with pytest.raises(RuntimeError, match="lights"):
+            resumed.fit(volumes, density, rng=0)
+    resumed.fit(volumes, density, rng=0)
+    assert (resumed.sample(density, rng=1) == whole.sample(density, rng=1)).all()
+    assert float((tmp_path / "state" / SPENT).read_text()) > 0
+
+
+def test_refining_changes_prior_samples_and_keeps_reconstructing() -> None:
+    volumes, density = _half_spaces(16)
+    settings = {**SMALL, "epochs": 20, "learning_rate": 1e-2}
+    plain = CVAE(**settings).fit(volumes, density, rng=0)
+    refined = CVAE(**{**settings, "refine_epochs": 4}).fit(volumes, density, rng=0)
+    assert (plain.sample(density, rng=1) != refined.sample(density, rng=1)).any()
+    overlap, before = (
+        (again & volumes).sum() / (again | volumes).sum()
+        for again in (g.reconstruct(volumes, density) for g in (refined, plain))
+    )
+    assert overlap > before - 0.1
 
 
 def test_weights_of_another_configuration_are_refused(tmp_path) -> None:

@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import tempfile
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from ..base import SPENT
 from .loss import LossSettings, total_loss
 from .network import ConditionalVAE, Shape
 from .texture import RealTexture, relax
@@ -109,6 +111,21 @@ class SymmetricBatches(IterableDataset[Batch]):
             flips = [axis + 1 for axis in range(3) if self.settings.symmetries and self.rng.random() < 0.5]
             seen = self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips)
             yield seen[:, None].float(), self.condition[index], self.pores[index]
+
+
+class Clock(pl.Callback):
+    """Adds the time of each epoch to a file, so that an interrupted training knows what it took."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spent = float(path.read_text()) if path.is_file() else 0.0
+        self.since = time.perf_counter()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        """Write the time down."""
+        now = time.perf_counter()
+        self.spent, self.since = self.spent + now - self.since, now
+        self.path.write_text(f"{self.spent:.1f}")
 
 
 class VAEModule(pl.LightningModule):
@@ -241,8 +258,10 @@ def train(
         phases: one after the other.
         rng: seeds order, symmetries and latents.
         show_progress: draw Lightning's progress bar.
-        checkpoints: folder where each epoch's state is kept and taken up again; None keeps none.
+        checkpoints: folder where each epoch's state and the time spent are kept and taken up again; None keeps none.
     """
+    if checkpoints is not None:
+        checkpoints.mkdir(parents=True, exist_ok=True)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     for phase in phases:
         noise_seed, order_seed = (int(seed) for seed in rng.integers(2**63, size=2))
@@ -277,9 +296,7 @@ def _run(
         warnings.filterwarnings("ignore", category=FutureWarning)
         lightning_log.setLevel(logging.WARNING)
         folder = done.with_suffix("") if done is not None else Path(scratch)
-        keep = ModelCheckpoint(
-            folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
-        )
+        keep = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         last = folder / "last.ckpt"
         try:
             trainer = pl.Trainer(
@@ -288,7 +305,7 @@ def _run(
                 precision="bf16-mixed",
                 max_epochs=module.settings.epochs,
                 logger=False,
-                callbacks=[keep] if done is not None else [],
+                callbacks=[keep, Clock(folder.parent / SPENT)] if done is not None else [],
                 enable_checkpointing=done is not None,
                 enable_model_summary=False,
                 enable_progress_bar=show_progress,
