@@ -238,7 +238,7 @@ class CVAEPrior(CVAE):
         prior_blocks: int = 3,
         epochs: int = 160,
         learning_rate: float = 1e-3,
-        refine_epochs: int = 80,
+        refine_epochs: int = 60,
         refine_learning_rate: float = 4e-4,
         refine_beta: float = 0.15,
         energy_weight: float = 4.0,
