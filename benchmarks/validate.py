@@ -33,7 +33,7 @@ from metrics.table import METRICS
 from .defects import RADIUS, REAL, Matched, Plant, matched_sets, planted
 from .provenance import environment
 from .trials import RESAMPLES, SWAPS, Pool, Trials, rate, run_trials, told_apart
-from .validation_report import draw_figure, validation_markdown
+from .validation_report import draw_figure, figure_class, validation_markdown
 
 SIZES = (50, 100, 200)  # volumes a band
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one
@@ -141,8 +141,10 @@ def validate(
 
     Raises:
         ValueError: if the data set is too small.
+        ImportError: if matplotlib is not installed.
     """
     settings = settings or Settings()
+    figure_class()  # to fail now rather than after minutes
     started, used = time.perf_counter(), time.process_time()
     plants = planted(dataset)
     names = [REAL, *plants]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import pandas as pd
 from metrics.bands import ALL
 
 from .defects import REAL
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ABSENT = "–"
 READING = (
@@ -89,6 +92,19 @@ def _by_band(power: pd.DataFrame, volumes: int, column: str = "found", pattern: 
     return _markdown(["planted", *(str(band) for band in bands)], rows)
 
 
+def figure_class() -> type[Figure]:
+    """The figure of matplotlib.
+
+    Raises:
+        ImportError: if it is not installed, naming the extra.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
+    except ImportError as error:
+        raise ImportError("the figure of a validation needs matplotlib: pip install 'porebench[report]'") from error
+    return Figure
+
+
 def draw_figure(power: pd.DataFrame, path: Path) -> None:
     """The share of trials in which each defect is found, by band and number of volumes, as a PNG file.
 
@@ -96,14 +112,11 @@ def draw_figure(power: pd.DataFrame, path: Path) -> None:
         power: the rows of ``power.csv``.
         path: the file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - takes a second to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
+    figure_type = figure_class()
     bands = list(dict.fromkeys(power["band"]))
     names = list(dict.fromkeys(power["planted"]))
     sizes = sorted(int(size) for size in power["volumes"].unique())
-    figure = Figure(figsize=(2.2 + 0.52 * len(bands) * len(sizes), 1.4 + 0.36 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figure_type(figsize=(2.2 + 0.52 * len(bands) * len(sizes), 1.4 + 0.36 * len(names)), layout="constrained")
     axes = figure.subplots(1, len(bands), sharey=True, squeeze=False)[0]
     for axis, band in zip(axes, bands, strict=True):
         share = (
