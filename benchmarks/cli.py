@@ -103,11 +103,7 @@ def evaluate(
         err_console.print("porebench: interrupted; what was finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
     folder = run_folder(out, loaded.name, seed)
-    table = (folder / "accuracy.md").read_text()
-    if out_console.is_terminal:
-        out_console.print(Markdown(table))
-    else:
-        typer.echo(table)
+    _show((folder / "accuracy.md").read_text())
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
         err_console.print(
@@ -225,11 +221,7 @@ def status(
 
     given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
     states = find(results, given, generator or [])
-    table = "\n".join(status_table(states))
-    if out_console.is_terminal:
-        out_console.print(Markdown(table))
-    else:
-        typer.echo(table)
+    _show("\n".join(status_table(states)))
     if check and any(state.state not in {FRESH, MISSING} for state in states):
         raise typer.Exit(1)
 
@@ -254,6 +246,28 @@ def rescore(
         moved |= bool(compared.moved)
     if check and moved:
         raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    dataset: DatasetOption = "spheres",
+    seed: SeedOption = 0,
+    out: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    quick: Annotated[bool, typer.Option("--quick", help="A quarter of the volumes and a fifth of the trials.")] = False,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Measure the benchmark itself: plant known defects, count false alarms, check intervals and ties."""
+    from .evaluate import progress_display
+    from .validate import QUICK, Settings
+    from .validate import validate as run
+
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    settings = Settings(seed=seed, **QUICK) if quick else Settings(seed=seed)
+    with progress_display() as progress:
+        folder = run(loaded, out, settings, progress=progress, command=_command_line())
+    _show((folder / "validation.md").read_text())
 
 
 @app.command()
@@ -342,6 +356,14 @@ def _chosen(registered: str | None, own: list[str]) -> list[str]:
         if name not in GENERATORS:
             raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
     return list(dict.fromkeys(names + own))
+
+
+def _show(table: str) -> None:
+    """Print Markdown, rendered where the output is a terminal."""
+    if out_console.is_terminal:
+        out_console.print(Markdown(table))
+    else:
+        typer.echo(table)
 
 
 def _command_line() -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from metrics.descriptors import HEADLINE
 
 from .store import write_text
+from .validation_report import validation_tables
 
 if TYPE_CHECKING:
     from .status import CellState
@@ -381,6 +382,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
             "",
             f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
         ]
+    tables |= validation_tables(results)
     if readme is not None and readme.is_file():
         texts[readme] = insert_tables(readme.read_text(encoding="utf-8"), tables)
     return texts

@@ -31,14 +31,14 @@ from .companions import (
 from .coverage import coverage
 from .descriptors import HEADLINE, Descriptors
 from .energy import (
-    bootstrap_weights,
     effects,
     energy_effect,
+    kernel,
     noise_floor_ratio,
-    paired_weights,
     pairwise,
-    permutation_labels,
-    permuted_effects,
+    resample,
+    swapped_effects,
+    toss,
 )
 from .ranking import Replicates
 from .scores import BandScore, Estimate, ScoreResult
@@ -58,7 +58,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 MIN_VOLUMES = 2  # on each side of a comparison
 INTERVAL = (2.5, 97.5)  # percentiles
-PAIRED_DRAWS = 500  # resamples of the test densities: what the ends of an interval need, and small enough to be kept
+KEPT = 500  # resamples that are kept to compare generators with: enough for the ends of an interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +77,13 @@ class _Part:
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """One band: the descriptors' effects, [descriptors, draws], and the columns beside them.
-
-    ``paired`` holds those for resampled test densities; it has no draws where the densities do not agree.
-    """
+    """One band: the descriptors' effects, [descriptors, draws], and the columns beside them."""
 
     generated: _Part
     test: _Part
     observed: Floats
     bootstrap: Floats
-    paired: Floats
-    permuted: Floats
+    swapped: Floats
     features: tuple[Floats, Floats]
     physical: dict[str, PhysicalError]
 
@@ -119,28 +115,30 @@ def score(
 ) -> ScoreResult:
     """The noise-floor ratio of generated volumes, in every density band and over the headline bands.
 
-    Draw the generated volumes at exactly the test densities: then both sides of a band have the same densities, and
-    what is left of the pore count's influence after the adjustment is alike on both. The interval and p cover
-    the sampling of volumes, not the training of the generator.
+    Generated volumes are drawn at exactly the test densities, in the same order: what is left of the influence of the
+    density after the adjustment is then alike on both sides. The test densities are resampled, with both volumes
+    of each, for the interval; the two volumes of random densities are swapped for p. Both cover the sampling of
+    volumes, not the training of the generator.
 
     Args:
         generated: descriptors of the generated volumes.
         test: descriptors of held-out real volumes.
         train: descriptors of the real training volumes, which the adjustment is fitted on.
-        generated_density: densities that were asked for, [len(generated)].
+        generated_density: densities that were asked for, [len(generated)]; those of the test volumes.
         test_density: densities of the test volumes, [len(test)]; they define the bands of a porosity set.
         train_density: densities of the training volumes, [len(train)].
         kind: what density means in the data set.
-        n_bootstrap: resamples of both sides within bands, for the intervals.
-        n_permutations: permutations of the labels within bands, for p; 0 leaves p out.
-        seed: of resamples, permutations, folds and noise floors. Same seed, same result.
+        n_bootstrap: resamples of the test densities within bands, for the intervals and to compare generators.
+        n_permutations: random swaps, for p; 0 leaves p out.
+        seed: of resamples, swaps, folds and noise floors. Same seed, same result.
 
     Returns:
         One record a band and one over the headline bands. A band with fewer than two volumes on a side (or eight
         training volumes in all) is reported as "too few volumes", and "all" is made of the bands that are left.
 
     Raises:
-        ValueError: if densities and descriptors differ in number, or volumes in shape.
+        ValueError: if densities and descriptors differ in number, volumes in shape, or the generated densities
+            from those of the test volumes.
 
     References:
         Rizzo and Székely (2010), doi:10.1214/09-AOAS245; Phipson and Smyth (2010) for p,
@@ -151,6 +149,8 @@ def score(
         "test": _part(test, test_density, "test"),
         "train": _part(train, train_density, "train"),
     }
+    if not np.array_equal(sides["generated"].density, sides["test"].density):
+        raise ValueError("expected one generated volume for each test density, in the same order; draw them so")
     shapes = {name: part.described.shape for name, part in sides.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"expected volumes of one shape, got {shapes}")
@@ -167,8 +167,8 @@ def score(
             window = fitting_window(band, sides["train"].density, sides["test"].density)
             adjustment = Adjustment.fit(train[window])
             rng = np.random.default_rng([seed, index])
-            pairing = [seed, index, len(real)]
-            comparison = _compare(fake, real, inside["train"], adjustment, n_bootstrap, n_permutations, rng, pairing)
+            counts = resample(len(real), n_bootstrap, [seed, index, len(real)])
+            comparison = _compare(fake, real, inside["train"], adjustment, counts, n_permutations, rng)
             records[band.name] = _record(band.name, band.headline, [comparison], kind, law, seed)
             if band.headline:
                 headline[band.name] = comparison
@@ -180,12 +180,13 @@ def score(
 
 
 def _replicates(headline: dict[str, _Comparison]) -> Replicates | None:
-    """Paired replicates over the headline bands; None if there is none, or the densities of the sides differ."""
-    comparisons = list(headline.values())
-    if not comparisons or not all(it.paired.size for it in comparisons):
+    """Scores of resampled test densities over the headline bands; None where no band was scored."""
+    if not headline:
         return None
-    observed = np.stack([it.observed[:, 0] for it in comparisons])
-    return Replicates(tuple(headline), HEADLINE, observed, np.stack([it.paired for it in comparisons]))
+    observed = np.stack([it.observed[:, 0] for it in headline.values()])
+    return Replicates(
+        tuple(headline), HEADLINE, observed, np.stack([it.bootstrap[:, :KEPT] for it in headline.values()])
+    )
 
 
 def _part(described: Descriptors, density: ArrayLike, name: str) -> _Part:
@@ -201,49 +202,44 @@ def _compare(
     real: _Part,
     more: _Part,
     adjustment: Adjustment,
-    n_bootstrap: int,
+    counts: Floats,
     n_permutations: int,
     rng: np.random.Generator,
-    pairing: list[int],
 ) -> _Comparison:
-    """Effects of all descriptors within one band: as observed, resampled and with permuted labels."""
-    n, m = len(fake), len(real)
-    resampled = bootstrap_weights(n, m, n_bootstrap, rng)
-    labels = permutation_labels(n, m, n_permutations, rng)
-    same = np.array_equal(fake.density, real.density)
-    counts = paired_weights(n, PAIRED_DRAWS if same else 0, pairing)
-    w = np.concatenate([np.ones((1, n)), resampled[0], counts])
-    v = np.concatenate([np.ones((1, m)), resampled[1], counts if same else np.ones((0, m))])
+    """Effects of all descriptors within one band: as observed, resampled and with volumes swapped."""
+    n = len(real)
+    weights = np.concatenate([np.ones((1, n)), counts])
+    signs = toss(n, n_permutations, rng)
     features = [
         np.concatenate([adjustment.standardise(part.described, name) for part in (fake, real)]) for name in HEADLINE
     ]
-    weighted, permuted = [], []
+    weighted, swapped = [], []
     for name, points in zip(HEADLINE, features, strict=True):
-        distances, least = pairwise(points), adjustment.fits[name].least
-        weighted.append(effects(distances, w, v, least))
-        permuted.append(permuted_effects(distances, labels, least))
-    observed, bootstrap, paired = np.split(np.stack(weighted), [1, 1 + n_bootstrap], axis=1)
+        pairs, least = kernel(pairwise(points)), adjustment.fits[name].least
+        weighted.append(effects(pairs, weights, least))
+        swapped.append(swapped_effects(pairs, signs, least))
+    observed, bootstrap = np.split(np.stack(weighted), [1], axis=1)
     joined = np.concatenate(features, axis=1)
     physical = physical_errors(fake.described, real.described, more.described, adjustment, rng)
-    return _Comparison(fake, real, observed, bootstrap, paired, np.stack(permuted), (joined[:n], joined[n:]), physical)
+    return _Comparison(fake, real, observed, bootstrap, np.stack(swapped), (joined[:n], joined[n:]), physical)
 
 
 def _ratios(comparisons: Sequence[_Comparison]) -> _Ratios:
     """NFR100 over bands and descriptors, with interval and p, and that of each descriptor over bands."""
     observed = np.mean([comparison.observed[:, 0] for comparison in comparisons], axis=0)
     bootstrap = np.mean([comparison.bootstrap for comparison in comparisons], axis=0)
-    permuted = np.mean([comparison.permuted.mean(axis=0) for comparison in comparisons], axis=0)
+    swapped = np.mean([comparison.swapped.mean(axis=0) for comparison in comparisons], axis=0)
     value, ends = noise_floor_ratio(observed), noise_floor_ratio(bootstrap, axis=0)
     low, high = np.percentile(ends, INTERVAL)
     each = noise_floor_ratio(observed[:, None], axis=1)
     lows, highs = np.percentile(noise_floor_ratio(bootstrap[..., None], axis=2), INTERVAL, axis=1)
     worst = int(np.argmax(each))
-    larger = int(np.count_nonzero(permuted >= observed.mean() - 1e-12))
+    larger = int(np.count_nonzero(swapped >= observed.mean() - 1e-12))
     return {
         "nfr100": float(value),
         "ci_low": float(low),
         "ci_high": float(high),
-        "p": (1 + larger) / (1 + len(permuted)) if len(permuted) else None,
+        "p": (1 + larger) / (1 + len(swapped)) if len(swapped) else None,
         "descriptors": {
             name: Estimate(float(each[i]), float(lows[i]), float(highs[i])) for i, name in enumerate(HEADLINE)
         },

@@ -1,13 +1,21 @@
 """The energy distance between two ensembles in units of the real spread, and the noise-floor ratio.
 
-From pairwise Euclidean distances only, so one matrix serves the estimate, its bootstrap and its permutations.
+Generated volumes are drawn at the densities of the real ones, so an ensemble is a list of pairs: a generated and a real
+volume of one density. Only distances between volumes of *different* pairs are compared. The two of one pair are alike
+in what the density alone decides; counted in, they would make generated volumes look nearer to the real ones than
+real ones are to each other. What is left is a mean over pairs of pairs, a U-statistic: its expectation is 0 for equal
+laws however the densities are spread, resampling the pairs gives its interval, and swapping the two of a pair
+gives its distribution if there is no difference.
 
 References:
     Székely and Rizzo (2013), doi:10.1016/j.jspi.2013.03.018; the ratio descends from the F of Rizzo and Székely (2010),
-    doi:10.1214/09-AOAS245.
+    doi:10.1214/09-AOAS245; Hoeffding (1948), doi:10.1214/aoms/1177730196, for U-statistics.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,100 +25,112 @@ Floats = NDArray[np.float64]
 REFERENCE_SIZE = 100  # volumes on each side of the comparison that a ratio of 1 stands for
 
 
+class Kernel(NamedTuple):
+    """What two pairs of volumes say of the gap between the ensembles and of the real spread; 0 for a pair with itself.
+
+    Attributes:
+        gap: |g−r'| + |g'−r| − |g−g'| − |r−r'| of two pairs (g, r) and (g', r'), [n, n].
+        spread: |r−r'|, [n, n].
+        total: sum of all four distances over all pairs of pairs; its quarter is the spread of randomly swapped pairs.
+        slope: what the spread gains where the real one of a pair is the real one, [n].
+    """
+
+    gap: Floats
+    spread: Floats
+    total: float
+    slope: Floats
+
+
 def pairwise(points: Floats) -> Floats:
     """Euclidean distances between the rows, [n, n]."""
     return np.asarray(cdist(points, points))
 
 
-def effects(distances: Floats, w: Floats, v: Floats, least: float = 0.0) -> Floats:
-    """Energy effect for many weightings of the generated and the real volumes, [k].
-
-    With |g−r|, |g−g'| and |r−r'| the weighted mean distances between and within generated and real volumes,
-    each pair of *different* volumes once: (2|g−r| − |g−g'| − |r−r'|) / max(|r−r'|, least). Its expectation is 0
-    if and only if both come from one distribution. A volume drawn twice is no pair at distance zero.
+def kernel(distances: Floats) -> Kernel:
+    """The kernel of n pairs.
 
     Args:
-        distances: distances among the n generated and then the m real volumes, [n + m, n + m].
-        w: weights of the generated volumes, [k, n]; non-negative whole numbers.
-        v: weights of the real volumes, [k, m].
-        least: least real spread that is divided by.
+        distances: among the generated volumes and then the real ones in the same order, [2n, 2n].
     """
-    n = w.shape[1]
-    between = _bilinear(w @ distances[:n, n:], v) / (w.sum(axis=1) * v.sum(axis=1))
-    inside = _off_diagonal(_bilinear(w @ distances[:n, :n], w), w)
-    return _effect(between, inside, _off_diagonal(_bilinear(v @ distances[n:, n:], v), v), least)
+    n = len(distances) // 2
+    across, inside, spread = (distances[rows].copy() for rows in ((np.s_[:n, n:]), (np.s_[:n, :n]), (np.s_[n:, n:])))
+    np.fill_diagonal(across, 0.0)
+    both = across + across.T
+    slope = (spread + across.T - across - inside).sum(axis=1)
+    return Kernel(both - inside - spread, spread, float(both.sum() + inside.sum() + spread.sum()), slope)
 
 
-def permuted_effects(distances: Floats, labels: Floats, least: float = 0.0) -> Floats:
-    """Energy effect for many ways to label the same volumes as generated or real, [k]; see ``effects``.
+def effects(pairs: Kernel, counts: Floats, least: float = 0.0) -> Floats:
+    """Energy effect for many resamples of the pairs, [k].
 
-    The sums over real volumes are what is left of the sums over all, so one product of matrices serves them all.
+    With |g−r|, |g−g'| and |r−r'| the mean distances between volumes of different pairs: (2|g−r| − |g−g'| − |r−r'|) /
+    max(|r−r'|, least). Its expectation is 0 if both come from one law and positive otherwise. A pair that is drawn
+    twice is no two pairs at distance zero.
 
     Args:
-        distances: distances among all volumes, [n, n].
-        labels: 1 for a generated volume and 0 for a real one, [k, n].
+        pairs: see ``kernel``.
+        counts: how often each pair counts, [k, n]; non-negative whole numbers.
         least: least real spread that is divided by.
     """
-    others = 1 - labels
-    row = distances.sum(axis=1)
-    within = _bilinear(labels @ distances, labels)
-    across = labels @ row - within
-    rest = row.sum() - 2 * across - within
-    between = across / (labels.sum(axis=1) * others.sum(axis=1))
-    return _effect(between, _off_diagonal(within, labels), _off_diagonal(rest, others), least)
+    number = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
+    gap, spread = (_quadratic(matrix, counts) / np.maximum(number, 1) for matrix in (pairs.gap, pairs.spread))
+    return _ratio(gap, spread, least)
 
 
-def _effect(between: Floats, within: Floats, spread: Floats, least: float) -> Floats:
-    """The effect of mean distances between, within generated and within real volumes, [k]."""
-    gap: Floats = 2 * between - (within + spread)
+def swapped_effects(pairs: Kernel, signs: Floats, least: float = 0.0) -> Floats:
+    """Energy effect when the two volumes of some pairs are taken for one another, [k]; see ``effects``.
+
+    Swapping one of two pairs turns the sign of their gap and swapping both leaves it, so no distance is computed anew.
+
+    Args:
+        pairs: see ``kernel``.
+        signs: −1 for a pair that is swapped and 1 for one that is not, [k, n].
+        least: least real spread that is divided by.
+    """
+    n = signs.shape[1]
+    gap = _quadratic(pairs.gap, signs)
+    spread = (pairs.total + 2 * signs @ pairs.slope - gap) / 4
+    return _ratio(gap / (n * (n - 1)), spread / (n * (n - 1)), least)
+
+
+def _quadratic(matrix: Floats, weights: Floats) -> Floats:
+    """wᵀMw for each row of weights, [k]."""
+    return np.asarray(np.einsum("kn,kn->k", weights @ matrix, weights))
+
+
+def _ratio(gap: Floats, spread: Floats, least: float) -> Floats:
+    """The gap in units of the spread, [k]; 0 where there is no gap, whatever the spread."""
     unit: Floats = np.maximum(spread, least)
     ratio: Floats = np.divide(gap, unit, out=np.copysign(np.full_like(gap, np.inf), gap), where=unit > 0)
     ratio[gap == 0] = 0.0
     return ratio
 
 
-def _bilinear(products: Floats, weights: Floats) -> Floats:
-    """Sum over the columns of products times weights, row by row, [k]."""
-    return np.asarray(np.einsum("kn,kn->k", products, weights))
-
-
-def _off_diagonal(total: Floats, weights: Floats) -> Floats:
-    """Weighted mean over pairs of different volumes from the sum over all, [k]; 0 where all the weight is on one."""
-    pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
-    mean: Floats = np.divide(total, pairs, out=np.zeros_like(total), where=pairs > 0)
-    return mean
-
-
-def energy_effect(
-    generated: ArrayLike, real: ArrayLike, w: ArrayLike | None = None, v: ArrayLike | None = None, least: float = 0.0
-) -> float:
-    """Unbiased energy distance between two samples in units of the real sample's spread, without unit.
+def energy_effect(generated: ArrayLike, real: ArrayLike, least: float = 0.0) -> float:
+    """Unbiased energy distance between paired samples in units of the real sample's spread, without unit.
 
     Args:
         generated: [n, points].
-        real: [m, points].
-        w: how often each generated row counts, [n]; once by default.
-        v: how often each real row counts, [m]; once by default.
+        real: [n, points]; row i has the density of row i of ``generated``.
         least: least spread to divide by, in the unit of the rows.
 
     Returns:
-        0 in expectation if the distributions are equal; 1 if the excess distance equals the real spread.
+        0 in expectation if the laws are equal; 1 if the excess distance equals the real spread.
 
     Raises:
-        ValueError: if a sample has fewer than two rows or the rows differ in length.
+        ValueError: if a sample has fewer than two rows or the samples differ in shape.
 
     Example:
         >>> energy_effect([[0.0], [1.0]], [[3.0], [4.0]])
         4.0
     """
     first, second = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
+    if first.ndim != 2 or first.shape != second.shape or len(first) < 2:
         raise ValueError(
-            f"expected two samples of at least two rows of equal length, got shapes {first.shape} and {second.shape}"
+            f"expected two samples of equally many rows of equal length, at least two, got shapes {first.shape} and "
+            f"{second.shape}"
         )
-    weights = np.ones((1, len(first))) if w is None else np.asarray(w, dtype=np.float64)[None]
-    others = np.ones((1, len(second))) if v is None else np.asarray(v, dtype=np.float64)[None]
-    return float(effects(pairwise(np.concatenate([first, second])), weights, others, least)[0])
+    return float(effects(kernel(pairwise(np.concatenate([first, second]))), np.ones((1, len(first))), least)[0])
 
 
 def noise_floor_ratio(effect: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Floats:
@@ -135,24 +155,16 @@ def noise_floor_ratio(effect: ArrayLike, axis: int | tuple[int, ...] | None = No
     return ratio
 
 
-def bootstrap_weights(n: int, m: int, repeats: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """How often each volume is drawn when both samples are resampled by themselves, [repeats, n] and [repeats, m]."""
-    w, v = (rng.multinomial(size, np.full(size, 1 / size), size=repeats) for size in (n, m))
-    return w.astype(np.float64), v.astype(np.float64)
+def resample(n: int, repeats: int, seed: Sequence[int]) -> Floats:
+    """How often each of n pairs is drawn when they are resampled with replacement, [repeats, n].
 
-
-def paired_weights(n: int, repeats: int, seed: list[int]) -> Floats:
-    """How often each density is drawn when the densities of a test set are resampled, [repeats, n].
-
-    The generated and the real volume of a density go together, so one set of weights serves both sides; and as
-    they depend on the number of volumes and the seed alone, it serves every generator.
+    The counts depend on the number of pairs and the seed alone, so generators that are compared with the same real
+    volumes are resampled alike, and their scores can be compared resample by resample.
     """
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=repeats)
     return np.asarray(drawn, dtype=np.float64)
 
 
-def permutation_labels(n: int, m: int, repeats: int, rng: np.random.Generator) -> Floats:
-    """Labels dealt out anew to the pooled volumes: 1 for n of them, 0 for the m others, [repeats, n + m]."""
-    labels = np.zeros((repeats, n + m))
-    labels[:, :n] = 1.0
-    return rng.permuted(labels, axis=1)
+def toss(n: int, repeats: int, rng: np.random.Generator) -> Floats:
+    """Which of n pairs are swapped, at random: −1 or 1, [repeats, n]."""
+    return np.asarray(rng.choice([-1.0, 1.0], size=(repeats, n)))

@@ -39,9 +39,9 @@ class BandScore:
         n_real: real test volumes.
         n_empty: generated volumes without a pore voxel.
         nfr100: noise-floor ratio at 100 volumes; 1 = cannot be told from real.
-        ci_low: lower end of its 95 % interval (stratified bootstrap).
+        ci_low: lower end of its 95 % interval (paired bootstrap over the test densities).
         ci_high: upper end.
-        p: share of permutations of the labels within bands with an effect as large.
+        p: share of random swaps of generated and real volumes of one density with an effect as large.
         descriptors: headline descriptor -> its own NFR100.
         worst: the descriptor with the largest.
         worst_nfr100: that ratio.
@@ -134,11 +134,11 @@ class ScoreResult:
         bands: name -> record, from the lowest band to the highest, then "all" (the headline bands together).
         kind: what density means in the data set.
         n_bootstrap: resamples behind the intervals.
-        n_permutations: permutations behind p.
+        n_permutations: swaps behind p.
         seed: of both.
         law: a and b of density = a · n^b, fitted on training volumes; None for porosity data.
-        replicates: scores for resampled test densities, to compare generators with; None where the generated densities
-            are not the test densities.
+        replicates: scores for resampled test densities, to compare generators with; None where no headline band was
+            scored.
     """
 
     bands: dict[str, BandScore]

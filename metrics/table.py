@@ -81,10 +81,10 @@ _DESCRIPTORS = (
 
 _COLUMNS = (
     Metric(
-        "nfr100", "NFR100", "", "one", 1, "metrics.distances:score", DISCO, "structure; 1 = cannot be told from real"
+        "nfr100", "NFR100", "", "one", 2, "metrics.distances:score", DISCO, "structure; 1 = cannot be told from real"
     ),
-    Metric("p", "p", "", "higher", 1, "metrics.distances:score", PERMUTATION, "permutations as far from real as this"),
-    Metric("worst_nfr100", "worst", "", "one", 1, "metrics.distances:score", DISCO, "NFR100 of the worst descriptor"),
+    Metric("p", "p", "", "higher", 2, "metrics.distances:score", PERMUTATION, "random swaps as far from real as this"),
+    Metric("worst_nfr100", "worst", "", "one", 2, "metrics.distances:score", DISCO, "NFR100 of the worst descriptor"),
     Metric("density_bias", "Δn", "%", "zero", 1, "metrics.companions:density_bias", HERE, "excess of pore voxels"),
     Metric(
         "density_error", "|d̂−d|", "", "lower", 1, "metrics.companions:density_error", HERE, "density off its target"

@@ -18,14 +18,7 @@ from metrics.bands import density_bands
 from metrics.companions import fit_density_law, percolation_share, wasserstein
 from metrics.descriptors import HEADLINE, Descriptors, describe
 from metrics.distances import ScoreResult, energy_effect, noise_floor_ratio, score
-from metrics.energy import (
-    bootstrap_weights,
-    effects,
-    paired_weights,
-    pairwise,
-    permutation_labels,
-    permuted_effects,
-)
+from metrics.energy import effects, kernel, pairwise, resample, swapped_effects, toss
 from tests.surrogates import blurred, gaussian_field, shuffled, spheres
 
 Floats = NDArray[np.float64]
@@ -182,10 +175,10 @@ def test_a_band_with_too_few_volumes_is_a_counted_outcome(ladder: Ladder) -> Non
     few = np.flatnonzero(ladder.density < 0.6)[:1]
     result = score(
         ladder.described["real"][few],
-        ladder.test,
+        ladder.test[few],
         ladder.train,
         generated_density=ladder.density[few],
-        test_density=ladder.density,
+        test_density=ladder.density[few],
         train_density=ladder.train_density,
     )
     assert [band.outcome for band in result.bands.values()] == ["too few volumes"] * 6
@@ -208,10 +201,10 @@ def test_the_order_of_volumes_does_not_matter_and_the_seed_decides_the_draws(lad
     order = np.random.default_rng(0).permutation(len(ladder.density))
     shuffled_order = score(
         ladder.described["blurred"][order],
-        ladder.test,
+        ladder.test[order],
         ladder.train,
         generated_density=ladder.density[order],
-        test_density=ladder.density,
+        test_density=ladder.density[order],
         train_density=ladder.train_density,
         seed=7,
     )
@@ -222,11 +215,10 @@ def test_the_order_of_volumes_does_not_matter_and_the_seed_decides_the_draws(lad
     assert shuffled_order.headline.ci_low != again.headline.ci_low
 
 
-def test_a_set_against_itself_is_closer_than_two_real_sets_ever_are(ladder: Ladder) -> None:
-    result = scored(ladder.test, ladder.test, ladder.train, ladder.density, ladder.train_density)
-    assert result.headline.nfr100 is not None
-    assert result.headline.nfr100 < 0.5
-    assert result.headline.p == 1
+def test_a_set_against_itself_shows_no_gap_at_all(ladder: Ladder) -> None:
+    record = scored(ladder.test, ladder.test, ladder.train, ladder.density, ladder.train_density).headline
+    assert (record.nfr100, record.ci_low, record.ci_high) == (pytest.approx(1), pytest.approx(1), pytest.approx(1))
+    assert record.p == 1
 
 
 def test_inputs_that_do_not_belong_together_are_refused(ladder: Ladder) -> None:
@@ -236,6 +228,15 @@ def test_inputs_that_do_not_belong_together_are_refused(ladder: Ladder) -> None:
             ladder.test,
             ladder.train,
             generated_density=ladder.density,
+            test_density=ladder.density,
+            train_density=ladder.train_density,
+        )
+    with pytest.raises(ValueError, match="one generated volume for each test density, in the same order"):
+        score(
+            ladder.test,
+            ladder.test,
+            ladder.train,
+            generated_density=ladder.density[::-1],
             test_density=ladder.density,
             train_density=ladder.train_density,
         )
@@ -326,56 +327,85 @@ def test_a_descriptor_that_is_constant_in_reality_is_measured_by_its_floor() -> 
     assert level == pytest.approx(1)
 
 
-def slow_effect(generated: Floats, real: Floats) -> float:
-    def distance(a: Floats, b: Floats) -> float:
-        return float(np.sqrt(((a - b) ** 2).sum()))
-
-    between = np.mean([distance(g, r) for g in generated for r in real])
-    within = np.mean([distance(a, b) for i, a in enumerate(generated) for j, b in enumerate(generated) if i != j])
-    spread = np.mean([distance(a, b) for i, a in enumerate(real) for j, b in enumerate(real) if i != j])
-    return float((2 * between - within - spread) / spread)
+def slow_effect(generated: Floats, real: Floats, counts: list[int] | None = None) -> Floats:
+    """Pair by pair, each as often as it was drawn, but never a pair with itself."""
+    rows = range(len(real))
+    times = counts or [1] * len(real)
+    across = inside = spread = number = 0.0
+    for i in rows:
+        for j in rows:
+            if i != j:
+                many = times[i] * times[j]
+                across += many * float(np.linalg.norm(generated[i] - real[j]))
+                inside += many * float(np.linalg.norm(generated[i] - generated[j]))
+                spread += many * float(np.linalg.norm(real[i] - real[j]))
+                number += many
+    return (2 * across - inside - spread) / number / (spread / number)
 
 
 def test_the_energy_effect_equals_a_loop_over_pairs() -> None:
     rng = np.random.default_rng(4)
-    generated, real = rng.normal(0.3, 1, (7, 3)), rng.normal(0, 1, (9, 3))
+    generated, real = rng.normal(0.3, 1, (8, 3)), rng.normal(0, 1, (8, 3))
     assert energy_effect(generated, real) == pytest.approx(slow_effect(generated, real))
-    with pytest.raises(ValueError, match="at least two rows"):
-        energy_effect(generated[:1], real)
+    for wrong in (generated[:1], generated[:5], generated[:, :2]):
+        with pytest.raises(ValueError, match="equally many rows"):
+            energy_effect(wrong, real)
 
 
-def test_a_volume_drawn_twice_is_no_pair_at_distance_zero() -> None:
+def test_a_pair_drawn_twice_is_no_two_pairs_at_distance_zero() -> None:
     rng = np.random.default_rng(5)
-    generated, real = rng.normal(0, 1, (5, 1)), rng.normal(0, 1, (4, 1))
-    w, v = np.array([2, 0, 1, 1, 1]), np.array([1, 3, 0, 0])
-    distances = pairwise(np.concatenate([generated, real]))
-    cross = within = spread = 0.0
-    for i in range(5):
-        for j in range(4):
-            cross += w[i] * v[j] * distances[i, 5 + j] / (w.sum() * v.sum())
-    for i in range(5):
-        for j in range(5):
-            within += w[i] * w[j] * distances[i, j] / (w.sum() ** 2 - (w**2).sum())
-    for i in range(4):
-        for j in range(4):
-            spread += v[i] * v[j] * distances[5 + i, 5 + j] / (v.sum() ** 2 - (v**2).sum())
-    assert energy_effect(generated, real, w, v) == pytest.approx((2 * cross - within - spread) / spread)
+    generated, real = rng.normal(0, 1, (5, 1)), rng.normal(0, 1, (5, 1))
+    counts = [2, 0, 1, 1, 1]
+    found = effects(kernel(pairwise(np.concatenate([generated, real]))), np.array([counts], dtype=float))
+    assert found.item() == pytest.approx(slow_effect(generated, real, counts))
 
 
-def test_draws_of_a_single_volume_stay_finite_above_a_floor() -> None:
-    distances = pairwise(np.array([[0.0], [1.0], [2.0], [3.0]]))
-    w, v = np.array([[2.0, 0]]), np.array([[0, 2.0]])
-    assert effects(distances, w, v, least=0.5).item() == pytest.approx(2 * 3 / 0.5)
-    assert np.isinf(effects(distances, w, v)).item()
+def test_swapped_effects_equal_those_of_the_volumes_put_into_that_place() -> None:
+    rng = np.random.default_rng(17)
+    generated, real = rng.normal(0.5, 1, (7, 2)), rng.normal(size=(7, 2))
+    signs = toss(7, 9, rng)
+    assert set(np.unique(signs)) == {-1, 1}
+    fast = swapped_effects(kernel(pairwise(np.concatenate([generated, real]))), signs)
+    slow = []
+    for row in signs:
+        swap = (row < 0)[:, None]
+        slow.append(energy_effect(np.where(swap, real, generated), np.where(swap, generated, real)))
+    np.testing.assert_allclose(fast, slow)
+
+
+def test_draws_of_a_single_pair_stay_finite_above_a_floor() -> None:
+    pairs = kernel(pairwise(np.array([[3.0], [3.0], [0.0], [0.0]])))
+    assert effects(pairs, np.array([[2.0, 0]]), least=0.5).item() == 0
+    assert effects(pairs, np.ones((1, 2)), least=0.5).item() == pytest.approx(2 * 3 / 0.5)
+    assert np.isinf(effects(pairs, np.ones((1, 2)))).item()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), n=st.integers(2, 12))
+def test_the_effect_of_identical_sets_is_zero_and_the_gap_is_symmetric(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = rng.normal(size=(n, 2)), rng.normal(1, 2, size=(n, 2))
+    assert energy_effect(one, one) == pytest.approx(0, abs=1e-12)
+    forth, back = energy_effect(one, other), energy_effect(other, one)
+    assert forth * pairwise(other).sum() == pytest.approx(back * pairwise(one).sum())
+
+
+def test_what_the_density_alone_decides_makes_no_set_look_nearer_than_real() -> None:
+    rng = np.random.default_rng(18)
+    values = []
+    for _ in range(200):
+        trend = rng.uniform(0, 10, (40, 1))
+        values.append(energy_effect(trend + rng.normal(size=(40, 1)), trend + rng.normal(size=(40, 1))))
+    assert np.mean(values) == pytest.approx(0, abs=3 * np.std(values) / np.sqrt(len(values)))
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31), scale=st.floats(0.1, 10), shift=st.floats(-5, 5))
 def test_the_effect_ignores_unit_origin_and_order(seed: int, scale: float, shift: float) -> None:
     rng = np.random.default_rng(seed)
-    generated, real = rng.normal(0.5, 1, (12, 2)), rng.normal(0, 1, (10, 2))
+    generated, real = rng.normal(0.5, 1, (12, 2)), rng.normal(0, 1, (12, 2))
     value = energy_effect(generated, real)
-    assert energy_effect(scale * generated[::-1] + shift, scale * real + shift) == pytest.approx(
+    assert energy_effect(scale * generated[::-1] + shift, scale * real[::-1] + shift) == pytest.approx(
         value, rel=1e-6, abs=1e-9
     )
 
@@ -396,48 +426,11 @@ def test_the_ratio_does_not_depend_on_the_number_of_volumes(size: int) -> None:
     assert noise_floor_ratio(values) == pytest.approx(noise_floor_ratio(exact), rel=0.07)
 
 
-def test_resamples_keep_sides_and_sizes_and_permutations_deal_every_volume_once() -> None:
-    rng = np.random.default_rng(9)
-    w, v = bootstrap_weights(5, 7, 50, rng)
-    assert np.all(w.sum(axis=1) == 5)
-    assert np.all(v.sum(axis=1) == 7)
-    assert (w.shape, v.shape) == ((50, 5), (50, 7))
-    labels = permutation_labels(5, 7, 50, rng)
-    assert set(np.unique(labels)) == {0, 1}
-    assert np.all(labels.sum(axis=1) == 5)
-    assert len(np.unique(labels, axis=0)) > 40
-
-
-def test_resamples_of_the_densities_are_the_same_for_every_generator() -> None:
-    counts = paired_weights(6, 40, [3, 1, 6])
-    assert np.array_equal(counts, paired_weights(6, 40, [3, 1, 6]))
-    assert not np.array_equal(counts, paired_weights(6, 40, [3, 2, 6]))
+def test_pairs_are_resampled_alike_for_every_generator() -> None:
+    counts = resample(6, 40, [3, 1, 6])
+    assert np.array_equal(counts, resample(6, 40, [3, 1, 6]))
+    assert not np.array_equal(counts, resample(6, 40, [3, 2, 6]))
     assert np.all(counts.sum(axis=1) == 6)
-
-
-def test_permuted_effects_equal_those_of_the_volumes_put_into_that_order() -> None:
-    rng = np.random.default_rng(17)
-    points = rng.normal(size=(11, 2))
-    labels = permutation_labels(4, 7, 6, rng)
-    fast = permuted_effects(pairwise(points), labels)
-    slow = [energy_effect(points[row == 1], points[row == 0]) for row in labels]
-    np.testing.assert_allclose(fast, slow)
-
-
-def test_a_set_compared_with_itself_has_no_gap_but_its_own_pairs() -> None:
-    rng = np.random.default_rng(18)
-    points = rng.normal(size=(9, 3))
-    mean = pairwise(points).sum() / (9 * 8)
-    # 2·mean over all pairs, with the zero diagonal, less 2·mean over different ones
-    assert energy_effect(points, points) == pytest.approx((2 * mean * 8 / 9 - 2 * mean) / mean)
-
-
-def test_without_its_unit_the_effect_is_symmetric() -> None:
-    rng = np.random.default_rng(19)
-    first, second = rng.normal(size=(8, 2)), rng.normal(1, 2, size=(10, 2))
-    spread = [pairwise(points).sum() / (len(points) * (len(points) - 1)) for points in (first, second)]
-    forth, back = energy_effect(first, second), energy_effect(second, first)
-    assert forth * spread[1] == pytest.approx(back * spread[0])
 
 
 def test_p_is_uniform_when_generated_and_real_are_alike() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from metrics.energy import effects, paired_weights, pairwise
+from metrics.energy import effects, kernel, pairwise, resample
 from metrics.ranking import Replicates, difference, differences, ranks, sensitivity
 
 Floats = NDArray[np.float64]
@@ -29,9 +29,8 @@ def known(
 
 def drawn(generated: Floats, real: Floats, seed: int = 0) -> Replicates:
     """Replicates of one set of numbers against another, as a single band with a single descriptor."""
-    counts = paired_weights(len(real), 300, [seed])
-    w = np.concatenate([np.ones((1, len(real))), counts])
-    found = effects(pairwise(np.concatenate([generated, real])[:, None]), w, w)
+    counts = np.concatenate([np.ones((1, len(real))), resample(len(real), 300, [seed])])
+    found = effects(kernel(pairwise(np.concatenate([generated, real])[:, None])), counts)
     return Replicates(("b",), ("d",), found[:1, None], found[None, None, 1:])
 
 
