@@ -71,6 +71,12 @@ def evaluate(
     memory: Annotated[
         str | None, typer.Option(help="How much memory one generator may take: 800M, 8G. Default: all there is.")
     ] = None,
+    physics: Annotated[
+        bool, typer.Option("--physics", help="Also solve for the diffusivity of the solid (minutes): physics.csv.")
+    ] = False,
+    voxel_test: Annotated[
+        bool, typer.Option("--voxel-test", help="Also train a network to tell draws from real ones: voxel-test.csv.")
+    ] = False,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -95,6 +101,7 @@ def evaluate(
         quick=quick,
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
+        extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
     )
     try:
         with progress_display() as progress:

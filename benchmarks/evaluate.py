@@ -24,7 +24,7 @@ from metrics.nearest import Familiarity, Nearest, familiarity
 from metrics.novelty import NoveltyResult, judge_novelty
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
 
-from . import artefacts, isolation
+from . import artefacts, isolation, side_tables
 from .cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_versions, packages, short_digest
 from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
@@ -52,6 +52,7 @@ class Options:
         workers: threads that describe volumes.
         timeout: seconds that loading, fitting, drawing or reconstructing may take for one generator; None for any.
         memory: bytes that one generator's process may allocate; None for any.
+        extras: side tables to make that are not made by default, "physics" or "voxel-test".
     """
 
     seed: int = 0
@@ -61,6 +62,7 @@ class Options:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     timeout: float | None = None
     memory: int | None = None
+    extras: tuple[str, ...] = ()
 
 
 class Judge:
@@ -305,6 +307,8 @@ def evaluate(
     for reference in references:
         outcome = _run(reference, judge, results, show_progress=progress is not None)
         results.add(outcome)
+        if not outcome.failed:
+            side_tables.update(judge, outcome, reference, results.records)
         outcomes.append(outcome)
         if progress is not None and overall is not None:
             progress.advance(overall)
