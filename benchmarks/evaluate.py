@@ -296,7 +296,7 @@ def evaluate(
     folder = run_folder(out, dataset.name, options.seed)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    judge = Judge(dataset, options, folder, _bars(progress))
+    judge = Judge(dataset, options, folder, bars(progress))
     save_samples(judge.test, Cells(folder, REAL).arrays("sample"))  # to be looked at beside the draws
     results = Results(folder, run_identity(judge), command)
     if _anything_to_draw(references, judge):
@@ -469,9 +469,10 @@ def progress_display() -> Progress:
     )
 
 
-def _bars(progress: Progress | None) -> Callable[[str, int], AbstractContextManager[Callable[[int], Any]]] | None:
+def bars(progress: Progress | None) -> Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]:
+    """What opens a bar of a progress display with a text and a total, and yields its steps; silent without one."""
     if progress is None:
-        return None
+        return lambda _text, _total: nullcontext(lambda _step: None)
 
     @contextmanager
     def bar(text: str, total: int) -> Iterator[Callable[[int], Any]]:

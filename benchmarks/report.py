@@ -12,6 +12,7 @@ import pandas as pd
 from metrics.descriptors import HEADLINE
 
 from .markdown import table_lines
+from .representative import representative_table
 from .side_report import side_markdown
 from .store import write_text
 from .validation_report import validation_tables
@@ -377,6 +378,8 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         ]
         if run["dataset"] == SPEED_DATASET:
             digests = {name: record["digest"] for name, record in records.items() if "digest" in record}
+    for path in sorted(results.glob("*/representative.csv")):
+        tables[f"representative {path.parent.name}"] = representative_table(pd.read_csv(path))
     runs = [json.loads(path.read_text()) for path in sorted((results / "speed").glob("*.json"))]
     if runs:
         texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests)

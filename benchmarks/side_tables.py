@@ -25,6 +25,7 @@ from metrics.curves import calibration, density_bins, descriptor_curves
 from metrics.physics import Quantity, diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from . import artefacts, isolation
+from .cells import REAL as KEPT
 from .cells import JUDGING_PACKAGES, ROOT, Cells, Inputs, packages, short_digest
 from .isolation import IsolatedError, Tell
 from .provenance import peak_memory_mb
@@ -92,7 +93,7 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
         try:
             rows = _cell_rows(table, judge, name, drawn, partial(table.generated, judge, name, reference))
             if rows is not None:
-                real = _cell_rows(table, judge, f".{REAL}", {}, partial(table.real, judge)) or []
+                real = _cell_rows(table, judge, KEPT, {}, partial(table.real, judge)) or []
                 _write(table, judge, {REAL: real, name: rows}, kept)
         except (ValueError, OSError, IsolatedError) as error:
             log.warning("%s has no new rows in %s.csv: %s", name, table.stage, error)
