@@ -25,8 +25,8 @@ from metrics.curves import calibration, density_bins, descriptor_curves
 from metrics.physics import Quantity, diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from . import artefacts, isolation
-from .cells import REAL as KEPT
 from .cells import JUDGING_PACKAGES, ROOT, Cells, Inputs, packages, short_digest
+from .cells import REAL as KEPT
 from .isolation import IsolatedError, Tell
 from .provenance import peak_memory_mb
 from .results import Outcome
