@@ -116,7 +116,7 @@ class Judge:
     def _real(self) -> tuple[Descriptors, Descriptors, Familiarity]:
         """What is known of the real volumes, from their cell or computed now."""
         cells = Cells(self.folder, REAL)
-        inputs = {**self._described_by, "real data": self._data, "test data": self.test.digest()[:16]}
+        inputs = {**self._described_by, "real data": self.data_digest, "test data": self.test.digest()[:16]}
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
             near = familiarity(self.test, self.dataset.train, self.test, among=True)
@@ -138,7 +138,8 @@ class Judge:
         return train, test, Familiarity(sides[0], sides[1])
 
     @cached_property
-    def _data(self) -> str:
+    def data_digest(self) -> str:
+        """What the data set is recognised by."""
         return self.dataset.digest()[:16]
 
     @property
@@ -164,7 +165,7 @@ class Judge:
         return {
             **described,
             "reconstruction": reconstruction[:16],
-            "real data": self._data,
+            "real data": self.data_digest,
             "test data": self.test.digest()[:16],
             "metric versions": short_digest(metric_versions()),
             "resampling": str(self._resampling),

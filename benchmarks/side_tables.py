@@ -42,7 +42,7 @@ REAL = "real"
 """What the rows of the real test volumes are called."""
 
 CALIBRATION_GRID = np.linspace(0, 1, 21)
-CALIBRATION_DRAWS = 12  # at each density
+CALIBRATION_DRAWS = 8  # at each density
 PHYSICS_VOLUMES = 180  # whose diffusivity is solved for, spread over density
 
 Rows = list[dict[str, Any]]
@@ -74,6 +74,7 @@ class SideTable:
             **drawn,
             "metric code": short_digest(b"".join((ROOT / file).read_bytes() for file in files)),
             "packages": packages(JUDGING_PACKAGES),
+            "real data": judge.data_digest,
             "test data": judge.test.digest()[:16],
             "seed": str(judge.options.seed),
         }
@@ -88,15 +89,16 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
         reference: what it is loaded by.
         kept: generators whose earlier rows stay.
     """
-    name, drawn = outcome.generator, {"samples": outcome.record["samples_digest"][:16]}
+    name, samples = outcome.generator, str(outcome.record["samples_digest"])[:16]
     for table in SIDE_TABLES:
+        rows = real = None
         try:
-            rows = _cell_rows(table, judge, name, drawn, partial(table.generated, judge, name, reference))
-            if rows is not None:
-                real = _cell_rows(table, judge, KEPT, {}, partial(table.real, judge)) or []
-                _write(table, judge, {REAL: real, name: rows}, kept)
+            made = partial(table.generated, judge, name, reference)
+            rows = _cell_rows(table, judge, name, {"samples": samples}, made)
+            real = _cell_rows(table, judge, KEPT, {}, partial(table.real, judge)) if rows is not None else None
         except (ValueError, OSError, IsolatedError) as error:
             log.warning("%s has no new rows in %s.csv: %s", name, table.stage, error)
+        _write(table, judge, {name: (samples, rows), REAL: (judge.test.digest()[:16], real)}, kept)
     details = side_markdown(judge.folder)
     if details is not None:
         write_text(judge.folder / "details.md", details)
@@ -112,19 +114,37 @@ def _cell_rows(table: SideTable, judge: Judge, name: str, drawn: Inputs, make: C
     return None if cell is None else list(cell.output["rows"])
 
 
-def _write(table: SideTable, judge: Judge, new: dict[str, Rows], kept: Iterable[str]) -> None:
-    """The file with these rows in place of earlier ones, the real volumes first and the others by name."""
+def _write(table: SideTable, judge: Judge, new: dict[str, tuple[str, Rows | None]], kept: Iterable[str]) -> None:
+    """The file with these rows in place of earlier ones, the real volumes first and the others by name.
+
+    Args:
+        table: to be written.
+        judge: of the run.
+        new: by name, the digest of the volumes and their rows; where there are none, earlier rows of the same volumes
+            stay.
+        kept: generators whose earlier rows stay in any case.
+    """
     path = judge.folder / f"{table.stage}.csv"
-    parts = {name: pd.DataFrame([{"generator": name, **row} for row in rows]) for name, rows in new.items() if rows}
+    parts = {
+        name: pd.DataFrame([{"generator": name, "samples": digest, **row} for row in rows])
+        for name, (digest, rows) in new.items()
+        if rows
+    }
     if path.is_file():
         earlier = pd.read_csv(path, keep_default_na=False, dtype=str)
-        same = not parts or list(earlier.columns) == list(next(iter(parts.values())).columns)
-        stays = set(kept) - set(new) if same else set()
-        parts |= {str(name): part for name, part in earlier.groupby("generator") if name in stays}
+        known = not parts or list(earlier.columns) == list(next(iter(parts.values())).columns)
+        for name, part in earlier.groupby("generator") if known else ():
+            stays = part["samples"].iloc[0] == new[name][0] if name in new else name in set(kept)
+            if stays:
+                parts.setdefault(str(name), part)
+    elif not parts:
+        return
     order = sorted(parts, key=lambda name: (name != REAL, name))
     texts = [parts[name].to_csv(index=False, header=False, float_format="%.6g", lineterminator="\n") for name in order]
-    header = ",".join(parts[order[0]].columns) + "\n" if order else ""
-    write_text(path, header + "".join(texts))
+    if any(name != REAL for name in order):
+        write_text(path, ",".join(parts[order[0]].columns) + "\n" + "".join(texts))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _curves(judge: Judge, name: str, _reference: str) -> Rows:

@@ -64,6 +64,22 @@ def test_finished_side_tables_are_not_computed_again(tiny, tmp_path, monkeypatch
     assert {path.name: path.read_bytes() for path in (tmp_path / "tiny").glob("*.csv")} == before
 
 
+def test_rows_that_are_not_asked_for_again_stay_as_long_as_the_samples_do(tiny, tmp_path) -> None:
+    file = tmp_path / "counting.py"
+    file.write_text(COUNTING)
+    asked = Options(quick=True, workers=1, extras=("physics",))
+    evaluate(tiny, ["noise", f"{file}:Counting"], tmp_path, asked)
+    before = _read(tmp_path, "physics")
+    for cell in (tmp_path / "tiny" / "cells").rglob("physics.json"):
+        cell.unlink()
+    evaluate(tiny, ["noise", f"{file}:Counting"], tmp_path, Options(quick=True, workers=1))
+    pd.testing.assert_frame_equal(_read(tmp_path, "physics"), before)
+    other = tmp_path / "other.py"
+    other.write_text(COUNTING.replace("row[:count]", "row[-count:]"))
+    evaluate(tiny, [f"{other}:Counting"], tmp_path, Options(quick=True, workers=1))
+    assert set(_read(tmp_path, "physics").generator) == {"real", "noise"}
+
+
 def test_calibration_shows_what_the_projection_to_exact_counts_hides(tiny, tmp_path) -> None:
     file = tmp_path / "counting.py"
     file.write_text(COUNTING)
