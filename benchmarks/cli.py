@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -71,6 +72,12 @@ def evaluate(
     memory: Annotated[
         str | None, typer.Option(help="How much memory one generator may take: 800M, 8G. Default: all there is.")
     ] = None,
+    physics: Annotated[
+        bool, typer.Option("--physics", help="Also solve for the diffusivity of the solid (minutes): physics.csv.")
+    ] = False,
+    voxel_test: Annotated[
+        bool, typer.Option("--voxel-test", help="Also train a network to tell draws from real ones: voxel-test.csv.")
+    ] = False,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -95,6 +102,7 @@ def evaluate(
         quick=quick,
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
+        extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
     )
     try:
         with progress_display() as progress:
@@ -203,6 +211,26 @@ def view(
     written = show(voxels, title, png=png)
     if written:
         err_console.print(f"wrote {written}", markup=False)
+
+
+@app.command()
+def representative(
+    dataset: Annotated[str, typer.Argument(help="Image of a large volume: its path, or its name in data/.")],
+    size: Annotated[
+        list[int] | None, typer.Option(help="Edge of blocks in voxels. Repeatable; default 10 to 100.", min=2)
+    ] = None,
+    seed: SeedOption = 0,
+    out: ResultsOption = ROOT / "results",
+    pore_value: PoreValueOption = None,
+) -> None:
+    """Say how large a block of a rock must be: each descriptor against block size, as a table, a CSV and a figure."""
+    from .evaluate import bars, progress_display
+    from .representative import representative as run
+
+    volume, name = data.load_image(dataset, pore_value=pore_value)
+    with progress_display() as progress:
+        table = run(volume, out / name, sizes=size or (), seed=seed, workers=os.cpu_count() or 1, bar=bars(progress))
+    typer.echo("\n".join(table))
 
 
 @app.command()

@@ -24,7 +24,7 @@ from metrics.nearest import Familiarity, Nearest, familiarity
 from metrics.novelty import NoveltyResult, judge_novelty
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
 
-from . import artefacts, isolation
+from . import artefacts, isolation, side_tables
 from .cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_versions, packages, short_digest
 from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
@@ -52,6 +52,7 @@ class Options:
         workers: threads that describe volumes.
         timeout: seconds that loading, fitting, drawing or reconstructing may take for one generator; None for any.
         memory: bytes that one generator's process may allocate; None for any.
+        extras: side tables to make that are not made by default, "physics" or "voxel-test".
     """
 
     seed: int = 0
@@ -61,6 +62,7 @@ class Options:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     timeout: float | None = None
     memory: int | None = None
+    extras: tuple[str, ...] = ()
 
 
 class Judge:
@@ -114,7 +116,7 @@ class Judge:
     def _real(self) -> tuple[Descriptors, Descriptors, Familiarity]:
         """What is known of the real volumes, from their cell or computed now."""
         cells = Cells(self.folder, REAL)
-        inputs = {**self._described_by, "real data": self._data, "test data": self.test.digest()[:16]}
+        inputs = {**self._described_by, "real data": self.data_digest, "test data": self.test.digest()[:16]}
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
             near = familiarity(self.test, self.dataset.train, self.test, among=True)
@@ -136,7 +138,8 @@ class Judge:
         return train, test, Familiarity(sides[0], sides[1])
 
     @cached_property
-    def _data(self) -> str:
+    def data_digest(self) -> str:
+        """What the data set is recognised by."""
         return self.dataset.digest()[:16]
 
     @property
@@ -162,7 +165,7 @@ class Judge:
         return {
             **described,
             "reconstruction": reconstruction[:16],
-            "real data": self._data,
+            "real data": self.data_digest,
             "test data": self.test.digest()[:16],
             "metric versions": short_digest(metric_versions()),
             "resampling": str(self._resampling),
@@ -294,7 +297,7 @@ def evaluate(
     folder = run_folder(out, dataset.name, options.seed)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    judge = Judge(dataset, options, folder, _bars(progress))
+    judge = Judge(dataset, options, folder, bars(progress))
     save_samples(judge.test, Cells(folder, REAL).arrays("sample"))  # to be looked at beside the draws
     results = Results(folder, run_identity(judge), command)
     if _anything_to_draw(references, judge):
@@ -305,6 +308,8 @@ def evaluate(
     for reference in references:
         outcome = _run(reference, judge, results, show_progress=progress is not None)
         results.add(outcome)
+        if not outcome.failed:
+            side_tables.update(judge, outcome, reference, results.records)
         outcomes.append(outcome)
         if progress is not None and overall is not None:
             progress.advance(overall)
@@ -465,9 +470,10 @@ def progress_display() -> Progress:
     )
 
 
-def _bars(progress: Progress | None) -> Callable[[str, int], AbstractContextManager[Callable[[int], Any]]] | None:
+def bars(progress: Progress | None) -> Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]:
+    """What opens a bar of a progress display with a text and a total, and yields its steps; silent without one."""
     if progress is None:
-        return None
+        return lambda _text, _total: nullcontext(lambda _step: None)
 
     @contextmanager
     def bar(text: str, total: int) -> Iterator[Callable[[int], Any]]:

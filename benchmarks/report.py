@@ -11,6 +11,9 @@ import pandas as pd
 
 from metrics.descriptors import HEADLINE
 
+from .markdown import table_lines
+from .representative import representative_table
+from .side_report import side_markdown
 from .store import write_text
 from .validation_report import validation_tables
 
@@ -95,7 +98,7 @@ def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
         "",
         "## Score by descriptor",
         "",
-        *_markdown(
+        *table_lines(
             ["generator", *HEADLINE],
             [[name, *(cells.text(name, f"nfr100:{d}", "{:.1f}") for d in HEADLINE)] for name in scored],
         ),
@@ -107,7 +110,7 @@ def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
     if failed:
         lines += ["", "## Failed", ""]
         rows = [[name, str(r["phase"]), _one_line(str(r["reason"]))] for name, r in failed.items()]
-        lines += _markdown(["generator", "phase", "reason"], rows)
+        lines += table_lines(["generator", "phase", "reason"], rows)
     return "\n".join(lines) + "\n"
 
 
@@ -136,7 +139,7 @@ def summary_table(cells: _Cells, names: list[str], records: dict[str, Any], band
         ]
         for name in names
     ]
-    return _markdown(header, rows)
+    return table_lines(header, rows)
 
 
 def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
@@ -164,7 +167,7 @@ def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
         ]
         for name in names
     ]
-    return _markdown(header, rows)
+    return table_lines(header, rows)
 
 
 def _worst(cells: _Cells, name: str) -> str:
@@ -194,12 +197,7 @@ def _reconstruction(cells: _Cells, names: list[str], bands: list[str]) -> list[s
         ]
         for name in names
     ]
-    return _markdown(header, rows)
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+    return table_lines(header, rows)
 
 
 def read_accuracy(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -244,7 +242,12 @@ def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str]) -> str:
                 ]
                 for bench in members
             ]
-            lines += [f"## {title}", "", *_markdown(["what", "median s", "interquartile range s", "rounds"], rows), ""]
+            lines += [
+                f"## {title}",
+                "",
+                *table_lines(["what", "median s", "interquartile range s", "rounds"], rows),
+                "",
+            ]
     return "\n".join(lines)
 
 
@@ -286,7 +289,7 @@ def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list
         else:
             row.append(NOT_MEASURED if name in on_gpu_too else "CPU only")
         rows.append(row)
-    lines = _markdown(header, rows)
+    lines = table_lines(header, rows)
     if any(OTHER_VERSION in row for row in rows):
         lines += [
             "",
@@ -307,7 +310,7 @@ def status_table(states: Sequence[CellState]) -> list[str]:
     rows: dict[tuple[str, int, str], dict[str, str]] = {}
     for state in states:
         rows.setdefault((state.dataset, state.seed, state.generator), {})[state.stage] = str(state)
-    return _markdown(
+    return table_lines(
         ["data set", "seed", "generator", *stages],
         [
             [name, str(seed), generator, *(_one_line(row.get(stage, ABSENT)) for stage in stages)]
@@ -361,6 +364,9 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         folder = manifest_path.parent
         table, manifest = read_accuracy(folder)
         texts[folder / "accuracy.md"] = accuracy_markdown(table, manifest)
+        details = side_markdown(folder)
+        if details is not None:
+            texts[folder / "details.md"] = details
         cells, run, records = _Cells(table), manifest["run"], manifest["generators"]
         bands = [str(band) for band in dict.fromkeys(table["band"]) if band != "all"]
         made = max(record["date"] for record in records.values())
@@ -372,6 +378,8 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         ]
         if run["dataset"] == SPEED_DATASET:
             digests = {name: record["digest"] for name, record in records.items() if "digest" in record}
+    for path in sorted(results.glob("*/representative.csv")):
+        tables[f"representative {path.parent.name}"] = representative_table(pd.read_csv(path))
     runs = [json.loads(path.read_text()) for path in sorted((results / "speed").glob("*.json"))]
     if runs:
         texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests)

@@ -1,6 +1,6 @@
 """What a porous volume is, and where volumes come from."""
 
-from .datasets import NAMES, load
+from .datasets import NAMES, load, load_image
 from .images import blocks, read_volume
 from .seed_format import read_folder, write_folder
 from .spheres import LAWS, SphereLaw, simulate, stamp_balls
@@ -15,6 +15,7 @@ __all__ = [
     "Volumes",
     "blocks",
     "load",
+    "load_image",
     "read_folder",
     "read_volume",
     "simulate",

@@ -84,6 +84,28 @@ def load(
     return replace(dataset, train=train, validation=validation, test=test)
 
 
+def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> tuple[NDArray[np.bool_], str]:
+    """A whole image and the name of its data set.
+
+    Args:
+        name_or_path: a path, or the name of a file (or of a folder with one image) inside ``data/``.
+        pore_value: value of pores; see `read_volume`.
+
+    Returns:
+        bool [depth, height, width], True = pore, and a name that can be used for a folder.
+
+    Raises:
+        FileNotFoundError: if a path leads nowhere.
+        ValueError: if it is not one image.
+    """
+    if isinstance(name_or_path, str) and name_or_path in NAMES:
+        raise ValueError(f"{name_or_path} is a set of simulated volumes: give the image of one large volume")
+    path = _find(name_or_path)
+    if path.is_dir():
+        raise ValueError(f"{path.name} is a folder of volumes: give the image of one large volume")
+    return read_volume(path, pore_value=pore_value), _safe_name(path.stem)
+
+
 def _built_in(name: str) -> Dataset:
     """The data set of a built-in law: one volume in each 512th of the densities, and once more for the test part."""
     pool, test = (_draw_stratified(name, part) for part in range(2))

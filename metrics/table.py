@@ -25,6 +25,7 @@ TRANSPORT = "Panaretos and Zemel (2019), doi:10.1146/annurev-statistics-030718-1
 PORESPY = "Gostick et al. (2019), doi:10.21105/joss.01296"
 TAUFACTOR = "Cooper et al. (2016), doi:10.1016/j.softx.2016.09.002"
 C2ST = "Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545"
+BOUND = "Hashin and Shtrikman (1962), doi:10.1063/1.1728579"
 COVERAGE = "Naeem et al. (2020), doi:10.48550/arXiv.2002.09797"
 COPYING = "Meehan, Chaudhuri and Dasgupta (2020), doi:10.48550/arXiv.2004.05675"
 JACCARD = "Jaccard (1912), doi:10.1111/j.1469-8137.1912.tb05611.x"
@@ -154,6 +155,36 @@ _COLUMNS = (
     ),
     Metric(
         "c2st_auc", "AUC", "", "lower", 2, "metrics.classifier:descriptor_auc", C2ST, "0.5 = no classifier can tell"
+    ),
+    Metric(
+        "voxel_auc",
+        "AUC, voxels",
+        "",
+        "lower",
+        1,
+        "metrics.voxel_test:voxel_auc",
+        C2ST,
+        "0.5 = a network on voxels cannot tell",
+    ),
+    Metric(
+        "solid_diffusivity",
+        "D/D_HS",
+        "",
+        "real",
+        1,
+        "metrics.physics:relative_diffusivity",
+        BOUND,
+        "effective diffusivity of the solid over its upper bound",
+    ),
+    Metric(
+        "solid_blocked",
+        "blocked",
+        "",
+        "real",
+        1,
+        "metrics.physics:diffusivity_by_band",
+        HERE,
+        "share of volumes whose solid is cut along an axis",
     ),
     Metric(
         "fidelity", "fidelity", "", "one", 1, "metrics.coverage:coverage", COVERAGE, "1 = drawn where real volumes lie"

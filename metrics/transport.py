@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ._kernels import solve_diffusion
+
 INNER = (slice(1, -1),) * 3
 
 
@@ -46,7 +48,12 @@ def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, toler
     degree[~padded] = 0.0
     source = np.zeros(padded.shape)
     source[1] = 2.0 * padded[1]
-    field = _conjugate_gradients(padded, degree, source, tolerance)[INNER]
+    limit = 100 + 20 * sum(phase.shape)
+    steps = (padded.shape[1] * padded.shape[2], padded.shape[2])
+    flat, converged = solve_diffusion(degree.ravel(), source.ravel(), steps, tolerance, limit)
+    if not converged:
+        raise RuntimeError("diffusion did not converge; raise the tolerance")
+    field = flat.reshape(padded.shape)[INNER]
     flux = float((1.0 - field[0])[phase[0]].sum() + field[-1].sum())  # mean of what enters and what leaves
     return max(flux, 0.0) * len(phase) / int(phase[0].size)
 
@@ -59,35 +66,3 @@ def _neighbour_sum(field: NDArray[np.float64]) -> NDArray[np.float64]:
     total += field[1:-1, 1:-1, 2:]
     total += field[1:-1, 1:-1, :-2]
     return total
-
-
-def _dot(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Inner product without BLAS, whose threads cost more than they save at this size."""
-    return float(np.einsum("ijk,ijk->", first, second))
-
-
-def _conjugate_gradients(
-    phase: NDArray[np.bool_], degree: NDArray[np.float64], source: NDArray[np.float64], tolerance: float
-) -> NDArray[np.float64]:
-    """Concentration in the padded volume, 0 outside the phase; preconditioned by the diagonal."""
-    weight = np.divide(1.0, degree, out=np.zeros_like(degree), where=degree > 0)
-    mask = phase[INNER]
-    field = np.zeros_like(source)
-    applied = np.zeros_like(source)
-    residual = source.copy()
-    direction = weight * residual
-    product = _dot(residual, direction)
-    target = product * tolerance**2
-    for _ in range(100 + 20 * sum(phase.shape)):
-        if product <= target:
-            return field
-        applied[INNER] = (degree[INNER] * direction[INNER] - _neighbour_sum(direction)) * mask
-        step = product / _dot(direction, applied)
-        field += step * direction
-        residual -= step * applied
-        scaled = weight * residual
-        following = _dot(residual, scaled)
-        direction *= following / product
-        direction += scaled
-        product = following
-    raise RuntimeError("diffusion did not converge; raise the tolerance")

@@ -49,12 +49,14 @@ MODULES = (
     "classifier",
     "companions",
     "coverage",
+    "curves",
     "descriptors",
     "energy",
     "morphology",
     "nearest",
     "novelty",
     "overlap",
+    "physics",
 )
 
 
