@@ -16,7 +16,8 @@ from rich.markdown import Markdown
 from sklearn.exceptions import NotFittedError
 
 import data
-from generators import GENERATORS
+from generators import CONTROLS, GENERATORS
+from generators.twin import Twin
 
 from . import artefacts
 from .artefacts import ROOT
@@ -71,6 +72,9 @@ def evaluate(
     memory: Annotated[
         str | None, typer.Option(help="How much memory one generator may take: 800M, 8G. Default: all there is.")
     ] = None,
+    controls: Annotated[
+        bool, typer.Option(help="Also score the rows that every table needs: controls, and the twin's original.")
+    ] = True,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -81,6 +85,8 @@ def evaluate(
     from .results import has_samples, run_folder
 
     chosen = _chosen(generators, generator or [])
+    if controls:
+        chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     if generators is None and not generator:
         chosen = [

@@ -12,13 +12,14 @@ import pandas as pd
 from metrics.bands import ALL
 
 from .defects import REAL
+from .markdown import table as _markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ABSENT = "–"
 READING = (
-    "Share of trials in which the permutation test (5 % level) declares a set with the planted defect different from "
+    "Share of trials in which the swap test (5 % level) declares a set with the planted defect different from "
     "real volumes, by number of volumes a band; `nothing` compares two real sets, so its share is the rate of false "
     "alarms. NFR100 is that of the laws compared. Coverage: how often the 95 % interval holds it, at 100 volumes a "
     "band. Amount: how often a paired t-test of the pore counts finds a bias, at 100 volumes a band."
@@ -160,8 +161,3 @@ def _with_interval(row: pd.Series, name: str, shown: bool) -> str:
 
 def _percent(value: float) -> str:
     return ABSENT if pd.isna(value) else f"{100 * value:.1f}".removesuffix(".0")
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]

@@ -1,0 +1,16 @@
+"""Tables in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table.
+
+    Example:
+        >>> table(["a", "b"], [["1", "2"]])
+        ['| a | b |', '| --- | --- |', '| 1 | 2 |']
+    """
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
