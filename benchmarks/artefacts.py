@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import data
 import generators
@@ -252,10 +253,14 @@ def select_test(dataset: Dataset, samples: int | None) -> Volumes:
     Raises:
         ValueError: if there are fewer test volumes than asked for.
     """
+    return dataset.test if samples is None else dataset.test[selected(dataset, samples)]
+
+
+def selected(dataset: Dataset, samples: int | None) -> NDArray[np.int64]:
+    """Which volumes of the test part ``select_test`` takes, in order."""
     if samples is None:
-        return dataset.test
+        return np.arange(len(dataset.test))
     if not 1 <= samples <= len(dataset.test):
         raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
     order = np.argsort(dataset.test.density, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, samples).round().astype(int)]
-    return dataset.test[np.sort(chosen)]
+    return np.sort(order[np.linspace(0, len(order) - 1, samples).round().astype(np.int64)])

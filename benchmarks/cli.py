@@ -17,7 +17,8 @@ from rich.markdown import Markdown
 from sklearn.exceptions import NotFittedError
 
 import data
-from generators import GENERATORS
+from generators import CONTROLS, GENERATORS
+from generators.twin import Twin
 
 from . import artefacts
 from .artefacts import ROOT
@@ -78,6 +79,9 @@ def evaluate(
     voxel_test: Annotated[
         bool, typer.Option("--voxel-test", help="Also train a network to tell draws from real ones: voxel-test.csv.")
     ] = False,
+    controls: Annotated[
+        bool, typer.Option(help="Also score the rows that every table needs: controls, and the twin's original.")
+    ] = True,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -88,6 +92,8 @@ def evaluate(
     from .results import has_samples, run_folder
 
     chosen = _chosen(generators, generator or [])
+    if controls:
+        chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     if generators is None and not generator:
         chosen = [

@@ -17,17 +17,19 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from data import Dataset, Volumes
+from data import NAMES, Dataset, Volumes, true_spheres
 from metrics.descriptors import Descriptors, describe
 from metrics.distances import ScoreResult, score
 from metrics.nearest import Familiarity, Nearest, familiarity
 from metrics.novelty import NoveltyResult, judge_novelty
 from metrics.reconstruction import MEANS, ReconstructionResult, reconstruction_scores
+from metrics.sizes import detected_radii, size_scores
 
 from . import artefacts, isolation, side_tables
 from .cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_versions, packages, short_digest
 from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
+from .ranking import has_replicates, keep_replicates
 from .results import Outcome, Results, run_folder
 from .store import load_samples, read_arrays, save_samples, sweep, write_arrays
 
@@ -222,16 +224,40 @@ class Judge:
             seed=self.options.seed,
             **self._resampling,
         )
+        drawn = self.samples(name)
+        if result.replicates is not None:
+            keep_replicates(self.folder, name, result.replicates, run_identity(self), drawn.digest())
         rows = _score_rows(result)
         rows += _novelty_rows(
-            judge_novelty(self.samples(name), self.dataset.train, self.test, kind=kind, real=self.familiarity),
+            judge_novelty(drawn, self.dataset.train, self.test, kind=kind, real=self.familiarity),
             len(self.test),
         )
         if reconstructs:
             made = self.samples(name, "reconstruct").voxels
             compared = reconstruction_scores(self.test, made, kind=kind, workers=self.options.workers)
             rows += _reconstruction_rows(compared)
+        if self.dataset.name in NAMES:
+            rows += self._size_rows(drawn)
         return [{"generator": name, **row} for row in rows]
+
+    @cached_property
+    def _real_radii(self) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        """Radii of the pores of each test volume of a built-in data set, voxels: detected ones and true ones."""
+        detected = detected_radii(self.test.voxels, workers=self.options.workers)
+        spheres = true_spheres(self.dataset.name)
+        chosen = artefacts.selected(self.dataset, self.samples_asked)
+        return detected, [spheres.radii[spheres.owner == index] for index in chosen]
+
+    def _size_rows(self, drawn: Volumes) -> list[dict[str, Any]]:
+        """How well the sizes of pores are met, where the truth is known."""
+        radii = detected_radii(drawn.voxels, workers=self.options.workers)
+        kind, n = self.dataset.density_kind, (len(drawn), len(self.test))
+        found = size_scores(radii, *self._real_radii, self.test.density, kind=kind, seed=self.options.seed)
+        return [
+            _row(band, metric, it.value, (it.low, it.high), n)
+            for band, scores in found.items()
+            for metric, it in scores.items()
+        ]
 
     def outcome(self, planned: Plan, stamp: dict[str, Any]) -> Outcome:
         """A generator's row, from its score cell or computed now.
@@ -246,7 +272,7 @@ class Judge:
         made = drawn["reconstruct"].output["reconstruction_digest"] if planned.reconstructs else "none"
         inputs = self.inputs("score", samples, made)
         cell = cells.fresh("score", inputs)
-        if cell is None:
+        if cell is None or not has_replicates(self.folder, planned.name, run_identity(self), samples):
             began = time.perf_counter()
             rows = self.rows(planned.name, reconstructs=planned.reconstructs)
             output = {"rows": rows, "stamp": stamp}

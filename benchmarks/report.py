@@ -12,6 +12,8 @@ import pandas as pd
 from metrics.descriptors import HEADLINE
 
 from .markdown import table_lines
+from .ranking import Order, read_order
+from .ranking_report import own_error, rank_section
 from .representative import representative_table
 from .side_report import side_markdown
 from .store import write_text
@@ -24,8 +26,8 @@ NOT_MEASURED = "not measured"
 ABSENT = "–"
 READING = (
     "NFR100 (noise-floor ratio at 100 volumes): 1 = cannot be told from real volumes; 5 = the gap is five times what "
-    "two honest batches of 100 real volumes show. Over the headline bands, 95 % bootstrap interval; p is that of "
-    "a permutation test of equality."
+    "two honest batches of 100 real volumes show. Over the headline bands; the 95 % interval resamples the test "
+    "densities, p swaps the drawn and the real volume of random densities."
 )
 PHYSICAL = {
     "pore_radius": "pore radius",
@@ -33,6 +35,11 @@ PHYSICAL = {
     "euler_number": "Euler number",
     "n_components": "components",
 }
+SIZES = (
+    "Wasserstein-1 distance, in voxels, between the radii of the pores detected in drawn volumes and those detected in "
+    "real ones, or the true radii of the simulator (the reference shows what the detector can reach); and the number "
+    "of pores with a radius of at most 2 voxels, drawn over real. 95 % intervals resample the test densities."
+)
 PEER = "porespy blobs"
 SPEED_DATASET = "spheres"
 UNTRAINED = "untrained"
@@ -69,12 +76,13 @@ def _short(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
+def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any], order: Order | None = None) -> str:
     """The accuracy tables of one data set.
 
     Args:
         table: the rows of ``accuracy.csv``.
         manifest: the content of ``manifest.json``.
+        order: the ranking, if there is one.
     """
     run, records = manifest["run"], manifest["generators"]
     cells = _Cells(table)
@@ -90,8 +98,9 @@ def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
         "",
         READING,
         "",
-        *summary_table(cells, scored, records, bands),
+        *summary_table(cells, scored, records, bands, order),
         "",
+        *rank_section(scored, order),
         "## Companion columns",
         "",
         *_companion_table(cells, scored),
@@ -106,6 +115,9 @@ def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
     reconstructing = [name for name in scored if cells.value(name, "iou") is not None]
     if reconstructing:
         lines += ["", "## Reconstruction of test volumes", "", *_reconstruction(cells, reconstructing, bands)]
+    sized = [name for name in scored if cells.value(name, "drawn_radius_w1") is not None]
+    if sized:
+        lines += ["", "## Sizes of drawn pores", "", SIZES, "", *_sizes(cells, sized, bands)]
     failed = {name: record for name, record in records.items() if record["status"] == "failed"}
     if failed:
         lines += ["", "## Failed", ""]
@@ -120,12 +132,15 @@ def ranked(cells: _Cells, records: dict[str, Any]) -> list[str]:
     return sorted(names, key=lambda name: (cells.value(name, "nfr100") is None, cells.value(name, "nfr100") or 0.0))
 
 
-def summary_table(cells: _Cells, names: list[str], records: dict[str, Any], bands: list[str]) -> list[str]:
-    """The main accuracy table, best generator first."""
-    header = ["generator", "NFR100 [95 % CI]", "p", *(f"NFR100 {band}" for band in bands), "worst descriptor"]
+def summary_table(
+    cells: _Cells, names: list[str], records: dict[str, Any], bands: list[str], order: Order | None = None
+) -> list[str]:
+    """The main accuracy table, best generator first, and the benchmark's own error below it."""
+    header = ["rank", "generator", "NFR100 [95 % CI]", "p", *(f"NFR100 {band}" for band in bands), "worst descriptor"]
     header += ["density bias %", "copy rate %", "IoU", "fit s", "ms a volume"]
     rows = [
         [
+            (order and order.rank(name)) or ABSENT,
             name,
             cells.with_interval(name, "nfr100"),
             cells.text(name, "p", "{:.3f}"),
@@ -139,7 +154,7 @@ def summary_table(cells: _Cells, names: list[str], records: dict[str, Any], band
         ]
         for name in names
     ]
-    return table_lines(header, rows)
+    return table_lines(header, rows) + own_error(order)
 
 
 def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
@@ -194,6 +209,20 @@ def _reconstruction(cells: _Cells, names: list[str], bands: list[str]) -> list[s
                 cells.text(name, metric, "{:.3f}")
                 for metric in ("corrected_iou", "precision", "recall", "small_pore_recall", "radius_w1")
             ),
+        ]
+        for name in names
+    ]
+    return table_lines(header, rows)
+
+
+def _sizes(cells: _Cells, names: list[str], bands: list[str]) -> list[str]:
+    header = ["generator", "radius W1 to real", "radius W1 to truth", *(f"small pores {band}" for band in bands)]
+    rows = [
+        [
+            name,
+            cells.with_interval(name, "drawn_radius_w1"),
+            cells.with_interval(name, "true_radius_w1"),
+            *(cells.with_interval(name, "small_pore_ratio", band) for band in bands),
         ]
         for name in names
     ]
@@ -363,7 +392,8 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
     for manifest_path in sorted(results.glob("*/manifest.json")):
         folder = manifest_path.parent
         table, manifest = read_accuracy(folder)
-        texts[folder / "accuracy.md"] = accuracy_markdown(table, manifest)
+        order = read_order(folder)
+        texts[folder / "accuracy.md"] = accuracy_markdown(table, manifest, order)
         details = side_markdown(folder)
         if details is not None:
             texts[folder / "details.md"] = details
@@ -372,7 +402,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         made = max(record["date"] for record in records.values())
         machine = next(iter(records.values()))["processor"]
         tables[folder.name] = [
-            *summary_table(cells, ranked(cells, records), records, bands),
+            *summary_table(cells, ranked(cells, records), records, bands, order),
             "",
             f"{run['n_test']} test volumes, {made}, {machine}.",
         ]

@@ -15,6 +15,7 @@ from data import Dataset
 
 from .cells import Cells, metric_versions
 from .evaluate import Judge, run_identity
+from .ranking import replicates_path
 from .report import read_accuracy
 from .results import Outcome, Results
 from .status import dataset_of, read_manifest, run_folders, run_judge
@@ -139,6 +140,9 @@ def _keep(
         raise RuntimeError(f"{name} was scored without being described")
     _copy(scratch.arrays("describe"), cells.arrays("describe"))
     _copy(scratch.record("describe"), cells.record("describe"))
+    replicates = replicates_path(judge.folder, name)
+    if replicates.is_file():
+        _copy(replicates, replicates_path(folder, name))
     made = cells.read("reconstruct")
     inputs = judge.inputs(
         "score", record["samples_digest"], "none" if made is None else made.output["reconstruction_digest"]

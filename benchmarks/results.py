@@ -1,4 +1,4 @@
-"""The results folder of one data set and seed: accuracy.csv, accuracy.md and manifest.json."""
+"""The results folder of one data set and seed: accuracy.csv and .md, ranking.csv, ties.csv, manifest.json."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from generators import GENERATORS
 
 from .cells import Cells
 from .provenance import environment
+from .ranking import write_order
 from .report import accuracy_markdown
 from .store import write_text
 
@@ -90,7 +91,8 @@ class Results:
         manifest = {"run": self.run, "generators": self.records}
         write_text(self.folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
         write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-        write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest))
+        order = write_order(self.folder, self.run, self.records)
+        write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest, order))
 
     def earlier(self, generator: str) -> Outcome | None:
         """The generator's row as it stands, if it has a score."""

@@ -12,13 +12,14 @@ import pandas as pd
 from metrics.bands import ALL
 
 from .defects import REAL
+from .markdown import table_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ABSENT = "–"
 READING = (
-    "Share of trials in which the permutation test (5 % level) declares a set with the planted defect different from "
+    "Share of trials in which the swap test (5 % level) declares a set with the planted defect different from "
     "real volumes, by number of volumes a band; `nothing` compares two real sets, so its share is the rate of false "
     "alarms. NFR100 is that of the laws compared. Coverage: how often the 95 % interval holds it, at 100 volumes a "
     "band. Amount: how often a paired t-test of the pore counts finds a bias, at 100 volumes a band."
@@ -78,7 +79,7 @@ def summary_lines(power: pd.DataFrame, ties: pd.DataFrame) -> list[str]:
     ]
     counts = table.groupby("planted")["trials"].first()
     ending = f"Per cent of trials ({counts[REAL]} of two real sets, {counts.min()} of each defect), N volumes a band."
-    return [*_markdown(header, rows), "", f"{ending} Told apart by the ranking: {'; '.join(told)}."]
+    return [*table_lines(header, rows), "", f"{ending} Told apart by the ranking: {'; '.join(told)}."]
 
 
 def _by_band(power: pd.DataFrame, volumes: int, column: str = "found", pattern: str = "") -> list[str]:
@@ -89,7 +90,7 @@ def _by_band(power: pd.DataFrame, volumes: int, column: str = "found", pattern: 
         [str(name), *(pattern.format(row[band]) if pattern else _percent(row[band]) for band in bands)]
         for name, row in table.iterrows()
     ]
-    return _markdown(["planted", *(str(band) for band in bands)], rows)
+    return table_lines(["planted", *(str(band) for band in bands)], rows)
 
 
 def figure_class() -> type[Figure]:
@@ -160,8 +161,3 @@ def _with_interval(row: pd.Series, name: str, shown: bool) -> str:
 
 def _percent(value: float) -> str:
     return ABSENT if pd.isna(value) else f"{100 * value:.1f}".removesuffix(".0")
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]

@@ -1,6 +1,6 @@
 """What a porous volume is, and where volumes come from."""
 
-from .datasets import NAMES, load, load_image
+from .datasets import NAMES, load, load_image, true_spheres
 from .images import blocks, read_volume
 from .seed_format import read_folder, write_folder
 from .spheres import LAWS, SphereLaw, simulate, stamp_balls
@@ -20,5 +20,6 @@ __all__ = [
     "read_volume",
     "simulate",
     "stamp_balls",
+    "true_spheres",
     "write_folder",
 ]

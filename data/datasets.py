@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .images import SUFFIXES, blocks, read_volume
 from .seed_format import read_folder
-from .spheres import EDGE, LAWS, VOXEL_SIZE, simulate
+from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, simulate
 from .volumes import Dataset, Volumes
 
 NAMES: tuple[str, ...] = tuple(LAWS)
@@ -115,10 +115,27 @@ def _built_in(name: str) -> Dataset:
 
 def _draw_stratified(name: str, part: int) -> Volumes:
     """Volumes with one density in each 512th of (0, 1), rounded to three decimals, in random order."""
+    density, rng = _strata(name, part)
+    return Volumes(simulate(density, name, rng), density, VOXEL_SIZE, name)
+
+
+def _strata(name: str, part: int) -> tuple[NDArray[np.float64], np.random.Generator]:
+    """Densities of a part, and the source that its spheres are drawn from next."""
     rng = np.random.Generator(np.random.PCG64([_SEED, NAMES.index(name), part]))
     strata = (np.arange(_SET_SIZE) + rng.random(_SET_SIZE)) / _SET_SIZE
-    density = np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(_SET_SIZE), kind="stable")]
-    return Volumes(simulate(density, name, rng), density, VOXEL_SIZE, name)
+    return np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(_SET_SIZE), kind="stable")], rng
+
+
+def true_spheres(name: str) -> Spheres:
+    """The spheres that the test part of a built-in data set is made of, ``owner`` being the index of the volume.
+
+    Raises:
+        ValueError: if no built-in data set has that name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"no built-in data set is called {name!r}; there are {', '.join(NAMES)}")
+    density, rng = _strata(name, 1)
+    return draw_spheres(density, name, rng)
 
 
 def _from_folder(folder: Path, skip_bad: bool) -> Dataset:

@@ -302,4 +302,37 @@ _COLUMNS = (
     ),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_DESCRIPTORS, *_COLUMNS)}
+_SIZES = (
+    Metric(
+        "drawn_radius_w1",
+        "W₁(R)",
+        "voxel",
+        "lower",
+        1,
+        "metrics.sizes:size_scores",
+        TRANSPORT,
+        "error of the pore radii of draws, against real volumes",
+    ),
+    Metric(
+        "true_radius_w1",
+        "W₁(R*)",
+        "voxel",
+        "lower",
+        1,
+        "metrics.sizes:size_scores",
+        TRANSPORT,
+        "error of the pore radii of draws, against the true spheres",
+    ),
+    Metric(
+        "small_pore_ratio",
+        "small/real",
+        "",
+        "one",
+        1,
+        "metrics.sizes:size_scores",
+        HERE,
+        "detected pores of at most 2 voxels radius, drawn over real",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_DESCRIPTORS, *_COLUMNS, *_SIZES)}
