@@ -15,7 +15,9 @@ from metrics.descriptors import HEADLINE
 
 from .drawn import gallery, solids
 from .draws import Draws, NoDrawsError, read_draws
+from .lines import calibration, curves
 from .palette import GREY, Look, looks
+from .profiles import read_calibration, read_curves
 from .series import Cost, Run, by_band, by_descriptor, costs, front_line, peers, read_runs, read_speed, throughputs
 
 if TYPE_CHECKING:
@@ -205,6 +207,11 @@ def makers(results: Path) -> dict[str, Maker]:
         found[f"descriptors-{run.name}"] = partial(descriptors, run)
         found[f"cost-{run.name}"] = partial(cost, run)
         found[f"totals-{run.name}"] = partial(totals, run, peers(measured))
+        profiles, calibrated = read_curves(run.folder), read_calibration(run.folder)
+        if profiles:
+            found[f"curves-{run.name}"] = partial(curves, profiles)
+        if calibrated:
+            found[f"calibration-{run.name}"] = partial(calibration, calibrated)
         drawn = _safe_draws(run)
         if drawn is not None:
             found[f"gallery-{run.name}"] = partial(gallery, drawn)

@@ -28,6 +28,10 @@ class Look:
     dash: str
 
 
+REAL_LOOK = Look("#6E6E6E", "o", "solid")
+"""Of real volumes."""
+
+
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """The look of each generator; registered ones always have the same one, whoever stands beside them.
 

@@ -6,11 +6,13 @@ import pytest
 from skimage.io import imread
 
 import data
+from benchmarks import lines
 from benchmarks.cli import main
 from benchmarks.drawn import exposed_faces
 from benchmarks.draws import REAL, NoDrawsError, read_draws, typical_slice
 from benchmarks.figures import WIDTHS, makers, style, write_figures
 from benchmarks.palette import looks
+from benchmarks.profiles import read_calibration, read_curves
 from benchmarks.series import (
     Cost,
     Score,
@@ -25,6 +27,7 @@ from benchmarks.series import (
 )
 from benchmarks.store import save_samples
 from generators import GENERATORS
+from tests.tables import CALIBRATION, CURVES
 
 pytest.importorskip("matplotlib")
 
@@ -99,6 +102,23 @@ def test_a_built_in_data_set_is_drawn_from_afresh_where_no_draws_are_kept(result
     draws = read_draws(fresh)
     assert list(draws.voxels) == [REAL, "noise"]
     assert list(draws.missing) == ["unheard-of"]
+
+
+def test_profiles_are_read_with_the_real_volumes_first(tmp_path) -> None:
+    (tmp_path / "curves.csv").write_text(CURVES)
+    (tmp_path / "calibration.csv").write_text(CALIBRATION)
+    (found,) = read_curves(tmp_path).values()
+    assert [profile.name for profile in found] == [REAL, "pca"]
+    assert found[1].density == [0.2, 0.6]
+    assert found[1].high == [0.3, 0.5]
+    real, exact, free = read_calibration(tmp_path)
+    assert [profile.label for profile in (real, exact, free)] == ["real", "pca", "pca, free count"]
+    assert free.density == [0.5]  # at 0.1 a single voxel would be a hundred percent
+    assert free.mean == pytest.approx([30])
+    for drawn in (lines.curves(read_curves(tmp_path), 4), lines.calibration([real, exact, free], 4)):
+        assert [text.get_text() for text in drawn.legends[0].get_texts()][:2] == ["real", "pca"]
+    assert read_curves(tmp_path / "absent") == {}
+    assert read_calibration(tmp_path / "absent") == []
 
 
 def test_a_typical_slice_is_as_porous_as_its_volume() -> None:

@@ -8,6 +8,7 @@ from benchmarks.cli import main
 from benchmarks.page import build_page, write_page
 from benchmarks.page.tables import explanation, render_markdown
 from benchmarks.series import read_runs
+from tests.tables import CALIBRATION, CURVES
 
 pytest.importorskip("plotly")
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -88,12 +89,16 @@ def test_studies_appear_when_their_files_are_there(results, tmp_path) -> None:
     ]
     pd.DataFrame(rows, columns=["planted", "band", "volumes", "found"]).to_csv(folder / "power.csv", index=False)
     (folder / "validation.md").write_text("# Validation on tiny\n\n| planted | NFR100 |\n| --- | --- |\n| blur | 9 |\n")
+    (copy / "tiny" / "curves.csv").write_text(CURVES)
+    (copy / "tiny" / "calibration.csv").write_text(CALIBRATION)
     (copy / "ablation").mkdir()
     (copy / "ablation" / "loss.csv").write_text("without,nfr100\nkl,12.5\n")
     page = build_page(copy)
     assert '<article id="validation-tiny"' in page
     assert "headline, N = 100" in page
     assert "<td>blur</td>" in page
+    assert "<option>specific surface</option>" in page
+    assert "pca, free count" in page
     assert "<td>12.5</td>" in page
     assert "porebench validate</code></p>" not in page
 
@@ -104,6 +109,9 @@ def test_columns_explain_themselves() -> None:
     assert "a &lt;b&gt;" in html
     assert "<summary>More</summary>" in html
     assert "Euler number" in explanation("euler_6")
+    for column in ("p", "copy rate %", "C2ST AUC [95 % CI]", "coverage (real)", "leaks %", "IoU"):
+        assert explanation(column), column
+    assert explanation("something else") == ""
     assert "0.4-0.6" in explanation("NFR100 0.4-0.6")
 
 

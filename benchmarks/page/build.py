@@ -40,7 +40,7 @@ def build_page(results: Path) -> str:
         "sections": made,
         "runs": [run.name for run in source.runs],
         "commit": commit(),
-        "plots": {panel.name: panel.plot for panel in panels if panel.plot},
+        "plots": {panel.name: panel.plots for panel in panels if panel.plots},
         "scenes": {panel.name: panel.scene for panel in panels if panel.scene},
         "plotly": get_plotlyjs(),
     }

@@ -42,6 +42,7 @@ class Panel:
         text: a sentence or two below the heading.
         body: ready HTML.
         plot: a plotly figure as JSON values, drawn in place of the still picture where JavaScript runs.
+        choices: several such figures by name, one of which is shown at a time.
         still: data address of the still picture.
         scene: data of the three-dimensional view.
         missing: why there is nothing to show; the command of ``origin`` makes it.
@@ -53,9 +54,15 @@ class Panel:
     text: str = ""
     body: Markup = field(default_factory=Markup)
     plot: dict[str, Any] | None = None
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     still: str = ""
     scene: dict[str, Any] | None = None
     missing: str = ""
+
+    @property
+    def plots(self) -> dict[str, Any]:
+        """Every plotly figure by the name of its choice; "" where there is no choice."""
+        return self.choices or ({"": self.plot} if self.plot else {})
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from generators import CONTROLS
 from metrics.bands import ALL
 from metrics.descriptors import HEADLINE
 
 from ..figures import VOLUMES
-from ..palette import GREY, PORE, looks
+from ..palette import GREY, PORE, REAL_LOOK, looks
+from ..profiles import REAL, Profile
 from ..series import Cost, Run, Score, by_band, by_descriptor, costs, front_line, throughputs
 
 GRID = "rgba(128,128,128,0.25)"
@@ -208,3 +210,44 @@ def power(table: pd.DataFrame) -> dict[str, Any]:
         colorbar={"title": {"text": "found"}, "tickformat": ".0%", "thickness": 12},
     )
     return figure([heat], {"tickangle": -60}, {"autorange": "reversed"}, height=260 + 26 * len(shares))
+
+
+def profiles(found: Sequence[Profile], title: str) -> dict[str, Any]:
+    """Curves over density of real volumes and generators, each with the spread of single volumes as a band."""
+    names = [profile.name for profile in found if profile.name != REAL]
+    traces = []
+    for profile in found:
+        look = looks(names)[profile.name] if profile.name != REAL else REAL_LOOK
+        red, green, blue = (int(look.colour[place : place + 2], 16) for place in (1, 3, 5))
+        alpha = 0.25 if profile.name == REAL else 0.1
+        hidden = "legendonly" if profile.name in CONTROLS and profile.name != REAL else True
+        common = {"legendgroup": profile.label, "visible": hidden}
+        traces.append(
+            _graph_objects().Scatter(
+                x=[*profile.density, *reversed(profile.density)],
+                y=[*profile.high, *reversed(profile.low)],
+                fill="toself",
+                fillcolor=f"rgba({red},{green},{blue},{alpha})",
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                showlegend=False,
+                **common,
+            )
+        )
+        traces.append(
+            _graph_objects().Scatter(
+                x=profile.density,
+                y=profile.mean,
+                name=escape(profile.label),
+                mode="lines",
+                line={
+                    "color": look.colour,
+                    "dash": "dash" if profile.free else DASHES[look.dash],
+                    "width": 3 if profile.name == REAL else 2,
+                },
+                hovertemplate="%{x:.2f}: %{y:.4g}",
+                **common,
+            )
+        )
+    return figure(traces, {"title": {"text": "density"}}, {"title": {"text": title}})

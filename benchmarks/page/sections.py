@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import figures
+from metrics.table import METRICS
+
+from .. import figures, lines
 from ..drawn import solids
 from ..draws import Draws, NoDrawsError, read_draws
+from ..profiles import read_calibration, read_curves
 from ..report import documents
 from ..series import Cost, Run, costs, payback, peers, read_runs, read_speed
 from . import plots
@@ -64,6 +67,12 @@ def sections(source: Source) -> list[Section]:
             "Lower and further left is better. A learned generator is fitted once; whether that pays back depends on "
             "how many volumes are drawn and on what else could draw them.",
             _each(source, "cost", _cost),
+        ),
+        Section(
+            "curves",
+            "Descriptors and amount of pore over density",
+            "Bands hold nine of ten single volumes. Real volumes are grey; controls are switched on in the legend.",
+            _each(source, "curves", _curves),
         ),
         Section(
             "gallery",
@@ -165,6 +174,42 @@ def _payback_panel(run: Run, others: Sequence[Cost], origin: Origin) -> list[Pan
         return []
     header = ["pays back, after volumes, against", "fit s", *(point.generator for point in points)]
     return [Panel(f"payback-{run.name}", "", origin, body=table(header, rows))]
+
+
+def _curves(source: Source, run: Run) -> list[Panel]:
+    profiles, calibrated = read_curves(run.folder), read_calibration(run.folder)
+    origins = [Origin(run.name, f"{run.name}/{name}.csv", run.command) for name in ("curves", "calibration")]
+    panels = [
+        Panel(f"curves-{run.name}", run.name, origins[0], missing="There are no curves over density yet."),
+        Panel(f"calibration-{run.name}", "Calibration", origins[1], missing="Calibration is not measured yet."),
+    ]
+    if profiles:
+        panels[0] = replace(
+            panels[0],
+            missing="",
+            choices={name.replace("_", " "): plots.profiles(found, _unit(name)) for name, found in profiles.items()},
+            still=still(partial(lines.curves, profiles)),
+        )
+    if calibrated:
+        panels[1] = replace(
+            panels[1],
+            missing="",
+            text="How many more or fewer pore voxels a density yields than it asks for. Free count: without "
+            "making counts exact.",
+            plot=plots.profiles(calibrated, "excess of pore voxels, %"),
+            still=still(partial(lines.calibration, calibrated)),
+        )
+    details = source.documents.get(run.folder / "details.md")
+    if details is not None:
+        panels.append(
+            Panel(f"details-{run.name}", "Calibration and physics", origins[1], body=render_markdown(details))
+        )
+    return panels
+
+
+def _unit(descriptor: str) -> str:
+    metric = METRICS[descriptor]
+    return f"{descriptor.replace('_', ' ')}, {metric.unit}" if metric.unit else descriptor.replace("_", " ")
 
 
 def _gallery(source: Source, run: Run) -> list[Panel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -14,12 +15,10 @@ from metrics.table import METRICS
 COLUMNS = {
     "generator": "What draws the volumes. reference, memoriser and noise are controls that give the table a scale.",
     "rank": "Place by NFR100; generators that cannot be told apart share one.",
-    "NFR100 [95 % CI]": "Noise-floor ratio at 100 volumes, over the headline bands, with its 95 % bootstrap interval. "
+    "NFR100 [95 % CI]": "Noise-floor ratio at 100 volumes, over the headline bands, with its 95 % interval. "
     "1: cannot be told from real volumes. 5: the gap is five times what two batches of 100 real volumes show.",
-    "p": "Share of permutations of real and generated volumes that look as different as these do.",
     "worst descriptor": "The descriptor that is furthest from real, and its NFR100.",
     "density bias %": "Excess of pore voxels over what the density asks for.",
-    "copy rate %": "Share of draws nearer to a training volume, over all symmetries, than 99 % of real volumes are.",
     "IoU": "Overlap of test volumes with their reconstruction, where a generator can reconstruct.",
     "fit s": "Seconds to fit or train, on the machine named under provenance.",
     "ms a volume": "Milliseconds to draw one volume, all test volumes at once.",
@@ -37,7 +36,7 @@ def explanation(column: str) -> str:
         return f"NFR100 of the volumes with a density in {column.removeprefix('NFR100 ')} alone."
     if column.endswith(" error (floor)"):
         return "Wasserstein distance to the real distribution, in physical units; what real volumes show between them."
-    wanted = column.removeprefix("× ").lower()
+    wanted = re.sub(r" (%|\[.*\]|\(.*\))$", "", column).lower()
     for metric in METRICS.values():
         if wanted in {metric.name.lower(), metric.symbol.lower(), metric.name.replace("_", " ").lower()}:
             unit = f" ({metric.unit})" if metric.unit else ""

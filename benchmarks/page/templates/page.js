@@ -50,16 +50,27 @@ const plotly = new Promise((ready) => window.addEventListener("load", () => setT
   ready();
 }, 50)));
 
-each(".plot", (place) => whenSeen(place, async () => {
-  await plotly;
-  const plot = content.plots[place.dataset.plot];
+function dress(plot) {
   const narrow = window.innerWidth < 640;
   plot.layout.font = { color: ink(), size: narrow ? 11 : 13 };
-  if (narrow) {
+  if (narrow && !plot.tall) {
+    plot.tall = true;
     plot.layout.height *= 1.15;
     for (const trace of plot.data) if (trace.type === "heatmap") delete trace.texttemplate; // too small to read
   }
-  Plotly.newPlot(place, plot.data, plot.layout, config).then(() => place.classList.add("drawn"));
+  return plot;
+}
+
+each(".plot", (place) => whenSeen(place, async () => {
+  await plotly;
+  const choice = place.closest("article").querySelector(".choice");
+  const draw = () => {
+    const plot = dress(content.plots[place.dataset.plot][choice ? choice.value : ""]);
+    return Plotly.react(place, plot.data, plot.layout, config);
+  };
+  await draw();
+  place.classList.add("drawn");
+  if (choice) choice.addEventListener("change", draw);
 }));
 
 // --- theme: the system's, or the other one
