@@ -78,7 +78,8 @@ def evaluate(
     """Score generators against real volumes and write the accuracy table."""
     from .evaluate import Options, progress_display
     from .evaluate import evaluate as run
-    from .results import has_samples, run_folder
+    from .results import has_samples
+    from .runs import run_folder
 
     chosen = _chosen(generators, generator or [])
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)

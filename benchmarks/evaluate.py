@@ -28,7 +28,8 @@ from . import artefacts, isolation
 from .cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_versions, packages, short_digest
 from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
-from .results import Outcome, Results, run_folder
+from .results import Outcome, Results
+from .runs import run_folder
 from .store import load_samples, read_arrays, save_samples, sweep, write_arrays
 
 log = logging.getLogger("porebench")

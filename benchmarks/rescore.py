@@ -15,9 +15,9 @@ from data import Dataset
 
 from .cells import Cells, metric_versions
 from .evaluate import Judge, run_identity
-from .report import read_accuracy
 from .results import Outcome, Results
-from .status import dataset_of, read_manifest, run_folders, run_judge
+from .runs import read_manifest, read_table, run_folders
+from .status import dataset_of, run_judge
 from .store import load_samples, write
 
 SAME = 1e-5
@@ -82,13 +82,13 @@ def rescore(results: Path, given: Sequence[Dataset] = (), *, keep: bool = True) 
 def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Iterator[Rescored]:
     manifest = read_manifest(folder)
     run = manifest["run"]
-    table, _ = read_accuracy(folder)
+    table = read_table(folder)
     dataset = dataset_of(run, given)
     versions = _versions(run.get("metric_versions", {}))
     note = ""
     if dataset is None:
         note = "its data set is not at hand; give it with --dataset"
-    elif dataset.digest() != run["data"]:
+    elif dataset.digest() != run.get("data"):
         note = "the data set is not the one it was scored on"
     with tempfile.TemporaryDirectory() as scratch:
         judge = None if dataset is None or note else run_judge(Path(scratch), run, dataset)
@@ -116,7 +116,7 @@ def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
         samples = load_samples(path)
     except ValueError as error:
         return str(error)
-    return "" if samples.digest() == record["samples_digest"] else "the stored samples are not those of the table"
+    return "" if samples.digest() == record.get("samples_digest") else "the stored samples are not those of the table"
 
 
 def _rows(folder: Path, name: str, judge: Judge) -> list[dict[str, Any]]:

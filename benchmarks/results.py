@@ -16,9 +16,8 @@ from generators import GENERATORS
 from .cells import Cells
 from .provenance import environment
 from .report import accuracy_markdown
+from .runs import COLUMNS, read_manifest, read_table
 from .store import write_text
-
-COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 
 log = logging.getLogger("porebench")
 
@@ -35,11 +34,6 @@ class Outcome:
     def failed(self) -> bool:
         """Whether the generator has no score."""
         return bool(self.record["status"] == "failed")
-
-
-def run_folder(out: Path, dataset: str, seed: int) -> Path:
-    """Where the results of a data set and seed lie: seed 0 on top, the others in folders below it."""
-    return out / dataset if seed == 0 else out / dataset / f"seed-{seed}"
 
 
 def has_samples(folder: Path, generator: str) -> bool:
@@ -63,8 +57,8 @@ class Results:
         if not (manifest.is_file() and table.is_file()):
             return
         try:
-            earlier = json.loads(manifest.read_text())
-            rows = pd.read_csv(table)
+            earlier = read_manifest(self.folder)
+            rows = read_table(self.folder)
         except (ValueError, OSError) as error:
             log.warning("earlier results in %s cannot be read and are replaced: %s", self.folder, error)
             return

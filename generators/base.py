@@ -25,6 +25,8 @@ Shape = tuple[int, int, int]
 Rng = int | np.random.Generator | None
 
 FORMAT = 1
+# what reading a damaged file raises
+_DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class Generator(ABC):
@@ -252,7 +254,7 @@ class Generator(ABC):
             generator.shape_ = (depth, height, width)
             generator.law_ = PorosityLaw(**header["law"])
             generator._set_state(arrays, header["values"])
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{path} is not a saved {cls.name} generator: {error}") from error
         return generator.to(device)
 
