@@ -84,7 +84,7 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
     run = manifest["run"]
     table = read_table(folder)
     dataset = dataset_of(run, given)
-    versions = _versions(run.get("metric_versions", {}))
+    versions = changed_versions(run.get("metric_versions", {}))
     note = ""
     if dataset is None:
         note = "its data set is not at hand; give it with --dataset"
@@ -101,7 +101,7 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
                 yield Rescored(run["dataset"], name, 0, {}, {}, problem)
                 continue
             rows = _rows(folder, name, judge)
-            moved = _moved(table[table["generator"] == name], rows)
+            moved = moved_numbers(table[table["generator"] == name], rows)
             if store is not None:
                 _keep(folder, name, record, rows, judge, store)
             yield Rescored(run["dataset"], name, len(rows), moved, versions)
@@ -153,13 +153,14 @@ def _copy(source: Path, target: Path) -> None:
     write(target, lambda file: file.write(source.read_bytes()))
 
 
-def _versions(old: dict[str, int]) -> dict[str, tuple[int | None, int | None]]:
+def changed_versions(old: dict[str, int]) -> dict[str, tuple[int | None, int | None]]:
+    """Old and new version of the metrics whose version changed."""
     new = metric_versions()
     pairs = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _moved(table: pd.DataFrame, rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
+def moved_numbers(table: pd.DataFrame, rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
     """Values that differ between the table and new rows, by band and metric."""
     old = {(str(row.band), str(row.metric)): float(row.value) for row in table.itertuples()}
     new = {(str(row["band"]), str(row["metric"])): _number(row["value"]) for row in rows}

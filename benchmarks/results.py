@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ class Outcome:
         return bool(self.record["status"] == "failed")
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def has_samples(folder: Path, generator: str) -> bool:
     """Whether a generator's samples are stored in a run folder."""
     return Cells(folder, generator).read("sample") is not None
@@ -47,7 +52,7 @@ class Results:
     def __init__(self, folder: Path, run: dict[str, Any], command: str) -> None:
         self.folder = folder
         self.run = run
-        self.stamp = {"date": time.strftime("%Y-%m-%d"), "command": command, **environment()}
+        self.stamp = {"date": time.strftime("%Y-%m-%d"), "started": _now(), "command": command, **environment()}
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self._take_over()

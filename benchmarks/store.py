@@ -78,7 +78,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 raise ValueError("it claims to hold more than it can")
             return {entry.filename.removesuffix(".npy"): _read_entry(archive, entry) for entry in entries}
     except UNPACKING as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path} is damaged ({reason}); delete it and make it again") from error
 
 

@@ -1,11 +1,12 @@
 """Image readers whose libraries a hostile file could crash or make swell, run as a script of their own.
 
-``python _decode.py KIND SOURCE TARGET LIMIT`` reads SOURCE and writes its array to TARGET as ``.npy``, or ends with
-exit code 3 and one line on standard error. LIMIT is the largest image in bytes; the process may allocate little more.
+``python _decode.py KIND SOURCE TARGET LIMIT SECONDS`` reads SOURCE and writes its array to TARGET as ``.npy``, or ends
+with exit code 3 and one line on standard error. LIMIT is the largest image in bytes, SECONDS the processor time.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import sys
@@ -88,18 +89,20 @@ def check(size: int, limit: int) -> None:
         raise ValueError(f"it unpacks to {size} bytes, more than the {limit} that are allowed for it")
 
 
-def _limit_memory(limit: int) -> None:
+def _limit(memory: int, seconds: int) -> None:
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on Windows
 
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def main(kind: str, source: str, target: str, limit_text: str) -> int:
+def main(kind: str, source: str, target: str, limit_text: str, seconds: str) -> int:
     """Read one image; the exit code."""
     limit = int(limit_text)
-    _limit_memory(3 * limit + OWN_BYTES)
+    _limit(3 * limit + OWN_BYTES, int(seconds))
+    logging.disable()
     try:
         with open(source, "rb") as stream:  # noqa: PTH123 - needs nothing but NumPy and the reader
             size = stream.seek(0, 2)

@@ -26,7 +26,9 @@ SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
 MAX_BYTES = 4 * 2**30
 """No image larger than this is read: a small file can claim to unpack to any size."""
 
-DECODING_SECONDS = 600
+DECODING_SECONDS = 300
+"""Processor time that a reader in a process of its own may take."""
+
 _SCRIPT = Path(__file__).with_name("_decode.py")
 UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, RuntimeError, ValueError, struct.error)
 """What zipfile raises when it meets a damaged archive, but for OSError."""
@@ -211,15 +213,14 @@ def _decode(kind: Literal["tiff", "mat"], stream: BinaryIO, size: int, name: str
         stream.seek(0)
         with source.open("wb") as copy:
             shutil.copyfileobj(stream, copy)
-        command = [sys.executable, "-P", str(_SCRIPT), kind, str(source), str(target), str(limit)]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own script, no shell
-                command, capture_output=True, text=True, timeout=DECODING_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise ValueError(f"{name}: took longer than {DECODING_SECONDS} s to read; {advice}") from None
+        limits = [str(limit), str(DECODING_SECONDS)]
+        command = [sys.executable, "-P", str(_SCRIPT), kind, str(source), str(target), *limits]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
         if done.returncode:
-            reason = done.stderr if done.returncode == EXIT else "its reader crashed"
+            lines = done.stderr.splitlines()
+            reason = (
+                lines[-1] if lines and done.returncode == EXIT else f"its reader crashed or took over {limits[1]} s"
+            )
             raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {advice}")
         with target.open("rb") as made:
             return read_npy(made, target.stat().st_size, name)
