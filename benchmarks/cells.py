@@ -106,7 +106,7 @@ class Cells:
             intact = digest is None or file_digest(self.arrays(stage)) == digest
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             log.warning("the %s cell of %s cannot be read and is made again: %s", stage, self.generator, error)
             return None
         return cell if intact and cell.stage == stage else None

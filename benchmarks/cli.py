@@ -82,6 +82,18 @@ def evaluate(
     controls: Annotated[
         bool, typer.Option(help="Also score the rows that every table needs: controls, and the twin's original.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which cells would be made, and how long that would take.")
+    ] = False,
+    budget: Annotated[
+        str | None, typer.Option(help="Do what fits into this time, 20m or 2h, and say what was left.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Generators to work on at a time; more than 1 needs porebench[cluster].", min=1)
+    ] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers do the work: tcp://host:8786.")
+    ] = None,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -89,7 +101,8 @@ def evaluate(
     """Score generators against real volumes and write the accuracy table."""
     from .evaluate import Options, progress_display
     from .evaluate import evaluate as run
-    from .results import has_samples, run_folder
+    from .results import has_samples
+    from .runs import run_folder
 
     chosen = _chosen(generators, generator or [])
     if controls:
@@ -109,7 +122,21 @@ def evaluate(
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
         extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
+        processes=workers,
+        scheduler=scheduler,
     )
+    if dry_run or budget is not None:
+        from .budget import estimate, within
+
+        estimates = estimate(loaded, chosen, out, options)
+        if dry_run:
+            typer.echo("\n".join(estimates.table()))
+            return
+        chosen, left = within(estimates, seconds(budget or ""))
+        for line in left:
+            err_console.print(line, markup=False)
+        if not chosen:
+            raise typer.Exit(1)
     try:
         with progress_display() as progress:
             outcomes = run(loaded, chosen, out, options, progress=progress, command=_command_line())
@@ -302,6 +329,28 @@ def validate(
     with progress_display() as progress:
         folder = run(loaded, out, settings, progress=progress, command=_command_line())
     _show((folder / "validation.md").read_text())
+
+
+@app.command()
+def reproduce(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.json that porebench evaluate wrote, or its folder.")],
+    dataset: GivenOption = None,
+    generator: OwnOption = None,
+    out: Annotated[Path | None, typer.Option(help="Where to keep the new run; default nowhere.")] = None,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+) -> None:
+    """Run everything again that a manifest lists, and say what differs; exit with 1 if a number does."""
+    from .reproduce import reproduce as run
+
+    given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
+    folder = manifest.parent if manifest.name == "manifest.json" else manifest
+    same = True
+    for line, agrees in run(folder, given, generator or [], out):
+        typer.echo(line)
+        same &= agrees
+    if not same:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -30,7 +31,8 @@ from .cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_ve
 from .drawing import Plan, draw_in_own_process, drawn_cells, plan
 from .provenance import peak_memory_mb
 from .ranking import has_replicates, keep_replicates
-from .results import Outcome, Results, run_folder
+from .results import Outcome, Results
+from .runs import run_folder
 from .store import load_samples, read_arrays, save_samples, sweep, write_arrays
 
 log = logging.getLogger("porebench")
@@ -40,6 +42,7 @@ RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
 QUICK_SAMPLES = 256
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Options:
         timeout: seconds that loading, fitting, drawing or reconstructing may take for one generator; None for any.
         memory: bytes that one generator's process may allocate; None for any.
         extras: side tables to make that are not made by default, "physics" or "voxel-test".
+        processes: generators that are worked on at a time, on this machine.
+        scheduler: address of a Dask scheduler whose workers do the work; None for this machine.
     """
 
     seed: int = 0
@@ -65,6 +70,8 @@ class Options:
     timeout: float | None = None
     memory: int | None = None
     extras: tuple[str, ...] = ()
+    processes: int = 1
+    scheduler: str | None = None
 
 
 class Judge:
@@ -114,11 +121,19 @@ class Judge:
         """Describe the real volumes now, rather than when a score first needs them."""
         _ = self._real
 
+    def real_is_fresh(self) -> bool:
+        """Whether the real volumes are described already."""
+        return Cells(self.folder, REAL).fresh("describe", self._real_inputs) is not None
+
+    @property
+    def _real_inputs(self) -> Inputs:
+        return {**self._described_by, "real data": self.data_digest, "test data": self.test.digest()[:16]}
+
     @cached_property
     def _real(self) -> tuple[Descriptors, Descriptors, Familiarity]:
         """What is known of the real volumes, from their cell or computed now."""
         cells = Cells(self.folder, REAL)
-        inputs = {**self._described_by, "real data": self.data_digest, "test data": self.test.digest()[:16]}
+        inputs = self._real_inputs
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
             near = familiarity(self.test, self.dataset.train, self.test, among=True)
@@ -329,17 +344,30 @@ def evaluate(
     if _anything_to_draw(references, judge):
         isolation.warm_up()
         judge.describe_real()  # meanwhile
-    outcomes = []
+    outcomes: dict[str, Outcome] = {}
     overall = progress.add_task("generators", total=len(references)) if progress else None
-    for reference in references:
-        outcome = _run(reference, judge, results, show_progress=progress is not None)
+    for reference, outcome in _outcomes(references, judge, results, show_progress=progress is not None):
         results.add(outcome)
         if not outcome.failed:
             side_tables.update(judge, outcome, reference, results.records)
-        outcomes.append(outcome)
+        outcomes[reference] = outcome
         if progress is not None and overall is not None:
             progress.advance(overall)
-    return outcomes
+    return [outcomes[reference] for reference in references]
+
+
+def _outcomes(
+    references: Sequence[str], judge: Judge, results: Results, *, show_progress: bool
+) -> Iterator[tuple[str, Outcome]]:
+    """Each generator with its row: one after the other, or as a cluster finishes them."""
+    options = judge.options
+    if options.processes > 1 or options.scheduler is not None:
+        from .cluster import on_cluster  # noqa: PLC0415 - an optional dependency
+
+        yield from on_cluster(references, judge, results)
+        return
+    for reference in references:
+        yield reference, bring_up_to_date(reference, judge, results, show_progress=show_progress)
 
 
 def _anything_to_draw(references: Sequence[str], judge: Judge) -> bool:
@@ -366,8 +394,8 @@ def run_identity(judge: Judge) -> dict[str, Any]:
     }
 
 
-def _run(reference: str, judge: Judge, results: Results, *, show_progress: bool) -> Outcome:
-    """Bring a generator's cells up to date; whatever fails becomes a row with its phase and reason."""
+def bring_up_to_date(reference: str, judge: Judge, results: Results, *, show_progress: bool) -> Outcome:
+    """A generator's row, its cells brought up to date; whatever fails becomes a row with its phase and reason."""
     name, phase, kind = reference.rpartition(":")[2], "load", ""
     started = time.perf_counter()
     try:
@@ -378,6 +406,8 @@ def _run(reference: str, judge: Judge, results: Results, *, show_progress: bool)
         name, phase = error.facts.get("name", name), error.facts.get("phase", phase)
         reason, kind = str(error), error.kind
     except Exception as error:  # a file may hold anything; a failure is a row, the others go on
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise  # the same for all of them
         log.debug("%s failed to %s", name, phase, exc_info=error)
         reason, kind = str(error) or type(error).__name__, type(error).__name__
     if kind == artefacts.NeedsTrainingError.__name__:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,7 +14,7 @@ from data import Volumes, read_volume, write_folder
 from data.images import SUFFIXES as IMAGE_SUFFIXES
 from data.seed_format import read_file
 
-from .store import load_samples
+from .store import load_samples, read_arrays
 
 Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -203,12 +201,11 @@ def _read_vti(path: Path) -> NDArray[np.bool_]:
 def _read_npz(path: Path) -> NDArray[np.bool_] | None:
     """Volumes [n, D, H, W] of a file of ``write_volumes`` or ``save_samples``; None if it is another kind of file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            packed = "packed" in file
-            voxels = file.get("voxels")
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError):
+        arrays = read_arrays(path)
+    except ValueError:
         return None  # read_volume says what is wrong
-    if packed:
+    if "packed" in arrays:
         return load_samples(path).voxels
+    voxels = arrays.get("voxels")
     several = voxels is not None and voxels.ndim == 4 and voxels.dtype == bool
     return np.asarray(voxels) if several else None

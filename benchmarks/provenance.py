@@ -25,6 +25,18 @@ PACKAGES = (
     "pytest-benchmark",
 )
 
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "PYTHONHASHSEED",
+)
+"""Environment variables that can change speed or the last bits of a result."""
+
 
 def commit() -> str:
     """The repository's commit, "+changes" where tracked code differs from it; "unknown" outside git."""
@@ -83,6 +95,8 @@ def environment() -> dict[str, Any]:
         "system": platform.system(),
         "processor": processor(),
         "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "bfloat16_matrix_unit": _has_flag("amx_bf16"),
         "versions": versions(),
     }

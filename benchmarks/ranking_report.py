@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from generators.twin import Twin
 
-from .markdown import table
+from .markdown import table_lines
 from .ranking import Order
 
 ABSENT = "–"
@@ -50,7 +50,7 @@ def rank_section(names: Sequence[str], order: Order | None) -> list[str]:
         "",
         READING,
         "",
-        *table(["rank", "generator", "without one descriptor", "without one band"], rows),
+        *table_lines(["rank", "generator", "without one descriptor", "without one band"], rows),
         "",
         f"Tied pairs, controls included: {'; '.join(tied) if tied else 'none'}.",
         "",

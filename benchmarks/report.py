@@ -15,6 +15,7 @@ from .markdown import table_lines
 from .ranking import Order, read_order
 from .ranking_report import own_error, rank_section
 from .representative import representative_table
+from .runs import read_accuracy
 from .side_report import side_markdown
 from .store import write_text
 from .validation_report import validation_tables
@@ -229,18 +230,6 @@ def _sizes(cells: _Cells, names: list[str], bands: list[str]) -> list[str]:
     return table_lines(header, rows)
 
 
-def read_accuracy(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows and the manifest of one data set's results.
-
-    Raises:
-        FileNotFoundError: if there are none, naming the command that makes them.
-    """
-    table, manifest = folder / "accuracy.csv", folder / "manifest.json"
-    if not (table.is_file() and manifest.is_file()):
-        raise FileNotFoundError(f"no results in {folder}; make them with: porebench evaluate --dataset {folder.name}")
-    return pd.read_csv(table), json.loads(manifest.read_text())
-
-
 def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str]) -> str:
     """The speed tables, from the JSON of pytest-benchmark (one run a device).
 
@@ -410,7 +399,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
             digests = {name: record["digest"] for name, record in records.items() if "digest" in record}
     for path in sorted(results.glob("*/representative.csv")):
         tables[f"representative {path.parent.name}"] = representative_table(pd.read_csv(path))
-    runs = [json.loads(path.read_text()) for path in sorted((results / "speed").glob("*.json"))]
+    runs = [_read_speed(path) for path in sorted((results / "speed").glob("*.json"))]
     if runs:
         texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests)
         machine_info = runs[0]["machine_info"]
@@ -424,6 +413,20 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
     if readme is not None and readme.is_file():
         texts[readme] = insert_tables(readme.read_text(encoding="utf-8"), tables)
     return texts
+
+
+def _read_speed(path: Path) -> dict[str, Any]:
+    """A JSON file of pytest-benchmark.
+
+    Raises:
+        ValueError: if it is damaged, or lacks what the tables are made of.
+    """
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        speed_markdown([run], {})
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}); make it again with make bench") from error
+    return dict(run)
 
 
 def insert_tables(text: str, tables: dict[str, list[str]]) -> str:

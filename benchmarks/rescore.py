@@ -16,9 +16,9 @@ from data import Dataset
 from .cells import Cells, metric_versions
 from .evaluate import Judge, run_identity
 from .ranking import replicates_path
-from .report import read_accuracy
 from .results import Outcome, Results
-from .status import dataset_of, read_manifest, run_folders, run_judge
+from .runs import read_manifest, read_table, run_folders
+from .status import dataset_of, run_judge
 from .store import load_samples, write
 
 SAME = 1e-5
@@ -83,13 +83,13 @@ def rescore(results: Path, given: Sequence[Dataset] = (), *, keep: bool = True) 
 def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Iterator[Rescored]:
     manifest = read_manifest(folder)
     run = manifest["run"]
-    table, _ = read_accuracy(folder)
+    table = read_table(folder)
     dataset = dataset_of(run, given)
-    versions = _versions(run.get("metric_versions", {}))
+    versions = changed_versions(run.get("metric_versions", {}))
     note = ""
     if dataset is None:
         note = "its data set is not at hand; give it with --dataset"
-    elif dataset.digest() != run["data"]:
+    elif dataset.digest() != run.get("data"):
         note = "the data set is not the one it was scored on"
     with tempfile.TemporaryDirectory() as scratch:
         judge = None if dataset is None or note else run_judge(Path(scratch), run, dataset)
@@ -102,7 +102,7 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
                 yield Rescored(run["dataset"], name, 0, {}, {}, problem)
                 continue
             rows = _rows(folder, name, judge)
-            moved = _moved(table[table["generator"] == name], rows)
+            moved = moved_numbers(table[table["generator"] == name], rows)
             if store is not None:
                 _keep(folder, name, record, rows, judge, store)
             yield Rescored(run["dataset"], name, len(rows), moved, versions)
@@ -117,7 +117,7 @@ def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
         samples = load_samples(path)
     except ValueError as error:
         return str(error)
-    return "" if samples.digest() == record["samples_digest"] else "the stored samples are not those of the table"
+    return "" if samples.digest() == record.get("samples_digest") else "the stored samples are not those of the table"
 
 
 def _rows(folder: Path, name: str, judge: Judge) -> list[dict[str, Any]]:
@@ -157,13 +157,14 @@ def _copy(source: Path, target: Path) -> None:
     write(target, lambda file: file.write(source.read_bytes()))
 
 
-def _versions(old: dict[str, int]) -> dict[str, tuple[int | None, int | None]]:
+def changed_versions(old: dict[str, int]) -> dict[str, tuple[int | None, int | None]]:
+    """Old and new version of the metrics whose version changed."""
     new = metric_versions()
     pairs = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _moved(table: pd.DataFrame, rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
+def moved_numbers(table: pd.DataFrame, rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
     """Values that differ between the table and new rows, by band and metric."""
     old = {(str(row.band), str(row.metric)): float(row.value) for row in table.itertuples()}
     new = {(str(row["band"]), str(row["metric"])): _number(row["value"]) for row in rows}

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from .cells import Cells
 from .provenance import environment
 from .ranking import write_order
 from .report import accuracy_markdown
+from .runs import COLUMNS, read_manifest, read_table
 from .store import write_text
-
-COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 
 log = logging.getLogger("porebench")
 
@@ -38,9 +38,8 @@ class Outcome:
         return bool(self.record["status"] == "failed")
 
 
-def run_folder(out: Path, dataset: str, seed: int) -> Path:
-    """Where the results of a data set and seed lie: seed 0 on top, the others in folders below it."""
-    return out / dataset if seed == 0 else out / dataset / f"seed-{seed}"
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def has_samples(folder: Path, generator: str) -> bool:
@@ -54,7 +53,7 @@ class Results:
     def __init__(self, folder: Path, run: dict[str, Any], command: str) -> None:
         self.folder = folder
         self.run = run
-        self.stamp = {"date": time.strftime("%Y-%m-%d"), "command": command, **environment()}
+        self.stamp = {"date": time.strftime("%Y-%m-%d"), "started": _now(), "command": command, **environment()}
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self._take_over()
@@ -64,8 +63,8 @@ class Results:
         if not (manifest.is_file() and table.is_file()):
             return
         try:
-            earlier = json.loads(manifest.read_text())
-            rows = pd.read_csv(table)
+            earlier = read_manifest(self.folder)
+            rows = read_table(self.folder)
         except (ValueError, OSError) as error:
             log.warning("earlier results in %s cannot be read and are replaced: %s", self.folder, error)
             return

@@ -13,7 +13,8 @@ import pandas as pd
 from generators import CONTROLS
 from metrics.descriptors import HEADLINE
 
-from .report import PEER, read_accuracy
+from .report import PEER
+from .runs import read_accuracy
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from generators import GENERATORS
 from .cells import STAGES, Cells, Inputs, changed
 from .drawing import Plan, plan
 from .evaluate import Judge, Options
+from .runs import read_manifest, run_folders
 
 FRESH, STALE, FAILED, MISSING = "fresh", "stale", "failed", "missing"
 OF_DATA = ("training data", "test data", "real data", "weights")
@@ -49,11 +49,6 @@ class CellState:
         return f"{self.state}: {self.why}" if self.why else self.state
 
 
-def run_folders(results: Path) -> list[Path]:
-    """Folders below the results folder that hold a run: one a data set and seed."""
-    return sorted(path.parent for pattern in ("*", "*/seed-*") for path in results.glob(f"{pattern}/manifest.json"))
-
-
 def dataset_of(run: dict[str, Any], given: Sequence[Dataset]) -> Dataset | None:
     """The data set that a run was made on: a given one, a built-in one, or what ``data/`` holds by that name."""
     for dataset in given:
@@ -63,26 +58,6 @@ def dataset_of(run: dict[str, Any], given: Sequence[Dataset]) -> Dataset | None:
         return data.load(run["dataset"])
     except (ValueError, OSError):
         return None
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run.
-
-    Raises:
-        ValueError: if it is damaged.
-        FileNotFoundError: if there is none.
-    """
-    path = folder / "manifest.json"
-    try:
-        content = json.loads(path.read_text())
-        known = isinstance(content["run"]["dataset"], str) and isinstance(content["generators"], dict)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no run in {folder}; porebench evaluate makes one") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); make it again with porebench evaluate") from error
-    if not known:
-        raise ValueError(f"{path} is not the manifest of a run; make it again with porebench evaluate")
-    return dict(content)
 
 
 def status(results: Path, given: Sequence[Dataset] = (), own: Sequence[str] = ()) -> list[CellState]:
@@ -139,7 +114,7 @@ class _Comparison:
 
     def __init__(self, record: dict[str, Any], planned: Plan, judge: Judge, *, data_known: bool) -> None:
         self.recorded: dict[str, Any] = record.get("cells", {})
-        self.samples = str(record["samples_digest"])
+        self.samples = str(record.get("samples_digest", ""))
         self.planned = planned
         self.judge = judge
         self.data_known = data_known
@@ -180,4 +155,4 @@ def _stages(planned: Plan) -> list[str]:
 def _stand_in(run: dict[str, Any]) -> Dataset:
     """A data set by that name with nothing in it."""
     empty = Volumes(np.zeros((1, 1, 1, 1), dtype=bool), np.zeros(1))
-    return Dataset(empty, empty, empty, run["dataset"], run["density_kind"])
+    return Dataset(empty, empty, empty, run["dataset"], run.get("density_kind", "factor"))

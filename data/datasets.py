@@ -177,7 +177,10 @@ def _find(name_or_path: str | Path) -> Path:
     A folder that holds one image and no published files stands for the image.
     """
     text = str(name_or_path)
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"there is no folder {text!r}: {error}; give an existing path") from error
     is_word = isinstance(name_or_path, str) and path.name == text and not text.startswith((".", "~"))
     if is_word and not path.exists():
         path = _HERE / text

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
-import lzma
 import math
+import shutil
 import struct
+import subprocess
+import sys
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._decode import DAMAGE, EXIT, read_tiff
 from .seed_format import read_npy
 
 SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
@@ -22,19 +26,14 @@ SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
 MAX_BYTES = 4 * 2**30
 """No image larger than this is read: a small file can claim to unpack to any size."""
 
-# what the TIFF and .mat readers raise when they meet a damaged file
-_DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+DECODING_SECONDS = 300
+"""Processor time that a reader in a process of its own may take."""
+
+_SCRIPT = Path(__file__).with_name("_decode.py")
+UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, RuntimeError, ValueError, struct.error)
+"""What zipfile raises when it meets a damaged archive, but for OSError."""
+DEFLATE_RATIO = 1100
+"""No more than 1032 bytes can come out of one byte of a deflated stream."""
 
 
 def read_volume(
@@ -47,8 +46,10 @@ def read_volume(
     """Pore phase of a segmented three-dimensional image.
 
     Reads multi-page TIFF, ``.npy``, ``.npz`` and ``.mat`` with one array, ``.raw``, and ``.zip`` with one of these,
-    which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run, but the
-    ``.mat`` reader of SciPy can crash on a damaged file: read such files only from sources that you trust.
+    which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run, and
+    its size is known before memory is taken for it: at most about twice the larger of the file and the image, and no
+    image of more than ``MAX_BYTES``. Readers that a hostile file can crash (``.mat``, compressed TIFF) run in a process
+    of their own.
 
     Args:
         path: the file.
@@ -140,11 +141,11 @@ def _read_image(
     if shape is not None or dtype is not None:
         raise ValueError(f"{name}: shape and dtype describe .raw files only; this format states its own")
     if suffix in {".tif", ".tiff"}:
-        return _read_tiff(stream, name)
+        return _read_tiff(stream, size, name)
     if suffix == ".npy":
         return read_npy(stream, size, name)
     if suffix == ".mat":
-        return _read_mat(stream, name)
+        return _decode("mat", stream, size, name, "save one array with -v7")
     raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
 
 
@@ -163,9 +164,13 @@ def _read_zip(
                 found = ", ".join(entry.filename for entry in members[:4]) or "none"
                 raise ValueError(f"{name}: expected exactly one image ({', '.join(kinds)}), found {found}; repack it")
             _check_size(members[0].file_size, f"{name}/{members[0].filename}")
+            if members[0].compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise ValueError(f"{name}: is packed by a rare method; repack it as an ordinary .zip")
             content = archive.read(members[0])
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, LookupError, RuntimeError) as error:
-        raise ValueError(f"{name}: cannot be unpacked ({error}); copy or download it again") from error
+    except (*UNPACKING, OSError) as error:
+        if isinstance(error, ValueError) and str(error).startswith(name):
+            raise
+        raise ValueError(f"{name}: cannot be unpacked ({_one_line(error)}); copy or download it again") from error
     return _read_image(io.BytesIO(content), len(content), f"{name}/{members[0].filename}", shape, dtype)
 
 
@@ -191,35 +196,38 @@ def _read_raw(
     return np.frombuffer(stream.read(), dtype=voxel).reshape(shape)
 
 
-def _read_tiff(stream: BinaryIO, name: str) -> NDArray[np.generic]:
-    import tifffile  # noqa: PLC0415 - simulated data must load where no image library is installed
-
+def _read_tiff(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
+    advice = "save it again as an uncompressed multi-page TIFF"
     try:
-        with tifffile.TiffFile(stream) as tiff:
-            series = tiff.series
-            if len(series) != 1:
-                raise ValueError(f"expected pages of one size and type, found {len(series)} kinds")
-            _check_size(math.prod(series[0].shape) * np.dtype(series[0].dtype).itemsize, name)
-            return np.asarray(series[0].asarray())
-    except _DAMAGE as error:
-        raise ValueError(
-            f"{name}: cannot be read as a TIFF ({error}); save it again as an uncompressed multi-page TIFF"
-        ) from error
+        image = read_tiff(stream, size, MAX_BYTES, compressed=False)
+    except DAMAGE as error:
+        raise ValueError(f"{name}: cannot be read as a TIFF ({_one_line(error)}); {advice}") from error
+    return _decode("tiff", stream, size, name, advice) if image is None else image
 
 
-def _read_mat(stream: BinaryIO, name: str) -> NDArray[np.generic]:
-    from scipy import io as scipy_io  # noqa: PLC0415 - slow to import and rarely needed
-
-    try:
-        cubes = [entry for entry in scipy_io.whosmat(stream) if len(entry[1]) == 3]
-        if len(cubes) != 1:
-            raise ValueError(f"expected one three-dimensional array, found {len(cubes)}")
-        key, shape, _ = cubes[0]
-        _check_size(8 * math.prod(shape), name)
+def _decode(kind: Literal["tiff", "mat"], stream: BinaryIO, size: int, name: str, advice: str) -> NDArray[np.generic]:
+    """Read an image in a process of its own, whose memory and time are limited and which may crash."""
+    limit = min(MAX_BYTES, DEFLATE_RATIO * size)
+    with tempfile.TemporaryDirectory(prefix="porebench-") as folder:
+        source, target = Path(folder, "image"), Path(folder, "image.npy")
         stream.seek(0)
-        return np.asarray(scipy_io.loadmat(stream, variable_names=[key])[key])
-    except (*_DAMAGE, scipy_io.matlab.MatReadError) as error:
-        raise ValueError(f"{name}: cannot be read as a .mat file ({error}); save one array with -v7") from error
+        with source.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+        limits = [str(limit), str(DECODING_SECONDS)]
+        command = [sys.executable, "-P", str(_SCRIPT), kind, str(source), str(target), *limits]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+        if done.returncode:
+            lines = done.stderr.splitlines()
+            reason = (
+                lines[-1] if lines and done.returncode == EXIT else f"its reader crashed or took over {limits[1]} s"
+            )
+            raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {advice}")
+        with target.open("rb") as made:
+            return read_npy(made, target.stat().st_size, name)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _check_size(size: int, name: str) -> None:

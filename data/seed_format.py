@@ -81,6 +81,8 @@ def read_file(path: str | Path) -> NDArray[np.bool_]:
         OSError: if the file cannot be opened.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path.name}: is no ordinary file; leave only .npy files in the folder")
     with path.open("rb") as stream:
         table = read_npy(stream, path.stat().st_size, path.name)
     rows = len(table) if table.ndim else 0
@@ -154,13 +156,14 @@ def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False)
         np.save(folder / f"distribution_{index:03d}_{density:.3f}.npy", table, allow_pickle=False)
 
 
-def read_npy(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
+def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDArray[np.generic]:
     """Array of numbers in an open ``.npy`` file, whose header is checked before anything is allocated or run.
 
     Args:
         stream: the file, at its beginning.
         size: number of bytes in it.
         name: what messages call it.
+        kinds: NumPy's letters for the kinds of type that are allowed.
 
     Returns:
         A boolean, integer or floating array of any shape.
@@ -172,9 +175,9 @@ def read_npy(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
         version = npy.read_magic(stream)
         read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, _, dtype = read_header(stream)
-    except (ValueError, KeyError, SyntaxError, tokenize.TokenError) as error:
+    except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
-    if dtype.kind not in "biuf":
+    if dtype.kind not in kinds:
         raise ValueError(
             f"{name}: expected an array of numbers, got dtype {dtype}, which is refused; save it as float64"
         )
@@ -186,7 +189,10 @@ def read_npy(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
             "copy or download it again"
         )
     stream.seek(0)
-    return np.asarray(npy.read_array(stream, allow_pickle=False))
+    try:
+        return np.asarray(npy.read_array(stream, allow_pickle=False))
+    except ValueError as error:
+        raise ValueError(f"{name}: is damaged ({error}); copy or download it again") from error
 
 
 def _product(shape: tuple[int, ...]) -> int:

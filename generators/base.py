@@ -27,6 +27,8 @@ Rng = int | np.random.Generator | None
 FORMAT = 1
 SPENT = "seconds"
 """File in a generator's ``checkpoints`` that says how long the interrupted fit took so far."""
+# what reading a damaged file raises
+_DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class Generator(ABC):
@@ -256,7 +258,7 @@ class Generator(ABC):
             generator.shape_ = (depth, height, width)
             generator.law_ = PorosityLaw(**header["law"])
             generator._set_state(arrays, header["values"])
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{path} is not a saved {cls.name} generator: {error}") from error
         return generator.to(device)
 

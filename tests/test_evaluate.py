@@ -9,7 +9,7 @@ from benchmarks import artefacts
 from benchmarks.cli import main
 from benchmarks.evaluate import Options, evaluate
 from benchmarks.report import insert_tables
-from benchmarks.results import COLUMNS
+from benchmarks.runs import COLUMNS
 from benchmarks.store import load_samples, save_samples
 
 pytestmark = pytest.mark.usefixtures("own_cache")

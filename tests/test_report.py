@@ -7,11 +7,11 @@ from benchmarks.artefacts import ROOT
 from benchmarks.report import (
     accuracy_markdown,
     outdated_reports,
-    read_accuracy,
     sampling_table,
     speed_markdown,
     write_reports,
 )
+from benchmarks.runs import read_table
 
 
 def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:
@@ -78,7 +78,7 @@ def test_numbers_that_do_not_exist_are_dashes() -> None:
 
 def test_missing_results_name_the_command_that_makes_them(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="porebench evaluate --dataset berea"):
-        read_accuracy(tmp_path / "berea")
+        read_table(tmp_path / "berea")
 
 
 def test_reports_are_written_again_from_the_files_alone(tmp_path) -> None:

@@ -1,0 +1,88 @@
+"""What a run would take, what fits into a budget, and a run made again from its manifest."""
+
+import json
+
+import pytest
+
+import data
+from benchmarks import isolation
+from benchmarks.budget import Estimate, Estimates, estimate, within
+from benchmarks.cli import main
+from benchmarks.evaluate import Options, evaluate
+from benchmarks.reproduce import reproduce
+from benchmarks.runs import run_folder
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+QUICK = Options(quick=True, workers=1)
+
+
+def _estimate(name: str, seconds: float | None, *, new: bool = True) -> Estimate:
+    return Estimate(name, {"fit": seconds} if seconds != 0 else {}, (), new)
+
+
+def test_new_and_short_rows_come_first_and_the_rest_is_named() -> None:
+    many = [_estimate("long", 50), _estimate("again", 1, new=False), _estimate("short", 5), _estimate("kept", 0)]
+    chosen, left = within(Estimates(10, [*many, _estimate("endless", None)]), 20)
+    assert chosen == ["kept", "short", "again"]
+    assert left == [
+        "left out for want of time: long, which takes about 50.0 s",
+        "left out for want of time: endless, which takes about not known",
+    ]
+
+
+def test_a_probe_estimates_what_is_missing_and_finished_cells_cost_nothing(tiny, tmp_path) -> None:
+    evaluate(tiny, ["noise"], tmp_path, QUICK)
+    found = estimate(tiny, ["noise", "pca"], tmp_path, QUICK)
+    noise, pca = found.generators
+    assert noise.seconds == {}
+    assert not noise.new
+    assert set(pca.seconds) == {"fit", "sample", "reconstruct", "describe", "score"}
+    assert 0 < pca.total < 1000
+    table = found.table()
+    assert table[2].startswith("| noise | fresh | fresh | – | fresh | fresh | 0.0 s |")
+
+
+def test_a_probe_that_does_not_end_is_not_known(tiny, tmp_path, monkeypatch) -> None:
+    def fails(*_, **__):
+        raise isolation.IsolatedError("took longer", "", {}, 60.0)
+
+    monkeypatch.setattr(isolation, "call", fails)
+    (pca,) = estimate(tiny, ["pca"], tmp_path, QUICK).generators
+    assert pca.total == float("inf")
+
+
+def test_a_dry_run_makes_nothing(tiny, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(data, "load", lambda *_, **__: tiny)
+    command = f"porebench evaluate --generators noise --quick --dry-run --out {tmp_path / 'results'}"
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+    assert "| noise | " in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_is_reproduced_and_differences_are_said(tiny, tmp_path) -> None:
+    evaluate(tiny, ["noise"], tmp_path, QUICK)
+    folder = run_folder(tmp_path, "tiny", 0)
+    lines = dict(reproduce(folder, [tiny], [], None))
+    assert lines["data: the same"]
+    assert any("tiny noise: 0 of " in line for line in lines)
+    assert all(lines.values())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["generators"]["noise"]["versions"]["numpy"] = "1.0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    table = (folder / "accuracy.csv").read_text().splitlines()
+    row = next(index for index, line in enumerate(table) if line.startswith("noise,all,nfr100,"))
+    table[row] = "noise,all,nfr100,1.0,0.9,1.1,50,50"
+    (folder / "accuracy.csv").write_text("\n".join(table) + "\n")
+    again = dict(reproduce(folder, [tiny], [], tmp_path / "again"))
+    assert any(line.startswith("numpy: before 1.0, now ") for line in again)
+    assert any("  nfr100 all: 1 -> " in line and not same for line, same in again.items())
+    assert (tmp_path / "again" / "tiny" / "accuracy.csv").is_file()
+
+
+def test_a_run_whose_data_are_elsewhere_cannot_be_reproduced(tiny, tmp_path) -> None:
+    evaluate(tiny, ["noise"], tmp_path, QUICK)
+    with pytest.raises(ValueError, match="give it with --dataset"):
+        list(reproduce(tmp_path / "tiny", [], [], None))

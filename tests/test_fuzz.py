@@ -1,0 +1,432 @@
+"""Damaged and hostile files: every reader answers with content or with one sentence, and takes little memory."""
+
+import io
+import json
+import os
+import pickle
+import random
+import signal
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib import format as npy
+from scipy.io import savemat
+
+import data
+from benchmarks import formats, report, runs, store
+from benchmarks.cells import Cells
+from data import images, seed_format
+from generators import get
+from metrics.descriptors import describe
+
+SECONDS = 30  # of processor time: other programs may keep the machine busy
+MEMORY = 2**30  # bytes a reader may take beyond what the tests themselves have
+FAST, SLOW = 25, 170  # mutated files for each reader below
+CUBE = np.random.default_rng(0).random((6, 6, 6)) < 0.4
+GREY = np.where(CUBE, 0, 255).astype(np.uint8)
+
+
+class Payload:
+    """Unpickling it leaves a mark."""
+
+    def __reduce__(self):
+        return os.mkdir, ("pickle-was-run",)
+
+
+def _npy(array, **kwargs) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, **kwargs)
+    return stream.getvalue()
+
+
+def _zip(members: dict[str, bytes], method=zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def _tiff(**kwargs) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, GREY, photometric="minisblack", **kwargs)
+    return stream.getvalue()
+
+
+def _mat(**kwargs) -> bytes:
+    stream = io.BytesIO()
+    savemat(stream, {"image": GREY}, **kwargs)
+    return stream.getvalue()
+
+
+def _table() -> np.ndarray:
+    axis = np.linspace(0, 1, 6)
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.column_stack([grid, CUBE.ravel()])
+
+
+def _file_of(write) -> bytes:
+    path = Path("good-file")
+    write(path)
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def _samples() -> bytes:
+    return _file_of(lambda path: store.save_samples(data.Volumes(np.stack([CUBE] * 3), np.full(3, 0.4)), path))
+
+
+def _weights(name: str) -> bytes:
+    volumes, density = np.stack([CUBE] * 4), np.array([0.3, 0.4, 0.5, 0.6])
+    return _file_of(get(name)().fit(volumes, density, rng=0).save)
+
+
+def _manifest() -> bytes:
+    cells = {"sample": {"key": "k", "inputs": {"seed": "0"}, "seconds": 1.0}}
+    record = {
+        "status": "scored",
+        "date": "2026-01-01",
+        "command": "porebench evaluate",
+        "processor": "p",
+        "digest": "d",
+    }
+    record |= {"fit_seconds": 1.0, "sample_milliseconds": 2.0, "samples_digest": "s", "cells": cells}
+    run = {"dataset": "tiny", "density_kind": "factor", "n_test": 5, "seed": 0, "quick": False, "data": "d"}
+    return json.dumps({"run": run, "generators": {"pca": record}}).encode()
+
+
+def _speed() -> bytes:
+    info = {"generator": "pca", "volumes": 64, "volumes_per_second": 3.0, "device": "p", "devices": ["cpu"]}
+    stats = {"median": 1.0, "iqr": 0.1, "data": [1.0]}
+    bench = {"group": "sampling", "params": {"device": "cpu"}, "stats": stats, "extra_info": info}
+    machine = {"processor": "p", "threads": 2, "commit": "c"}
+    return json.dumps({"datetime": "2026-01-01", "machine_info": machine, "benchmarks": [bench]}).encode()
+
+
+TABLE_ROWS = b"generator,band,metric,value,ci_low,ci_high,n_generated,n_real\npca,all,nfr100,2.5,2.1,2.9,50,50\n"
+
+
+def _report(path: Path):
+    folder = path.parent / "results" / "tiny"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, good in (("manifest.json", _manifest()), ("accuracy.csv", TABLE_ROWS)):
+        (folder / name).write_bytes(path.read_bytes() if path.name == name else good)
+    return report.outdated_reports(path.parent / "results", path.parent / "README.md")
+
+
+def _cell(path: Path):
+    cells = Cells(path.parent, "g")
+    cells.record("score").parent.mkdir(parents=True, exist_ok=True)
+    cells.record("score").write_bytes(path.read_bytes())
+    return cells.read("score")
+
+
+def _good_cell() -> bytes:
+    cells = Cells(Path(), "g")
+    cells.finish("score", {"a": "b"}, {"rows": []}, 1.0)
+    return cells.record("score").read_bytes()
+
+
+READERS = {
+    "published.npy": ("distribution_000_0.500.npy", lambda: _npy(_table()), seed_format.read_file),
+    "image.npy": ("a.npy", lambda: _npy(GREY), data.read_volume),
+    "image.npz": ("a.npz", lambda: _zip({"a.npy": _npy(GREY)}), data.read_volume),
+    "image.zip": ("a.zip", lambda: _zip({"a.npy": _npy(GREY)}), data.read_volume),
+    "image.tif": ("a.tif", _tiff, data.read_volume),
+    "image.raw": ("a.raw", GREY.tobytes, lambda path: data.read_volume(path, shape=(6, 6, 6), dtype="u1")),
+    "samples": ("a.npz", _samples, store.load_samples),
+    "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_any),
+    "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
+    "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
+    "manifest": ("manifest.json", _manifest, _report),
+    "table": ("accuracy.csv", lambda: TABLE_ROWS, _report),
+    "speed": ("cpu.json", _speed, report._read_speed),
+    "cell": ("score.json", _good_cell, _cell),
+}
+IN_A_PROCESS = {
+    "packed.tif": ("a.tif", lambda: _tiff(compression="zlib"), data.read_volume),
+    "image.mat": ("a.mat", _mat, data.read_volume),
+    "packed.mat": ("a.mat", lambda: _mat(do_compression=True), data.read_volume),
+}
+
+
+WORDS = (b"\xff" * 4, b"\xff" * 8, b"\x00" * 8, struct.pack("<Q", 2**40), struct.pack(">I", 2**31))
+NUMBERS = (b"99999999999999999999", b"-1", b"1e999", b"nan", b"[", b"0")
+INSERTS = (b"[" * 20000, b"(" * 500, b'"', b"\x00", b"'|O'", b"\xff\xfe", b"inf", b"," * 50)
+
+
+class HangError(RuntimeError):
+    """A reader took more processor time than any should."""
+
+
+def mutate(content: bytes, rng: random.Random) -> bytes:
+    """One kind of damage, or two."""
+    changed = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.randrange(len(changed) + 1)
+        kind = rng.randrange(8)
+        if kind == 0:
+            del changed[at:]
+        elif kind == 1 and changed:
+            for _ in range(rng.choice((1, 1, 4, 32))):
+                changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        elif kind == 2:
+            word = rng.choice(
+                (b"\xff" * 4, b"\xff" * 8, b"\x00" * 8, struct.pack("<Q", 2**40), struct.pack(">I", 2**31))
+            )
+            changed[at : at + len(word)] = word
+        elif kind == 3:
+            changed[at:at] = changed[max(0, at - rng.randrange(1, 64)) : at] * rng.randrange(1, 9)
+        elif kind == 4:
+            del changed[at : at + rng.randrange(1, 64)]
+        elif kind == 5:
+            digits = [index for index, value in enumerate(changed[:400]) if chr(value).isdigit()]
+            if digits:
+                index = rng.choice(digits)
+                changed[index : index + 1] = rng.choice(NUMBERS)
+        elif kind == 6:
+            changed[at:at] = rng.choice(
+                (b"[" * 20000, b"(" * 500, b'"', b"\x00", b"'|O'", b"\xff\xfe", b"inf", b"," * 50)
+            )
+        else:
+            other = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 64)))
+            changed[at : at + len(other)] = other
+    return bytes(changed)
+
+
+@pytest.fixture
+def guarded(tmp_path, monkeypatch):
+    """A folder to be in, a clock and a bound on memory."""
+    resource = pytest.importorskip("resource")
+    monkeypatch.chdir(tmp_path)
+
+    def rings(*_):
+        raise HangError("a reader hangs")
+
+    used = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line).split()[1])
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    handler = signal.signal(signal.SIGPROF, rings)
+    monkeypatch.setattr(images, "DECODING_SECONDS", SECONDS)
+    resource.setrlimit(resource.RLIMIT_DATA, (1024 * used + MEMORY, before[1]))
+    yield tmp_path
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    resource.setrlimit(resource.RLIMIT_DATA, before)
+    signal.signal(signal.SIGPROF, handler)
+
+
+def answer(read, path: Path) -> str:
+    """ "read", or the sentence by which the file is refused; everything else is a failure of the test."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        read(path)
+    except (ValueError, OSError) as error:
+        sentence = str(error)
+        assert sentence, "no reason given"
+        assert "\n" not in sentence, sentence
+        assert len(sentence) < 800, sentence
+        return sentence
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return "read"
+
+
+def _fuzz(readers, name: str, count: int, folder: Path) -> int:
+    file, make, read = readers[name]
+    good = make()
+    path = folder / file
+    path.write_bytes(good)
+    assert answer(read, path) == "read"
+    rng = random.Random(name)  # noqa: S311 - the same files every time
+    refused = 0
+    for _ in range(count):
+        path.write_bytes(mutate(good, rng))
+        refused += answer(read, path) != "read"
+    assert not (folder / "pickle-was-run").exists()
+    return refused
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", READERS)
+def test_damaged_files_are_read_or_refused_in_one_sentence(name, guarded) -> None:
+    assert _fuzz(READERS, name, FAST, guarded) or name == "cell"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", READERS)
+def test_many_damaged_files_are_read_or_refused_in_one_sentence(name, guarded) -> None:
+    assert _fuzz(READERS, name, SLOW, guarded) or name == "cell"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", IN_A_PROCESS)
+def test_damaged_files_for_readers_that_can_crash(name, guarded) -> None:
+    assert _fuzz(IN_A_PROCESS, name, 2, guarded) >= 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", IN_A_PROCESS)
+def test_many_damaged_files_for_readers_that_can_crash(name, guarded) -> None:
+    assert _fuzz(IN_A_PROCESS, name, 60, guarded)
+
+
+def _claims(shape: tuple[int, ...]) -> bytes:
+    stream = io.BytesIO()
+    npy.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return stream.getvalue() + GREY.tobytes()
+
+
+HOSTILE = {
+    "a huge shape": ("a.npy", lambda: _claims((10**6, 10**6, 10**6))),
+    "a shape that overflows": ("a.npy", lambda: _claims((2**32, 2**32, 2**32))),
+    "a negative length": ("a.npy", lambda: _claims((-1, 6, 6))),
+    "a huge shape in an archive": ("a.npz", lambda: _zip({"a.npy": _claims((10**5, 10**5, 10**5))})),
+    "a pickle as .npy": ("a.npy", lambda: _npy(np.array([Payload()], dtype=object), allow_pickle=True)),
+    "a bare pickle": ("a.npy", lambda: pickle.dumps(Payload())),
+    "a pickle in an archive": ("a.npz", lambda: _zip({"a.npy": pickle.dumps(Payload())})),
+    "names that lead out": ("a.zip", lambda: _zip({"../../a.npy": _npy(GREY), "/etc/b.npy": _npy(GREY)})),
+    "an archive in an archive": ("a.zip", lambda: _zip({"b.zip": _zip({"a.npy": _npy(GREY)})})),
+    "a rare packing": ("a.zip", lambda: _zip({"a.npy": _npy(GREY)}, zipfile.ZIP_LZMA)),
+    "not finite": ("a.npy", lambda: _npy(np.where(CUBE, np.inf, np.nan))),
+    "deep nesting": ("a.npy", lambda: _claims((6, 6, 6)).replace(b"(6, 6, 6)", b"(" * 60)),
+    "nothing": ("a.npy", bytes),
+    "nothing as an archive": ("a.zip", bytes),
+    "nothing as a TIFF": ("a.tif", bytes),
+}
+
+
+@pytest.mark.parametrize("danger", HOSTILE)
+def test_hostile_files_are_refused(danger, guarded) -> None:
+    name, make = HOSTILE[danger]
+    path = guarded / name
+    path.write_bytes(make())
+    assert answer(data.read_volume, path) != "read"
+    assert [entry.name for entry in guarded.iterdir()] == [name]
+
+
+def test_a_path_that_leads_out_of_an_archive_writes_nothing(guarded) -> None:
+    path = guarded / "in" / "a.zip"
+    path.parent.mkdir()
+    path.write_bytes(_zip({"../escaped.npy": _npy(GREY)}))
+    answer(data.read_volume, path)
+    assert not (guarded / "escaped.npy").exists()
+
+
+def test_bombs_are_refused_before_they_unpack(guarded) -> None:
+    bomb = _zip({"voxels.npy": _claims((3 * 2**20, 1, 1)) + bytes(3 * 2**30 // 64)})
+    small = bytearray(bomb)
+    at = small.rfind(b"PK\x01\x02") + 24  # the size that the directory states
+    small[at : at + 4] = struct.pack("<I", 0xFFFFFFF0)
+    for name, read in (("a.npz", store.read_arrays), ("a.npz", data.read_volume), ("a.zip", data.read_volume)):
+        (guarded / name).write_bytes(small)
+        assert answer(read, guarded / name) != "read"
+
+
+def test_links_and_special_files_do_not_hang(guarded) -> None:
+    folder = guarded / "set"
+    folder.mkdir()
+    (folder / "distribution_000_0.500.npy").write_bytes(_npy(_table()))
+    os.mkfifo(folder / "distribution_001_0.500.npy")
+    (folder / "distribution_002_0.500.npy").symlink_to("distribution_002_0.500.npy")
+    (folder / "distribution_003_0.500.npy").symlink_to("/dev/zero")
+    (folder / "distribution_004_0.500.npy").mkdir()
+    signal.alarm(20 * SECONDS)  # waiting takes no processor time
+    volumes, skipped = data.read_folder(folder, skip_bad=True)
+    signal.alarm(0)
+    assert len(volumes) == 1
+    assert len(skipped) == 4
+    for name in ("distribution_001_0.500.npy", "distribution_003_0.500.npy"):
+        assert answer(seed_format.read_file, folder / name) != "read"
+
+
+def test_a_reader_that_crashes_is_one_sentence(guarded, monkeypatch) -> None:
+    script = guarded / "crash.py"
+    script.write_text("import os; os.abort()")
+    monkeypatch.setattr(images, "_SCRIPT", script)
+    (guarded / "a.mat").write_bytes(_mat())
+    assert "its reader crashed" in answer(data.read_volume, guarded / "a.mat")
+    script.write_text("import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass")
+    monkeypatch.setattr(images, "DECODING_SECONDS", 1)
+    assert "took over 1 s" in answer(data.read_volume, guarded / "a.mat")
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 40), st.floats(), st.text(max_size=5), st.lists(st.floats(), max_size=3)
+)
+ERRORS = (ValueError, TypeError, OSError)
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return get("noise")().fit(np.stack([CUBE] * 4), np.array([0.3, 0.4, 0.5, 0.6]), rng=0)
+
+
+def outcome(call, *args, **kwargs):
+    """What a call returns, or the words by which it refuses."""
+    try:
+        return call(*args, **kwargs)
+    except ERRORS as error:
+        return str(error)
+
+
+@settings(max_examples=100, deadline=None)
+@given(density=ANYTHING, n=ANYTHING, shape=st.one_of(st.none(), st.lists(st.integers(-2, 9), max_size=4), ANYTHING))
+def test_sampling_refuses_nonsense_in_words(noise, density, n, shape) -> None:
+    drawn = outcome(noise.sample, density, n, shape=shape, rng=0)
+    assert len(drawn)
+    assert isinstance(drawn, str) or (drawn.dtype == np.bool_ and drawn.ndim == 4)
+
+
+ODD_NAMES = st.sampled_from(["..", "/", "~", "spheres/", "\x00", "a" * 300])
+
+
+@settings(max_examples=100, deadline=None)
+@given(name=st.one_of(st.text(max_size=12), ODD_NAMES), block=st.integers(-2, 3))
+def test_loading_refuses_nonsense_in_words(name, block) -> None:
+    assert outcome(data.load, name, block=block) != ""
+
+
+@settings(max_examples=60, deadline=None)
+@given(volume=st.one_of(ANYTHING, st.just(CUBE)), edge=st.integers(-3, 9))
+def test_cutting_blocks_refuses_nonsense_in_words(volume, edge) -> None:
+    cut = outcome(data.blocks, volume, edge)
+    assert isinstance(cut, str) or cut.dtype == np.bool_
+    assert len(cut)
+
+
+@settings(max_examples=40, deadline=None)
+@given(voxels=ANYTHING, workers=st.integers(-2, 1))
+def test_describing_refuses_nonsense_in_words(voxels, workers) -> None:
+    with pytest.raises(ERRORS, match=r"\S"):
+        describe(np.asarray(voxels), workers=workers)
+    with pytest.raises(ERRORS, match=r"\S"):
+        data.Volumes(np.asarray(voxels), np.asarray([0.5]))
+
+
+def test_only_generator_files_run_code(guarded) -> None:
+    """Opening every kind of file with a mark-making module beside it runs none of it."""
+    (guarded / "numpy.py").write_text("open('was-run', 'w')")
+    (guarded / "a.npy").write_bytes(_npy(GREY))
+    (guarded / "a.mat").write_bytes(_mat())
+    code = "import sys, data; [data.read_volume(name) for name in ('a.npy', 'a.mat')]"
+    environment = {**os.environ, "PYTHONPATH": str(Path(data.__file__).parent.parent)}
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert not (guarded / "was-run").exists()
+
+
+def test_reading_runs_is_strict(tmp_path) -> None:
+    (tmp_path / "accuracy.csv").write_bytes(TABLE_ROWS + TABLE_ROWS.splitlines()[1])
+    with pytest.raises(ValueError, match="states a number twice"):
+        runs.read_table(tmp_path)
