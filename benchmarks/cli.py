@@ -191,6 +191,10 @@ def sample(
         Literal["npz", "npy", "tiff", "raw", "vti", "seed"] | None,
         typer.Option("--format", help="Of the files in the folder; 'seed' is the published format. Default npz."),
     ] = None,
+    intervals: Annotated[
+        bool,
+        typer.Option("--intervals", help="Also the 5-95 % interval of every descriptor, and the occupancy of voxels."),
+    ] = False,
     block: BlockOption = 30,
     pore_value: PoreValueOption = None,
     skip_bad: SkipBadOption = False,
@@ -199,6 +203,8 @@ def sample(
     from .formats import choose_format, write_volumes
 
     choose_format(o, file_format)
+    if intervals and n < 2:
+        raise ValueError("intervals need an ensemble: ask for more than one volume with -n")
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     ready = artefacts.fitted(generator, loaded, device=device, show_progress=True)
     voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
@@ -206,6 +212,18 @@ def sample(
     written = write_volumes(drawn, o, file_format)
     place = written[0] if len(written) == 1 else f"{len(written)} files in {o}"
     err_console.print(f"{n} volumes of {' × '.join(map(str, drawn.shape))} voxels: {place}", markup=False)
+    if intervals:
+        from .intervals import interval_lines, write_ensemble
+
+        table, summary, files = write_ensemble(drawn, o, workers=os.cpu_count() or 1)
+        typer.echo("\n".join(interval_lines(table)))
+        typer.echo(
+            f"voxels are pore in {100 * summary['mean']:.1f} % of the draws, sd over voxels {100 * summary['sd']:.1f} "
+            f"(by chance {100 * summary['sd_by_chance']:.1f}); never {100 * summary['never']:.1f} %, "
+            f"always {100 * summary['always']:.1f} %"
+        )
+        for path in files:
+            err_console.print(f"wrote {path}", markup=False)
 
 
 @app.command()
@@ -351,6 +369,144 @@ def reproduce(
         same &= agrees
     if not same:
         raise typer.Exit(1)
+
+
+@app.command()
+def intervals(
+    dataset: DatasetOption = "spheres",
+    generators: Annotated[
+        str | None,
+        typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
+    ] = None,
+    generator: OwnOption = None,
+    n: Annotated[int, typer.Option("-n", help="Volumes in each ensemble.", min=19)] = 64,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    out: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Count how many real test volumes lie inside the 90 % intervals of each generator's ensembles."""
+    from metrics.descriptors import describe
+
+    from .intervals import coverage_rows, write_coverage
+    from .runs import run_folder
+
+    chosen = _chosen(generators, generator or [])
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    if generators is None and not generator:
+        chosen = [name for name in chosen if artefacts.available(name, loaded, seed)]
+    workers = os.cpu_count() or 1
+    test = describe(loaded.test.voxels, workers=workers)
+    rows = []
+    for name in chosen:
+        ready = artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True)
+        err_console.print(ready.generator.name)
+        rows += coverage_rows(ready.generator, loaded, test, n=n, seed=seed, workers=workers)
+    written = write_coverage(rows, loaded, n, seed, run_folder(out, loaded.name, seed), _command_line())
+    _show(written.read_text())
+
+
+@app.command()
+def grow(
+    generator: Annotated[list[str], typer.Argument(help="Registered names, or path/to/file.py:Class.")],
+    dataset: DatasetOption = "spheres",
+    edge: Annotated[int, typer.Option(help="Of the cubes in voxels; three blocks or more.", min=3)] = 90,
+    n: Annotated[int, typer.Option("-n", help="Test volumes whose densities are drawn.", min=2)] = 96,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    out: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Draw larger cubes than were learnt from, score their inside, and look at what happens at the walls."""
+    from .grow import grow as run
+    from .runs import run_folder
+
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    ready = [
+        artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True).generator for name in generator
+    ]
+    written = run(
+        ready,
+        loaded,
+        run_folder(out, loaded.name, seed),
+        edge=edge,
+        n=n,
+        seed=seed,
+        workers=os.cpu_count() or 1,
+        command=_command_line(),
+        tell=err_console.print,
+    )
+    _show(written.read_text())
+
+
+@app.command()
+def explain(
+    generator: Annotated[str, typer.Argument(help="Registered name of a conditional VAE: cvae, cvae-seed.")],
+    o: Annotated[
+        Path | None, typer.Option("-o", "--out", help="PNG; default results/figures/explain-NAME-DATASET.png.")
+    ] = None,
+    dataset: DatasetOption = "spheres",
+    seed: SeedOption = 0,
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Draw what the latent channels of a conditional VAE do, what density changes, and which channels are active."""
+    from .explain import explain as run
+
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    ready = artefacts.fitted(generator, loaded, seed=seed, show_progress=True)
+    path = o or ROOT / "results" / "figures" / f"explain-{ready.generator.name}-{loaded.name}.png"
+    found = run(ready.generator, loaded, path, seed=seed)
+    for channel in found.order[:8]:
+        nats = ", ".join(f"{value:.2f}" for value in found.divergence[:, channel])
+        typer.echo(
+            f"channel {channel}: {100 * found.active[channel]:.0f} % of units active, KL by band {nats} nats a unit"
+        )
+    err_console.print(f"wrote {path}", markup=False)
+
+
+@app.command()
+def ablate(
+    generator: Annotated[str, typer.Argument(help="Registered name of a generator that has variants: cvae.")],
+    dataset: DatasetOption = "spheres",
+    epochs: Annotated[
+        int, typer.Option(help="Budget: passes over the training volumes, in all phases together.", min=1)
+    ] = 60,
+    seeds: Annotated[int, typer.Option(help="Trainings of each variant, with seeds 0, 1, ...", min=1)] = 2,
+    variants: Annotated[str | None, typer.Option(help="Names, comma-separated; default all.")] = None,
+    device: DeviceOption = "auto",
+    out: Annotated[Path, typer.Option(help="Results folder.")] = ROOT / "results",
+    block: BlockOption = 30,
+    pore_value: PoreValueOption = None,
+    skip_bad: SkipBadOption = False,
+) -> None:
+    """Train variants of a generator on one budget and score them on validation volumes: what is each term worth?"""
+    from .ablate import ablate as run
+    from .variants import chosen_variants
+
+    chosen = chosen_variants(generator, variants)
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    try:
+        folder = run(
+            loaded,
+            chosen,
+            out,
+            epochs=epochs,
+            seeds=range(seeds),
+            device=device,
+            show_progress=True,
+            tell=err_console.print,
+            command=_command_line(),
+        )
+    except KeyboardInterrupt:
+        err_console.print("porebench: interrupted; what was finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    _show((folder / "ablation.md").read_text())
 
 
 @app.command()

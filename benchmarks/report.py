@@ -11,6 +11,9 @@ import pandas as pd
 
 from metrics.descriptors import HEADLINE
 
+from .ablation_report import ablation_documents
+from .grown_report import grown_documents
+from .interval_report import interval_documents
 from .markdown import table_lines
 from .ranking import Order, read_order
 from .ranking_report import own_error, rank_section
@@ -410,6 +413,10 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
             f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
         ]
     tables |= validation_tables(results)
+    for study in (ablation_documents, interval_documents, grown_documents):
+        written, lines = study(results)
+        texts |= written
+        tables |= lines
     if readme is not None and readme.is_file():
         texts[readme] = insert_tables(readme.read_text(encoding="utf-8"), tables)
     return texts

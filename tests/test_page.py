@@ -91,8 +91,10 @@ def test_studies_appear_when_their_files_are_there(results, tmp_path) -> None:
     (folder / "validation.md").write_text("# Validation on tiny\n\n| planted | NFR100 |\n| --- | --- |\n| blur | 9 |\n")
     (copy / "tiny" / "curves.csv").write_text(CURVES)
     (copy / "tiny" / "calibration.csv").write_text(CALIBRATION)
-    (copy / "ablation").mkdir()
-    (copy / "ablation" / "loss.csv").write_text("without,nfr100\nkl,12.5\n")
+    (copy / "ablation" / "tiny").mkdir(parents=True)
+    (copy / "ablation" / "tiny" / "ablation.md").write_text(
+        "# Ablation\n\n| variant | NFR100 |\n| --- | --- |\n| kl | 12.5 |\n"
+    )
     page = build_page(copy)
     assert '<article id="validation-tiny"' in page
     assert "headline, N = 100" in page

@@ -39,6 +39,8 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
         "accuracy.csv",
         "curves.csv",
         "calibration.csv",
+        "ranking.csv",
+        "ties.csv",
     }
     evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=("physics", "voxel-test")))
     assert list(dict.fromkeys(_read(tmp_path, "curves").generator)) == ["real", "memoriser", "noise"]

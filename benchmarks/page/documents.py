@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from . import plots
 from .parts import Origin, Panel, Section, data_address
-from .tables import render_markdown, table
+from .tables import render_markdown
 
 
 def documented(results: Path) -> list[Section]:
@@ -25,7 +25,7 @@ def documented(results: Path) -> list[Section]:
             "ablation",
             "Ablation",
             "What each part of the learned generator contributes.",
-            _ablation(results) or [_missing("ablation", "There is no ablation yet.", "porebench ablate")],
+            _ablation(results) or [_missing("ablation", "There is no ablation yet.", "porebench ablate cvae")],
         ),
     ]
 
@@ -54,8 +54,8 @@ def _validation(results: Path) -> list[Panel]:
 
 def _ablation(results: Path) -> list[Panel]:
     panels = []
-    for path in sorted((results / "ablation").glob("*.csv")):
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-        body = table(list(rows.columns), rows.itertuples(index=False))
-        panels.append(Panel(f"ablation-{path.stem}", path.stem, Origin(source=f"ablation/{path.name}"), body=body))
+    for document in sorted((results / "ablation").glob("*/ablation.md")):
+        name = document.parent.name
+        origin = Origin(name, f"ablation/{name}/", f"porebench ablate cvae --dataset {name}")
+        panels.append(Panel(f"ablation-{name}", name, origin, body=render_markdown(document.read_text())))
     return panels
