@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 evaluate: $(READY)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
 	$(BIN)/porebench evaluate $(ARGS)
 
-test: $(READY)  ## the test suite, under three minutes (ARGS="-k name" passes options on)
+test: $(READY)  ## the test suite, about four minutes (ARGS="-k name" passes options on)
 	$(BIN)/pytest -n 2 $(ARGS)
 
 test-slow: $(READY)  ## the tests that take longer
