@@ -47,6 +47,10 @@ ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
 GivenOption = Annotated[
     list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
 ]
+GeneratorsOption = Annotated[
+    str | None,
+    typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
+]
 OwnOption = Annotated[
     list[str] | None,
     typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
@@ -57,10 +61,7 @@ DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Wher
 @app.command()
 def evaluate(
     dataset: DatasetOption = "spheres",
-    generators: Annotated[
-        str | None,
-        typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
-    ] = None,
+    generators: GeneratorsOption = None,
     generator: OwnOption = None,
     samples: Annotated[int | None, typer.Option(help="Test volumes to draw and compare with; default all.")] = None,
     seed: SeedOption = 0,
@@ -374,10 +375,7 @@ def reproduce(
 @app.command()
 def intervals(
     dataset: DatasetOption = "spheres",
-    generators: Annotated[
-        str | None,
-        typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
-    ] = None,
+    generators: GeneratorsOption = None,
     generator: OwnOption = None,
     n: Annotated[int, typer.Option("-n", help="Volumes in each ensemble.", min=19)] = 64,
     seed: SeedOption = 0,

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -81,13 +82,19 @@ def test_missing_results_name_the_command_that_makes_them(tmp_path) -> None:
         read_table(tmp_path / "berea")
 
 
-def test_reports_are_written_again_from_the_files_alone(tmp_path) -> None:
+def _one_result(tmp_path: Path) -> tuple[Path, Path]:
+    """A results folder with one generator's row, and a document with a place for its table."""
     folder = tmp_path / "results" / "tiny"
     folder.mkdir(parents=True)
     _table(("a", "all", "nfr100", 2.0)).to_csv(folder / "accuracy.csv", index=False)
     (folder / "manifest.json").write_text(json.dumps(_manifest(a=SCORED)))
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table tiny -->\n<!-- end -->\n")
+    return folder, readme
+
+
+def test_reports_are_written_again_from_the_files_alone(tmp_path) -> None:
+    folder, readme = _one_result(tmp_path)
     written = write_reports(tmp_path / "results", readme)
     assert set(written) == {folder / "accuracy.md", readme}
     assert "| a | 2.00" in readme.read_text()
@@ -121,12 +128,7 @@ def test_the_documents_hold_the_tables_that_are_in_the_results() -> None:
 
 
 def test_a_doctored_table_is_noticed(tmp_path) -> None:
-    folder = tmp_path / "results" / "tiny"
-    folder.mkdir(parents=True)
-    _table(("a", "all", "nfr100", 2.0)).to_csv(folder / "accuracy.csv", index=False)
-    (folder / "manifest.json").write_text(json.dumps(_manifest(a=SCORED)))
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- table tiny -->\n<!-- end -->\n")
+    _, readme = _one_result(tmp_path)
     write_reports(tmp_path / "results", readme)
     assert outdated_reports(tmp_path / "results", readme) == []
     readme.write_text(readme.read_text().replace("2.00", "1.00"))
