@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .canvas import figure_class
 from .palette import REAL_LOOK, looks
 from .profiles import REAL, Profile
 
@@ -16,10 +17,8 @@ COLUMNS = 3
 
 def curves(found: Mapping[str, Sequence[Profile]], width: float) -> Figure:
     """Every descriptor over density in a panel of its own: real volumes with their band, and each generator's mean."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
-
     rows = -(-len(found) // COLUMNS)
-    figure = Figure(figsize=(width, width * rows / COLUMNS * 0.8))
+    figure = figure_class()(figsize=(width, width * rows / COLUMNS * 0.8))
     panels = figure.subplots(rows, COLUMNS, sharex=True, squeeze=False).ravel()
     for axes, (descriptor, profiles) in zip(panels, found.items(), strict=False):
         _draw(axes, profiles, bands=(REAL,))
@@ -35,9 +34,7 @@ def curves(found: Mapping[str, Sequence[Profile]], width: float) -> Figure:
 
 def calibration(profiles: Sequence[Profile], width: float) -> Figure:
     """Excess of pore voxels over what the density asks for, with the spread of single volumes."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
-
-    figure = Figure(figsize=(width, 0.75 * width))
+    figure = figure_class()(figsize=(width, 0.75 * width))
     axes = figure.subplots()
     _draw(axes, profiles, bands=[profile.label for profile in profiles])
     axes.axhline(0, color=REAL_LOOK.colour, linewidth=0.8)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from metrics.representative import sampled_blocks, size_points
 
+from .canvas import figure_class
 from .markdown import table_lines
 from .store import write_path, write_text
 
@@ -103,13 +104,7 @@ def _spread(mean: float, sd: float) -> str:
 
 def _draw(table: pd.DataFrame, path: Path) -> None:
     """Small multiples: mean, its interval and the spread of single blocks over block size."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - takes a second to import
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError("the figure needs matplotlib: pip install 'porebench[report]'") from error
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figure_class()(figsize=(9, 5), layout="constrained")
     for axes, (name, title) in zip(figure.subplots(2, 3).flat, SHOWN.items(), strict=True):
         part = table[table["descriptor"] == name]
         axes.fill_between(part["edge"], part["mean"] - part["sd"], part["mean"] + part["sd"], alpha=0.2, lw=0)

@@ -30,10 +30,11 @@ from metrics.descriptors import Descriptors, describe
 from metrics.energy import REFERENCE_SIZE
 from metrics.table import METRICS
 
+from .canvas import figure_class
 from .defects import RADIUS, REAL, Matched, Plant, matched_sets, planted
 from .provenance import environment
 from .trials import RESAMPLES, SWAPS, Pool, Trials, rate, run_trials, told_apart
-from .validation_report import draw_figure, figure_class, validation_markdown
+from .validation_report import draw_figure, validation_markdown
 
 SIZES = (50, 100, 200)  # volumes a band
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metrics.bands import ALL
 
+from .canvas import figure_class
 from .defects import REAL
 from .markdown import table_lines
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ABSENT = "–"
 READING = (
@@ -91,19 +89,6 @@ def _by_band(power: pd.DataFrame, volumes: int, column: str = "found", pattern: 
         for name, row in table.iterrows()
     ]
     return table_lines(["planted", *(str(band) for band in bands)], rows)
-
-
-def figure_class() -> type[Figure]:
-    """The figure of matplotlib.
-
-    Raises:
-        ImportError: if it is not installed, naming the extra.
-    """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
-    except ImportError as error:
-        raise ImportError("the figure of a validation needs matplotlib: pip install 'porebench[report]'") from error
-    return Figure
 
 
 def draw_figure(power: pd.DataFrame, path: Path) -> None:
