@@ -53,6 +53,19 @@ def test_a_lattice_network_draws_any_shape() -> None:
         assert network.decode(mean, condition, shape).shape == (1, 1, *shape)
 
 
+def test_a_large_lattice_is_drawn_in_tiles_without_seams(monkeypatch) -> None:
+    network = LatticeVAE(8, 2, 1, 1, prior_blocks=1)
+    shape = (21, 60, 37)
+    noise, condition = torch.randn(2, *network.latent_shape(shape)), torch.rand(2, 2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.2)
+        whole = network.decode(network.from_prior(noise, condition, shape), condition, shape)
+        monkeypatch.setattr("generators.cvae.network.TILE", 4)
+        tiled = network.decode(network.from_prior(noise, condition, shape), condition, shape)
+    assert torch.allclose(whole, tiled, atol=1e-4 * float(whole.std()))
+
+
 def test_augmentation_turns_and_mirrors_but_keeps_shape_and_content() -> None:
     volumes = np.zeros((20, 4, 4, 5), dtype=bool)
     volumes[:, 0, 1, 2] = volumes[:, 0, 1, 3] = True
@@ -87,6 +100,17 @@ def test_exact_count_gives_the_count_of_the_law_and_else_the_network_decides() -
     wanted = exact.law_.pore_voxels(density, 729)
     assert (exact.sample(density, rng=1).sum(axis=(1, 2, 3)) == wanted).all()
     assert (free.sample(density, rng=1).sum(axis=(1, 2, 3)) != wanted).any()
+
+
+def test_without_an_exact_count_the_threshold_gives_the_count_of_the_law_on_average() -> None:
+    volumes, density = _half_spaces(32)
+    generator = CVAE(**SMALL, epochs=20, learning_rate=1e-2, exact_count=False).fit(volumes, density, rng=0)
+    asked = np.repeat([0.2, 0.5, 0.8], 100)
+    drawn = generator.sample(asked, rng=1).sum(axis=(1, 2, 3)).reshape(3, 100).mean(axis=1)
+    assert drawn == pytest.approx(generator.law_.pore_voxels(asked[::100], 729), rel=0.1)
+    generator.levels_ = [level + 1 for level in generator.levels_]
+    fewer = generator.sample(asked, rng=1).sum(axis=(1, 2, 3)).reshape(3, 100).mean(axis=1)
+    assert (fewer < drawn).all()
 
 
 def test_the_same_seed_trains_the_same_network() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
@@ -16,8 +17,14 @@ from .loss import LossSettings
 from .module import Phase, TrainingSettings, train
 from .network import ConditionalVAE, LatticeVAE
 
-CHUNK = 64
+CHUNK = 64 * 30**3
+"""Voxels that are decoded at a time, one volume excepted."""
 LOG_ODDS_LIMIT = 9.0
+LEVELS = np.linspace(0, 1, 21)
+"""Densities at which the threshold of volumes without an exact count is known."""
+LOGIT_LIMIT = 40.0
+CALIBRATED = 1024
+"""Prior samples by which it is found."""
 
 
 class VAEGenerator(Generator):
@@ -27,6 +34,7 @@ class VAEGenerator(Generator):
 
     exact_count: bool
     network_: nn.Module
+    levels_: list[float]
 
     def _build(self) -> nn.Module:
         """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
@@ -54,6 +62,7 @@ class VAEGenerator(Generator):
                 if value.is_floating_point():
                     value.copy_(value.half())  # as it is saved
         self._move()
+        self.levels_ = self._calibrate(density, rng)
 
     def _condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
         """Density and log-odds of the porosity expected there, float32 [n, 2]."""
@@ -64,42 +73,78 @@ class VAEGenerator(Generator):
         return np.stack([density, clipped], axis=1).astype(np.float32)
 
     def _sample(self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator) -> Tensor:
-        noise = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
-        network = cast("ConditionalVAE", self.network_)
-        condition = torch.from_numpy(self._condition(density)).to(self.device)
+        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
+        levels = torch.as_tensor(np.interp(density, LEVELS, self.levels_), dtype=torch.float32, device=self.device)
+        drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
+        for rows, logits in self._draw(density, shape, rng):
+            exact = keep_highest(logits, counts[rows]) if self.exact_count else logits > levels[rows, None, None, None]
+            drawn[rows] = exact
+        return drawn
 
-        def latent(start: int, stop: int) -> Tensor:
-            size = (stop - start, *network.latent_shape(shape))
-            drawn = torch.randn(size, generator=noise, device=self.device)
-            return network.from_prior(drawn, condition[start:stop], shape)
+    def _draw(
+        self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Logits [rows, *shape] of prior samples, chunk by chunk; each sample has a seed of its own."""
+        seeds = rng.integers(2**62, size=len(density)).tolist()
+        source = torch.Generator(self.device)
+        network = cast("ConditionalVAE", self.network_)
+        size = network.latent_shape(shape)
+
+        def latent(rows: slice, condition: Tensor) -> Tensor:
+            noise = torch.empty((rows.stop - rows.start, *size), device=self.device)
+            for own, seed in zip(noise, seeds[rows], strict=True):
+                own.normal_(generator=source.manual_seed(seed))
+            return network.from_prior(noise, condition, shape)
 
         return self._decode(latent, density, shape)
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: NDArray[np.float64]) -> Tensor:
-        network = cast("ConditionalVAE", self.network_)
-        voxels = torch.from_numpy(volumes.copy())[:, None]
-        condition = torch.from_numpy(self._condition(density))
-
-        def latent(start: int, stop: int) -> Tensor:
-            seen = voxels[start:stop].to(self.device).float()
-            return network.encode(seen, condition[start:stop].to(self.device))[0]
-
         depth, height, width = volumes.shape[1:]
-        return self._decode(latent, density, (depth, height, width))
+        counts = self.law_.pore_voxels(density, volumes[0].size)
+        voxels = torch.from_numpy(volumes.copy())[:, None]
+        network = cast("ConditionalVAE", self.network_)
 
-    def _decode(self, latent: Any, density: NDArray[np.float64], shape: Shape) -> Tensor:
-        """Pore voxels [n, *shape] from ``latent(start, stop)``, decoded in chunks on the device."""
+        def latent(rows: slice, condition: Tensor) -> Tensor:
+            return network.encode(voxels[rows].to(self.device).float(), condition)[0]
+
+        decoded = self._decode(latent, density, (depth, height, width))
+        return torch.cat([keep_highest(x, counts[rows]) if self.exact_count else x > 0 for rows, x in decoded])
+
+    def _decode(
+        self, latent: Callable[[slice, Tensor], Tensor], density: NDArray[np.float64], shape: Shape
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
         network = cast("ConditionalVAE", self.network_)
         condition = torch.from_numpy(self._condition(density)).to(self.device)
-        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
-        parts = []
-        device_type = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(device_type, dtype=torch.bfloat16):
-            for start in range(0, len(density), CHUNK):
-                stop = min(start + CHUNK, len(density))
-                logits = network.decode(latent(start, stop), condition[start:stop], shape)[:, 0]
-                parts.append(keep_highest(logits, counts[start:stop]) if self.exact_count else logits > 0)
-        return torch.cat(parts)
+        chunk = max(1, CHUNK // int(np.prod(shape)))
+        for start in range(0, len(density), chunk):
+            rows = slice(start, min(start + chunk, len(density)))
+            with torch.inference_mode(), torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+                logits = network.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
+            yield rows, logits
+
+    def _calibrate(self, density: NDArray[np.float64], rng: np.random.Generator) -> list[float]:
+        """The logits above which prior samples at ``LEVELS`` have, on average, as many voxels as the law says.
+
+        Drawn at densities distributed as the training volumes'; each sample counts for the two levels next to it.
+        """
+        asked = np.quantile(density, np.linspace(0, 1, CALIBRATED))
+        counts = self.law_.pore_voxels(asked, int(np.prod(self.shape_)))
+        logits = torch.cat([part.flatten(1) for _, part in self._draw(asked, self.shape_, rng)])
+        near = np.maximum(0, 1 - np.abs(asked[:, None] - LEVELS) * (len(LEVELS) - 1))
+        known, levels = [], []
+        for place, weight in zip(LEVELS, near.T, strict=True):
+            used = np.flatnonzero(weight)
+            if len(used) == 0:
+                continue
+            some, low, high = logits[used], -LOGIT_LIMIT, LOGIT_LIMIT
+            for _ in range(20):
+                middle = (low + high) / 2
+                pores = (some > middle).sum(dim=1).cpu().numpy()
+                low, high = (middle, high) if weight[used] @ (pores - counts[used]) > 0 else (low, middle)
+            known.append(place)
+            levels.append(high)
+        return [float(level) for level in np.interp(LEVELS, known, levels)]
 
     def _move(self) -> None:
         self.network_.to(self.device)
@@ -107,9 +152,13 @@ class VAEGenerator(Generator):
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Weights in half precision, which costs nothing: they are used in bfloat16."""
         state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
-        return {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}, {}
+        arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
+        return arrays, {"levels_": self.levels_}
 
-    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:  # noqa: ARG002 - none kept
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        self.levels_ = [float(level) for level in values["levels_"]]
+        if len(self.levels_) != len(LEVELS):
+            raise ValueError(f"expected {len(LEVELS)} levels, got {len(self.levels_)}")
         network = self._build()
         network.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
         self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
@@ -144,7 +193,8 @@ class CVAE(VAEGenerator):
         refine_beta: weight of the KL divergence in that phase.
         energy_weight: λ of the energy score of prior samples in that phase.
         batch_size: volumes a step.
-        exact_count: True keeps the n(d) most probable voxels; False thresholds the probability at one half.
+        exact_count: True keeps the n(d) most probable voxels; False keeps those above a threshold that was found for
+            the density when it was fitted, so that the number is the network's own.
 
     References:
         Kingma & Welling (2014), arXiv:1312.6114; Sohn, Lee & Yan (2015), conditional VAE;

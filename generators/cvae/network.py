@@ -6,6 +6,8 @@ posterior, and a latent and a condition to logits [B, 1, D, H, W].
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -14,6 +16,8 @@ from torch.nn import functional as F  # noqa: N812
 
 CELL = 3
 REACH = 6.0
+TILE = 80
+"""Cells an axis that are decoded at a time, at most, with their surroundings."""
 
 Shape = tuple[int, int, int]
 
@@ -70,6 +74,24 @@ def wall_distance(shape: Shape, device: torch.device) -> Tensor:
     return torch.stack(channels)[None]
 
 
+def _convolve(layer: nn.Conv3d, x: Tensor, walls: Tensor | None = None) -> Tensor:
+    """Convolution of features [B, d, h, w, channels]: channels last is where the processor is fastest.
+
+    ``walls`` [1, d, h, w, 6] are further channels, the same for the whole batch.
+    """
+    if walls is None:
+        return F.conv3d(x.movedim(-1, 1), layer.weight, layer.bias, padding=layer.padding).movedim(1, -1)
+    own, common = torch.split(layer.weight, [x.shape[-1], walls.shape[-1]], dim=1)
+    out = F.conv3d(x.movedim(-1, 1), own, padding=layer.padding)
+    shared = F.conv3d(walls.movedim(-1, 1), common, layer.bias, padding=layer.padding)
+    return (out + shared).movedim(1, -1)
+
+
+def _last(x: Tensor) -> Tensor:
+    """[B, channels, d, h, w] -> [B, d, h, w, channels], contiguous."""
+    return x.movedim(1, -1).contiguous()
+
+
 class FiLMBlock(nn.Module):
     """Residual block of two 3³ convolutions whose features the condition scales and shifts (Perez et al. 2018)."""
 
@@ -83,11 +105,10 @@ class FiLMBlock(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Features [B, width, d, h, w] from features and embedded condition [B, condition_width]."""
-        scale, shift = self.film(condition)[:, :, None, None, None].chunk(2, dim=1)
-        y = self.first(F.silu(x)) * (1 + scale) + shift
-        out: Tensor = x + self.second(F.silu(y))
-        return out
+        """Features [B, d, h, w, width] from features and embedded condition [B, condition_width]."""
+        scale, shift = self.film(condition)[:, None, None, None].chunk(2, dim=-1)
+        y = torch.addcmul(shift, _convolve(self.first, F.silu(x)), 1 + scale)
+        return x + _convolve(self.second, F.silu(y))
 
 
 class LatticeVAE(nn.Module):
@@ -131,35 +152,72 @@ class LatticeVAE(nn.Module):
         shape = (depth, height, width)
         beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
         padded = F.pad(voxels, (0, beyond[2], 0, beyond[1], 0, beyond[0]))
-        walls = wall_distance(shape, voxels.device).to(voxels.dtype).expand(len(voxels), -1, -1, -1, -1)
-        x = self.encoder_in(torch.cat([space_to_depth(padded), walls], dim=1))
+        x = _convolve(self.encoder_in, _last(space_to_depth(padded)), _walls(shape, voxels))
         embedded = self.embed(condition)
         for block in self.encoder:
             x = block(x, embedded)
-        mean, log_variance = self.encoder_out(F.silu(x)).float().chunk(2, dim=1)
+        posterior = _convolve(self.encoder_out, F.silu(x)).movedim(-1, 1).float()
+        mean, log_variance = posterior.chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 4)
 
     def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """A latent of the learned prior, or of the standard normal one: [B, C, d, h, w]."""
         if not len(self.prior):
             return noise
-        walls = wall_distance(shape, noise.device).to(noise.dtype).expand(len(noise), -1, -1, -1, -1)
-        x = self.prior_in(torch.cat([noise, walls], dim=1))
         embedded = self.embed(condition)
-        for block in self.prior:
-            x = block(x, embedded)
-        latent: Tensor = noise + self.prior_out(F.silu(x)).float()
-        return latent
+
+        def run(cells: Tensor, walls: Tensor) -> Tensor:
+            x = _convolve(self.prior_in, cells, walls)
+            for block in self.prior:
+                x = block(x, embedded)
+            return cells + _convolve(self.prior_out, F.silu(x)).float()
+
+        return _by_tiles(run, _last(noise), _walls(shape, noise), 2 + 2 * len(self.prior)).movedim(-1, 1)
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Logits [B, 1, *shape] of the pore probability."""
-        walls = wall_distance(shape, latent.device).to(latent.dtype).expand(len(latent), -1, -1, -1, -1)
-        x = self.decoder_in(torch.cat([latent, walls], dim=1))
         embedded = self.embed(condition)
-        for block in self.decoder:
-            x = block(x, embedded)
-        logits = depth_to_space(self.decoder_out(F.silu(x)).float())
-        return logits[:, :, : shape[0], : shape[1], : shape[2]] + condition[:, 1, None, None, None, None]
+
+        def run(cells: Tensor, walls: Tensor) -> Tensor:
+            x = _convolve(self.decoder_in, cells, walls)
+            for block in self.decoder:
+                x = block(x, embedded)
+            return _convolve(self.decoder_out, F.silu(x))
+
+        cells = _by_tiles(run, _last(latent), _walls(shape, latent), 2 + 2 * len(self.decoder))
+        logits = depth_to_space(cells.movedim(-1, 1))[:, :, : shape[0], : shape[1], : shape[2]]
+        return logits.float() + condition[:, 1, None, None, None, None]
+
+
+def _walls(shape: Shape, like: Tensor) -> Tensor:
+    return _last(wall_distance(shape, like.device).to(like.dtype))
+
+
+def _by_tiles(run: Callable[[Tensor, Tensor], Tensor], cells: Tensor, walls: Tensor, reach: int) -> Tensor:
+    """``run`` on a lattice [B, d, h, w, C], tile by tile where it is large, so that memory stays bounded.
+
+    Tiles overlap by twice ``reach``, the cells that a result depends on, so the seams are exact. What is learned from
+    is never cut.
+    """
+    size = cells.shape[1:4]
+    parts = [-(-edge // TILE) for edge in size]
+    if max(parts) == 1 or torch.is_grad_enabled():
+        return run(cells, walls)
+    whole: Tensor | None = None
+    for index in itertools.product(*map(range, parts)):
+        kept, seen, inner = [], [], []
+        for part, count, edge in zip(index, parts, size, strict=True):
+            start, stop = part * edge // count, (part + 1) * edge // count
+            low, high = max(start - reach, 0), min(stop + reach, edge)
+            kept.append(slice(start, stop))
+            seen.append(slice(low, high))
+            inner.append(slice(start - low, stop - low))
+        tile = run(cells[:, *seen].contiguous(), walls[:, *seen].contiguous())[:, *inner]
+        if whole is None:
+            whole = tile.new_empty(len(cells), *size, tile.shape[-1])
+        whole[:, *kept] = tile
+    assert whole is not None  # noqa: S101 - a lattice has cells
+    return whole
 
 
 class GlobalVAE(nn.Module):

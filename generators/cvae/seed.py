@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
-from . import VAEGenerator
+from . import LEVELS, VAEGenerator
 from .loss import LossSettings
 from .module import Phase, TrainingSettings
 from .network import GlobalVAE
@@ -63,6 +65,9 @@ class SeedCVAE(VAEGenerator):
 
     def _build(self) -> nn.Module:
         return GlobalVAE(self.shape_, self.latent)
+
+    def _calibrate(self, density: NDArray[np.float64], rng: np.random.Generator) -> list[float]:  # noqa: ARG002
+        return [0.0] * len(LEVELS)  # one half, as published
 
     def _phases(self) -> list[Phase]:
         loss = LossSettings(
