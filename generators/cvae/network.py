@@ -82,9 +82,8 @@ def _convolve(layer: nn.Conv3d, x: Tensor, walls: Tensor | None = None) -> Tenso
     if walls is None:
         return F.conv3d(x.movedim(-1, 1), layer.weight, layer.bias, padding=layer.padding).movedim(1, -1)
     own, common = torch.split(layer.weight, [x.shape[-1], walls.shape[-1]], dim=1)
-    out = F.conv3d(x.movedim(-1, 1), own, padding=layer.padding)
     shared = F.conv3d(walls.movedim(-1, 1), common, layer.bias, padding=layer.padding)
-    return (out + shared).movedim(1, -1)
+    return F.conv3d(x.movedim(-1, 1), own, padding=layer.padding).movedim(1, -1) + _last(shared)
 
 
 def _last(x: Tensor) -> Tensor:
@@ -186,7 +185,7 @@ class LatticeVAE(nn.Module):
 
         cells = _by_tiles(run, _last(latent), _walls(shape, latent), 2 + 2 * len(self.decoder))
         logits = depth_to_space(cells.movedim(-1, 1))[:, :, : shape[0], : shape[1], : shape[2]]
-        return logits.float() + condition[:, 1, None, None, None, None]
+        return torch.add(logits, condition[:, 1, None, None, None, None])  # in single precision
 
 
 def _walls(shape: Shape, like: Tensor) -> Tensor:
