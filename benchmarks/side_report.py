@@ -23,7 +23,7 @@ def side_markdown(folder: Path) -> str | None:
     lines = [line for part in parts for line in part]
     if not lines:
         return None
-    files = ", ".join(f"`{name}.csv`" for name in ("curves", "calibration", "physics", "voxel-test"))
+    files = ", ".join(f"`{name}.csv`" for name in ("curves", "calibration", "overlap", "physics", "voxel-test"))
     head = [f"# Calibration and physics on {folder.name}", "", f"Every number, and descriptors over density: {files}."]
     return "\n".join([*head, *lines]) + "\n"
 

@@ -22,6 +22,7 @@ from data import Dataset, Volumes
 from generators.porosity_law import PorosityLaw
 from metrics.bands import ALL, density_bands
 from metrics.curves import calibration, density_bins, descriptor_curves
+from metrics.overlap import iou
 from metrics.physics import Quantity, diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from . import artefacts, isolation
@@ -42,6 +43,7 @@ REAL = "real"
 """What the rows of the real test volumes are called."""
 
 CALIBRATION_GRID = np.linspace(0, 1, 21)
+OVERLAP_BINS = 50  # ranges of density
 CALIBRATION_DRAWS = 8  # at each density
 PHYSICS_VOLUMES = 180  # whose diffusivity is solved for, spread over density
 
@@ -273,6 +275,25 @@ def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
     return [{"band": ALL, "metric": "voxel_auc", "value": auc.value, "low": auc.low, "high": auc.high, "n": len(real)}]
 
 
+def _overlap(judge: Judge, name: str, _reference: str) -> Rows:
+    """Overlap of each reconstructed volume with its original, averaged over narrow ranges of density."""
+    if not Cells(judge.folder, name).arrays("reconstruct").is_file():
+        return []
+    made, test = judge.samples(name, "reconstruct").voxels, judge.test
+    both, drawn = (np.count_nonzero(voxels, axis=(1, 2, 3)) for voxels in (made & test.voxels, made))
+    overlap = iou(both, drawn, test.pore_voxels)
+    edges = np.linspace(0, 1, OVERLAP_BINS + 1)
+    bins = np.clip(np.digitize(test.density, edges) - 1, 0, OVERLAP_BINS - 1)
+    return [
+        {
+            "density": float(edges[i : i + 2].mean()),
+            "iou": float(overlap[bins == i].mean()),
+            "n": int((bins == i).sum()),
+        }
+        for i in np.unique(bins)
+    ]
+
+
 def _no_rows(_judge: Judge) -> Rows:
     return []
 
@@ -291,7 +312,8 @@ SIDE_TABLES = (
         "voxel-test",
         ("metrics/voxel_test.py", "metrics/classifier.py"),
         _voxel_test,
-        lambda _judge: [],
+        _no_rows,
         by_default=False,
     ),
+    SideTable("overlap", ("metrics/overlap.py",), _overlap, _no_rows, by_default=True),
 )

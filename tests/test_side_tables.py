@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from benchmarks import side_tables
+from benchmarks.cells import Cells
 from benchmarks.evaluate import Options, evaluate
 from benchmarks.report import outdated_reports, write_reports
+from benchmarks.store import load_samples
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -116,3 +118,15 @@ def test_the_report_writes_the_details_again(tiny, tmp_path) -> None:
     write_reports(tmp_path, readme)
     assert page.read_text() == text
     assert outdated_reports(tmp_path, readme) == []
+
+
+def test_overlap_by_density_is_that_of_the_stored_reconstructions(tiny, tmp_path) -> None:
+    evaluate(tiny, ["pca", "noise"], tmp_path, Options(quick=True, workers=1))
+    table = _read(tmp_path, "overlap")
+    assert set(table.generator) == {"pca"}
+    made = load_samples(Cells(tmp_path / "tiny", "pca").arrays("reconstruct"))
+    real = tiny.test.voxels
+    both, either = ((made.voxels & real).sum(axis=(1, 2, 3)), (made.voxels | real).sum(axis=(1, 2, 3)))
+    overlap = np.where(either > 0, both / either.clip(min=1), 1)
+    assert table.n.sum() == len(real)
+    assert np.average(table.iou, weights=table.n) == pytest.approx(overlap.mean(), abs=1e-5)
