@@ -12,6 +12,7 @@ import pandas as pd
 from metrics.descriptors import HEADLINE
 
 from .ablation_report import ablation_documents
+from .goals import goal_documents
 from .grown_report import grown_documents
 from .interval_report import interval_documents
 from .markdown import table_lines
@@ -413,7 +414,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
             f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
         ]
     tables |= validation_tables(results)
-    for study in (ablation_documents, interval_documents, grown_documents):
+    for study in (ablation_documents, interval_documents, grown_documents, goal_documents):
         written, lines = study(results)
         texts |= written
         tables |= lines
