@@ -22,7 +22,7 @@ from .markdown import table_lines
 NOT_MEASURED = "not measured"
 HEAD = (
     "Goals of the conditional VAE and of speed, each beside what a command in this repository measured on the test "
-    "part. IoU is that of reconstructions with the exact count; NFR100 is 1 where draws cannot be told from real volumes."
+    "part. IoU is that of reconstructions with the exact count; NFR100 is 1 where draws cannot be told from real ones."
 )
 OURS = ("cvae", "cvae-prior")
 CLASSIC = ("sphere-packing", "gaussian-field", "pca", "noise")
