@@ -21,8 +21,9 @@ from safetensors.numpy import save_file
 from sklearn.exceptions import NotFittedError
 
 from .porosity_law import PorosityLaw
-from .stored import Shape, check_axes, check_params, check_sizes, check_stored_shape, parse_header
+from .stored import check_axes, check_params, check_sizes, check_stored_shape, parse_header
 
+Shape = tuple[int, int, int]
 Rng = int | np.random.Generator | None
 
 FORMAT = 1
