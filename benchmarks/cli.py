@@ -576,7 +576,7 @@ def main(*arguments: str) -> None:
     )
     try:
         app([*arguments, *sys.argv[1:]])
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError, NotFittedError) as error:
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError, NotFittedError) as error:
         err_console.print(f"porebench: {error}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
 

@@ -65,7 +65,7 @@ def on_cluster(references: Sequence[str], judge: Judge, results: Results) -> Ite
             client = distributed.Client(options.scheduler, timeout=30)
         stack.enter_context(client)
         _check_workers(client, judge.folder)
-        dataset = client.scatter(judge.dataset, broadcast=True)
+        dataset = client.scatter(judge.dataset, broadcast=DEATHS + 1)  # one copy outlives so many deaths
         places = (artefacts.CACHE, artefacts.PUBLISHED)
         futures = {
             client.submit(_work, reference, dataset, options, judge.folder, results, places, pure=False): reference
@@ -82,7 +82,14 @@ def _work(
 ) -> Outcome:
     """One generator's row, made on a worker."""
     artefacts.CACHE, artefacts.PUBLISHED = places
+    if options.scheduler is not None:
+        options = replace(options, workers=_cores())
     return bring_up_to_date(reference, _judge(dataset, options, folder), results, show_progress=False)
+
+
+def _cores() -> int:
+    """Processor cores that this worker may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.lru_cache(maxsize=1)

@@ -81,10 +81,7 @@ def _compare(
         for what in ("digest", "samples_digest"):
             if record.get(what) != outcome.record[what]:
                 yield f"{name}: {'code, data or seed' if what == 'digest' else 'samples'} differ", True
-        weights = [
-            each.get("cells", {}).get("fit", {}).get("inputs", {}).get("weights") for each in (record, outcome.record)
-        ]
-        if weights[0] != weights[1]:
+        if _weights(record) != _weights(outcome.record):
             yield f"{name}: weights differ", True
         moved = moved_numbers(table[table["generator"] == name], outcome.rows)
         compared = Rescored(dataset, name, len(outcome.rows), moved, versions)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
@@ -20,6 +21,7 @@ from safetensors.numpy import save_file
 from sklearn.exceptions import NotFittedError
 
 from .porosity_law import PorosityLaw
+from .stored import check_axes, check_params, check_sizes, check_stored_shape, parse_header
 
 Shape = tuple[int, int, int]
 Rng = int | np.random.Generator | None
@@ -43,6 +45,7 @@ class Generator(ABC):
         any_shape: False if it can draw the training shape only.
         devices: torch device types it can sample on.
         trained_on_request: True if ``evaluate`` must not train it unasked (hours, not minutes).
+        axes: the axes of each learnt array, as ``stored.check_axes`` takes them, to refuse damaged files; None for any.
         law_: the number of pore voxels of the training volumes as a function of density.
         shape_: depth, height and width of the training volumes.
         checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
@@ -52,6 +55,7 @@ class Generator(ABC):
     any_shape: bool = True
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     trained_on_request: ClassVar[bool] = False
+    axes: ClassVar[Mapping[str, str] | None] = None
 
     law_: PorosityLaw
     shape_: Shape
@@ -91,8 +95,12 @@ class Generator(ABC):
         return arrays, values
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
-        """Take back what ``_get_state`` gave."""
+        """Take back what ``_get_state`` gave. Must not take memory for more than the arrays hold."""
+        if self.axes is not None:
+            check_axes(self.axes, arrays, self.shape_)
         for key, value in {**arrays, **values}.items():
+            if key.startswith("_") or not key.endswith("_"):
+                raise ValueError(f"{key!r} is no learnt attribute")
             setattr(self, key, value)
 
     # --- what everyone calls ---------------------------------------------------------------------------------
@@ -238,7 +246,7 @@ class Generator(ABC):
     @final
     @classmethod
     def load(cls, path: str | Path, *, device: str = "cpu") -> Self:
-        """Read what ``save`` wrote. Never runs code from the file.
+        """Read what ``save`` wrote. Never runs code from the file, and takes memory in proportion to its size only.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -249,17 +257,18 @@ class Generator(ABC):
             raise FileNotFoundError(f"no saved generator at {path}; `porebench train {cls.name}` makes one")
         try:
             with safe_open(str(path), framework="np") as file:
-                header = json.loads((file.metadata() or {})["porebench"])
+                header = parse_header((file.metadata() or {})["porebench"], len(file.keys()))
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
             if header["format"] != FORMAT or header["generator"] != cls.name:
                 raise ValueError(f"it holds a {header['generator']!r} in format {header['format']}")
+            check_params(cls, header["params"])
             generator = cls(**header["params"])
-            depth, height, width = header["shape"]
-            generator.shape_ = (depth, height, width)
+            generator.shape_ = check_stored_shape(header["shape"])
             generator.law_ = PorosityLaw(**header["law"])
             generator._set_state(arrays, header["values"])
         except _DAMAGE as error:
-            raise ValueError(f"{path} is not a saved {cls.name} generator: {error}") from error
+            reason = " ".join(str(error).split())[:300]
+            raise ValueError(f"{path} is not a saved {cls.name} generator: {reason}") from error
         return generator.to(device)
 
     @property
@@ -279,12 +288,10 @@ class Generator(ABC):
     def _check_shape(self, shape: Shape | None) -> Shape:
         if shape is None:
             return self.shape_
-        sizes = tuple(shape)
-        if len(sizes) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ValueError(f"shape must be three positive whole numbers (depth, height, width), got {shape}")
+        sizes = check_sizes(shape)
         if sizes != self.shape_ and not self.any_shape:
             raise ValueError(f"{self.name} cannot extrapolate: fitted on {self.shape_}, asked for {sizes}")
-        return int(sizes[0]), int(sizes[1]), int(sizes[2])
+        return sizes
 
 
 def _check_volumes(volumes: ArrayLike, density: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ class _Library(Generator):
     """Keeps the volumes it was fitted on, one bit a voxel, and gives some of them back."""
 
     any_shape = False
+    axes: ClassVar[dict[str, str]] = {"packed_": "n bytes", "density_": "n"}
 
     packed_: NDArray[np.uint8]
     density_: Floats
@@ -62,6 +65,10 @@ class Reference(_Library):
         else:
             super()._fit(volumes, density, rng)
 
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        if not self.simulator:  # else nothing is kept
+            super()._set_state(arrays, values)
+
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:
         if self.simulator:
             return simulate(density, self.simulator, rng, shape)
@@ -104,6 +111,7 @@ class Noise(Generator):
 
     name = "noise"
     devices = ("cpu", "cuda")
+    axes: ClassVar[dict[str, str]] = {}
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         """All there is to learn is the porosity law."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -60,6 +60,14 @@ class GaussianField(Generator):
 
     name = "gaussian-field"
     devices = ("cpu", "cuda")
+    axes: ClassVar[dict[str, str]] = {
+        "knots_": "n",
+        "correlation_": "n lags lags lags",
+        "support_": "n",
+        "layers_": "n layers?",
+        "clipped_": "n",
+        "floor_": "n",
+    }
 
     knots_: Floats
     correlation_: NDArray[np.float32]
@@ -97,6 +105,11 @@ class GaussianField(Generator):
         self.clipped_ = np.array([-np.minimum(power, 0).sum() / np.abs(power).sum() for power in powers])
         self.floor_ = np.array([_simplex_level(power) for power in powers])
         _logger.info("negative part of the inverted spectra, left out: up to %.1f %%", 100 * self.clipped_.max())
+
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        super()._set_state(arrays, values)
+        if not np.all((self.support_ >= 0) & (self.support_ <= self.correlation_.shape[1] // 2)):
+            raise ValueError("its correlations are shorter than it states")  # fields would be drawn on too wide a grid
 
     # --- drawing ---------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,13 @@ class PCASampler(Generator):
     name = "pca"
     any_shape = False
     devices = ("cpu", "cuda")
+    axes: ClassVar[dict[str, str]] = {
+        "mean_": "voxels",
+        "components_": "k? voxels",
+        "scores_": "n k?",
+        "residuals_": "n k?",
+        "density_": "n",
+    }
 
     mean_: Floats32
     components_: Floats32

@@ -26,6 +26,9 @@ class PorosityLaw:
         exponent: b.
         knots: u at d = 0, 1/4, 1/2, 3/4, 1.
         r_squared: share of the variance of d that the bare power law explains.
+
+    Raises:
+        ValueError: if that is not what they are.
     """
 
     coefficient: float
@@ -35,6 +38,9 @@ class PorosityLaw:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "knots", tuple(self.knots))  # a stored law comes back with a list
+        known = len(self.knots) == KNOTS and np.all(np.isfinite((self.coefficient, self.exponent, *self.knots)))
+        if not known or self.coefficient <= 0 or self.exponent <= 0:
+            raise ValueError(f"a porosity law has a positive coefficient and exponent and {KNOTS} finite knots")
 
     @classmethod
     def fit(cls, density: NDArray[np.float64], pore_voxels: NDArray[np.integer[Any]], voxels: int) -> Self:

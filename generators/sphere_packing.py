@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -57,6 +57,12 @@ class SpherePacking(Generator):
     """
 
     name = "sphere-packing"
+    axes: ClassVar[dict[str, str]] = {
+        "volume_": "volume",
+        "radius_": "radius",
+        "quantiles_": str(len(NODES)),
+        "range_": "2",
+    }
 
     volume_: Floats
     radius_: Floats

@@ -1,4 +1,4 @@
-"""The same seed gives the same volumes: in every process, with any number of threads, and next year."""
+"""The same seed gives the same volumes: in every process, in any batches, with any number of threads, and next year."""
 
 import hashlib
 
@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import data
+import generators.cvae
 from benchmarks import isolation
 from benchmarks.cells import DRAWING_PACKAGES, packages
-from generators import get
+from generators import GENERATORS, gaussian_field, get, pca, sphere_packing
 
 SHAPE = (8, 9, 10)
 MADE_WITH = "numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1, torch 2.13.0"
@@ -49,3 +50,27 @@ def test_neither_process_nor_threads_change_a_draw(name) -> None:
     for threads in (1, 3):
         drawn, _ = isolation.call(_in_another_process, name, threads)
         assert drawn == here
+
+
+# the reference without a simulator matches all requested densities with its volumes at once
+ONE_BY_ONE = [*(name for name in GENERATORS if name != "reference"), "reference-simulated", "sphere-packing-hard"]
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_a_longer_list_begins_with_the_same_volumes(name, fitted) -> None:
+    """In steps of 2 and 16 since torch draws normal numbers 16 at a time, and one latent may be 8 of them."""
+    density = np.linspace(0.2, 1, 70)
+    whole = fitted(name).sample(density, rng=3)
+    for count in (2, 16, 64):
+        assert np.array_equal(fitted(name).sample(density[:count], rng=3), whole[:count])
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_the_number_of_volumes_at_a_time_does_not_change_them(name, fitted, monkeypatch) -> None:
+    density = np.linspace(0.2, 1, 70)
+    whole = fitted(name).sample(density, rng=3)
+    monkeypatch.setattr(generators.cvae, "CHUNK", 16)
+    monkeypatch.setattr(pca, "_CHUNK", 3000)
+    monkeypatch.setitem(gaussian_field._CHUNK, "cpu", 5000)
+    monkeypatch.setattr(sphere_packing, "_BALLS", 500)
+    assert np.array_equal(fitted(name).sample(density, rng=3), whole)

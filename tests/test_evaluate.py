@@ -151,6 +151,10 @@ def test_a_table_replaces_what_stands_between_its_markers() -> None:
         (["evaluate", "--generator", "missing.py:A", "--samples", "0"], "--samples must lie"),
         (["sample", "noise", "--density", "1.5", "-o", "{tmp}/x.npz"], "density must lie in [0, 1], got 1.5"),
         (["sample", "noise", "--density", "0.5", "-o", "{tmp}/x.txt"], "no format has the suffix .txt"),
+        (
+            ["sample", "reference", "--density", "0.5", "--shape", *["1000000"] * 3, "-o", "{tmp}/x.npz"],
+            "Unable to allocate",
+        ),
         (["sample", "cvae-seed", "--density", "0.5", "-o", "{tmp}/x.npz"], "porebench train cvae-seed"),
         (["data", "make", "cubes", "--out", "{tmp}/x"], "no built-in data set"),
         (["train", "typo"], "no generator is called"),

@@ -1,5 +1,6 @@
 """Damaged and hostile files: every reader answers with content or with one sentence, and takes little memory."""
 
+import functools
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,9 +87,25 @@ def _samples() -> bytes:
     return _file_of(lambda path: store.save_samples(data.Volumes(np.stack([CUBE] * 3), np.full(3, 0.4)), path))
 
 
+@functools.cache
 def _weights(name: str) -> bytes:
     volumes, density = np.stack([CUBE] * 4), np.array([0.3, 0.4, 0.5, 0.6])
-    return _file_of(get(name)().fit(volumes, density, rng=0).save)
+    return _file_of(get(name)(**NETWORK.get(name, {})).fit(volumes, density, rng=0).save)
+
+
+NETWORK = {"cvae": dict.fromkeys(("encoder_blocks", "decoder_blocks", "prior_blocks", "epochs"), 1)}
+NETWORK["cvae"] |= {"width": 4, "refine_epochs": 0}
+
+
+def _parts(weights: bytes) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and header of a saved generator."""
+    length = int.from_bytes(weights[:8], "little")
+    header = json.loads(weights[8 : 8 + length])["__metadata__"]["porebench"]
+    return safetensors.numpy.load(weights), json.loads(header)
+
+
+def _joined(arrays: dict[str, np.ndarray], header: dict) -> bytes:
+    return safetensors.numpy.save(arrays, {"porebench": json.dumps(header)})
 
 
 def _manifest() -> bytes:
@@ -147,6 +165,7 @@ READERS = {
     "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_any),
     "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
     "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
+    "network": ("a.safetensors", lambda: _weights("cvae"), get("cvae").load),
     "manifest": ("manifest.json", _manifest, _report),
     "table": ("accuracy.csv", lambda: TABLE_ROWS, _report),
     "speed": ("cpu.json", _speed, report._read_speed),
@@ -180,9 +199,7 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
             for _ in range(rng.choice((1, 1, 4, 32))):
                 changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
         elif kind == 2:
-            word = rng.choice(
-                (b"\xff" * 4, b"\xff" * 8, b"\x00" * 8, struct.pack("<Q", 2**40), struct.pack(">I", 2**31))
-            )
+            word = rng.choice(WORDS)
             changed[at : at + len(word)] = word
         elif kind == 3:
             changed[at:at] = changed[max(0, at - rng.randrange(1, 64)) : at] * rng.randrange(1, 9)
@@ -194,13 +211,35 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
                 index = rng.choice(digits)
                 changed[index : index + 1] = rng.choice(NUMBERS)
         elif kind == 6:
-            changed[at:at] = rng.choice(
-                (b"[" * 20000, b"(" * 500, b'"', b"\x00", b"'|O'", b"\xff\xfe", b"inf", b"," * 50)
-            )
+            changed[at:at] = rng.choice(INSERTS)
         else:
             other = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 64)))
             changed[at : at + len(other)] = other
     return bytes(changed)
+
+
+ODD = (10**9, -1, 0, 10**18, 10**30, 1e9, float("nan"), None, "x", [], {}, [1] * 7, True, 2.5)
+SHAPES = ([6, 6], [6, 6, 10**4], [-1, 6, 6], [6, 6, None], [10**6] * 3, [7, 6, 6], [1, 1, 1], "abc")
+
+
+def edit(weights: bytes, rng: random.Random) -> bytes:
+    """A whole file of weights that says one thing that is not so."""
+    arrays, header = _parts(weights)
+    kind = rng.choice(("array", "params", "law", "values", "shape"))
+    if kind == "array" and arrays:
+        name = rng.choice(sorted(arrays))
+        array = arrays[name].copy()
+        limits = np.finfo(array.dtype) if array.dtype.kind == "f" else np.iinfo(array.dtype)
+        if rng.random() < 0.5:
+            array.flat[: rng.choice((1, array.size))] = rng.choice((limits.max, limits.min, 0))
+        else:
+            array = rng.choice((array[:0], np.concatenate([array, array]), array.ravel(), array[None]))
+        arrays[name] = array
+    elif kind in {"params", "law", "values"} and header[kind]:
+        header[kind][rng.choice(sorted(header[kind]))] = rng.choice(ODD)
+    else:
+        header["shape"] = rng.choice(SHAPES)
+    return _joined(arrays, header)
 
 
 @pytest.fixture
@@ -265,6 +304,57 @@ def test_damaged_files_are_read_or_refused_in_one_sentence(name, guarded) -> Non
 @pytest.mark.parametrize("name", READERS)
 def test_many_damaged_files_are_read_or_refused_in_one_sentence(name, guarded) -> None:
     assert _fuzz(READERS, name, SLOW, guarded) or name == "cell"
+
+
+def _fuzz_weights(name: str, count: int, folder: Path) -> None:
+    path, good = folder / "a.safetensors", _weights(name)
+    rng = random.Random(name)  # noqa: S311 - the same files every time
+    for _ in range(count):
+        path.write_bytes(edit(good, rng))
+        answer(lambda path: get(name).load(path).sample(0.5, 2, rng=0), path)
+
+
+WEIGHTS = ("pca", "gaussian-field", "sphere-packing", "memoriser", "reference", "cvae")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_say_what_is_not_so_are_drawn_from_or_refused(name, guarded) -> None:
+    _fuzz_weights(name, FAST, guarded)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_many_weights_that_say_what_is_not_so_are_drawn_from_or_refused(name, guarded) -> None:
+    _fuzz_weights(name, SLOW, guarded)
+
+
+ABSURD = (
+    ("cvae", {"width": 10**9}),
+    ("cvae", {"width": 10**5}),
+    ("cvae", {"latent_channels": 10**8}),
+    ("cvae", {"decoder_blocks": 10**6}),
+    ("cvae", {"prior_blocks": 10**9}),
+    ("cvae-seed", {"latent": 10**9}),
+)
+
+
+@pytest.mark.parametrize(("name", "params"), ABSURD)
+def test_absurd_sizes_of_a_network_are_refused_before_it_is_built(name, params, guarded) -> None:
+    arrays, header = _parts(_weights("cvae"))
+    path = guarded / "a.safetensors"
+    path.write_bytes(_joined(arrays, {**header, "generator": name, "params": params}))
+    sentence = answer(get(name).load, path)
+    assert f"is not a saved {name} generator" in sentence
+    assert "allocate" not in sentence
+
+
+def test_a_file_of_very_many_arrays_is_refused(guarded) -> None:
+    _, header = _parts(_weights("noise"))
+    path = guarded / "a.safetensors"
+    path.write_bytes(_joined({str(index): np.zeros(1, dtype=bool) for index in range(10_001)}, header))
+    assert "it holds 10001 arrays" in answer(get("noise").load, path)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -159,8 +159,13 @@ class VAEGenerator(Generator):
         self.levels_ = [float(level) for level in values["levels_"]]
         if len(self.levels_) != len(LEVELS):
             raise ValueError(f"expected {len(LEVELS)} levels, got {len(self.levels_)}")
-        network = self._build()
-        network.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
+        if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
+            raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
+        with torch.device("meta"):  # takes no memory, whatever the sizes
+            network = self._build()
+        tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
+        tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+        network.load_state_dict(tensors, assign=True)
         self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 
 

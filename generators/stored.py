@@ -1,0 +1,99 @@
+"""Checks of what a saved generator says: the file may come from anywhere, and nothing may be built on its word."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int, int, int]
+
+MAX_ARRAYS = 10_000
+"""No saved generator holds more arrays: what is built for them stays in proportion to the file."""
+MAX_VOXELS = 2**32
+"""No training volume is larger: images of more bytes are not read."""
+
+
+def parse_header(text: str, n_arrays: int) -> dict[str, Any]:
+    """The JSON header of a saved generator of so many arrays.
+
+    Raises:
+        ValueError: if there are too many arrays, or the header is no JSON or holds NaN or infinite values.
+    """
+    if n_arrays > MAX_ARRAYS:
+        raise ValueError(f"it holds {n_arrays} arrays, more than the {MAX_ARRAYS} that are allowed")
+
+    def finite(number: str) -> float:
+        if not math.isfinite(value := float(number)):
+            raise ValueError(f"it states the value {number}")
+        return value
+
+    return dict(json.loads(text, parse_constant=finite, parse_float=finite))
+
+
+def check_sizes(shape: Iterable[Any]) -> Shape:
+    """Depth, height and width as Python's own numbers.
+
+    Raises:
+        ValueError: if they are not three positive whole numbers.
+    """
+    sizes = tuple(shape)
+    if len(sizes) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        raise ValueError(f"shape must be three positive whole numbers (depth, height, width), got {shape}")
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def check_stored_shape(shape: Iterable[Any]) -> Shape:
+    """``check_sizes`` of the training volumes that a file states.
+
+    Raises:
+        ValueError: also if no such volumes can have been read.
+    """
+    sizes = check_sizes(shape)
+    if math.prod(sizes) > MAX_VOXELS:
+        raise ValueError(f"its volumes of {sizes} voxels are larger than any that can be read")
+    return sizes
+
+
+def check_params(kind: type, params: Mapping[str, Any]) -> None:
+    """Refuse hyper-parameters of another type than the defaults have; unknown ones are left to the constructor.
+
+    Raises:
+        TypeError: naming the first.
+    """
+    for name, parameter in inspect.signature(kind).parameters.items():
+        default, value = parameter.default, params.get(name, parameter.default)
+        alike = (int, float) if type(default) is float else (type(default),)
+        if isinstance(default, bool | int | float | str) and type(value) not in alike:
+            raise TypeError(f"{name} must be a {type(default).__name__}, it states {value!r}")
+
+
+def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shape: Shape) -> None:
+    """Refuse arrays whose lengths do not fit together.
+
+    Args:
+        axes: the words for each array's axes, such as ``"n voxels"``. A word stands for one length throughout, at least
+            1, or 0 if it ends in "?"; ``voxels`` and ``bytes`` are those of a volume, a number is itself.
+        arrays: by name.
+        shape: depth, height and width of a volume.
+
+    Raises:
+        ValueError: naming the first array that does not fit.
+    """
+    voxels = math.prod(shape)
+    known = {"voxels": voxels, "bytes": -(-voxels // 8)}
+    if arrays.keys() != axes.keys():
+        raise ValueError(f"expected the arrays {', '.join(axes) or 'none'}, it holds {', '.join(arrays) or 'none'}")
+    for name, text in axes.items():
+        words, lengths = text.split(), arrays[name].shape
+        fits = len(words) == len(lengths)
+        for word, length in zip(words, lengths, strict=False):
+            expected = int(word) if word.isdigit() else known.setdefault(word, length)
+            fits &= length == expected and (length > 0 or word.endswith("?"))
+        if not fits:
+            raise ValueError(f"its array {name} has shape {lengths}, which does not fit the others or {shape} voxels")
