@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from .threads import share
 
 
 def keep_highest(scores: torch.Tensor, counts: NDArray[np.int64]) -> torch.Tensor:
@@ -21,20 +25,37 @@ def keep_highest(scores: torch.Tensor, counts: NDArray[np.int64]) -> torch.Tenso
     voxels = flat.shape[1]
     kept = torch.zeros_like(flat, dtype=torch.bool)
     if flat.device.type == "cpu":
-        values = flat.float().numpy()
-        mask = kept.numpy()
-        for row, count in enumerate(counts):
-            if count == voxels:
-                mask[row] = True
-            elif count > 0:
-                threshold = np.partition(values[row], voxels - count)[voxels - count]
-                np.greater_equal(values[row], threshold, out=mask[row])
-                surplus = np.count_nonzero(mask[row]) - count
-                if surplus:
-                    mask[row, np.flatnonzero(values[row] == threshold)[-surplus:]] = False
+        values, mask = flat.float().numpy(), kept.numpy()
+
+        def keep(rows: Iterator[int]) -> None:
+            room = np.empty(voxels, dtype=np.int32)
+            for row in rows:
+                _keep(values[row], int(counts[row]), mask[row], room)
+
+        share(keep, range(len(values)))
     else:
         rank = torch.arange(voxels, device=flat.device)
         wanted = torch.as_tensor(counts, device=flat.device)[:, None]
         order = torch.sort(flat, dim=1, descending=True, stable=True).indices
         kept.scatter_(1, order, rank < wanted)
     return kept.reshape(scores.shape)
+
+
+def _keep(values: NDArray[np.float32], count: int, mask: NDArray[np.bool_], room: NDArray[np.int32]) -> None:
+    """Mark the count highest of values [k] in a mask [k] that is all False; the room [k] is overwritten."""
+    if count == 0:
+        return
+    # The bits of floating-point numbers, read as integers, are sorted in half the time. Positive numbers rise with
+    # their bits and lie above the negative ones, which fall as theirs rise.
+    room[:] = values.view(np.int32)
+    room.partition(len(room) - count)
+    bits = room[len(room) - count]
+    if bits < 0:
+        magnitude = room.view(np.uint32)
+        magnitude.partition(count - 1)
+        bits = magnitude[count - 1]
+    threshold = bits.view(np.float32)
+    np.greater_equal(values, threshold, out=mask)
+    surplus = np.count_nonzero(mask) - count
+    if surplus:
+        mask[np.flatnonzero(values == threshold)[-surplus:]] = False

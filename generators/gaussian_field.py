@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import math
+import threading
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +17,8 @@ from scipy.special import ndtri
 
 from .base import Generator, Shape
 from .binarise import keep_highest
+from .threads import share
+from .waves import SCALE, WhiteNoise, basis, mix, product, spectrum
 
 Floats = NDArray[np.float64]
 Key = tuple[str, Shape, int]
@@ -26,10 +31,12 @@ _QUIET = 0.05  # correlations that stay below this are taken for noise,
 _GAP = 2  # with no more than so many voxels from one that does not to the next,
 _SIGNIFICANT, _FEW = 6, 20  # and so are those that stay below so many standard deviations or so few pairs
 _INNER = 0.9  # a layer is an inner one if it has this share of the porosity inside
-_CHUNK = {"cpu": 2**20, "cuda": 2**25}  # complex numbers in memory at a time, one volume excepted
+_CHUNK = {"cpu": 2**18, "cuda": 2**27}  # amplitudes that a thread has in memory at a time, one volume excepted
+_LARGE = 2**21  # amplitudes of a volume that all threads work on together
 _FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
 _STEPS = 8  # at which spectra are interpolated between two knots
-_ROOM = 2**28  # bytes of spectra that are kept for the next call
+_ROOM = 2**26  # bytes of spectra and means that are kept for the next call
+_LOCK = threading.Lock()
 
 
 class GaussianField(Generator):
@@ -79,7 +86,7 @@ class GaussianField(Generator):
     def __init__(self, *, isotropic: bool = True, walls: bool = True) -> None:
         self.isotropic = isotropic
         self.walls = walls
-        self._kept: dict[Key, tuple[torch.Tensor, ...]] = {}
+        self._kept: dict[Key, torch.Tensor] = {}
 
     # --- learning --------------------------------------------------------------------------------------------
 
@@ -101,7 +108,7 @@ class GaussianField(Generator):
         self.knots_ = np.array([_log(density[members]).mean() if len(members) else 0.0 for members in bins])
         self._kept = {}
         grid = (next_fast_len(4 * reach + 1),) * 3
-        powers = [np.fft.fftn(_wrapped(correlation, grid)).real for correlation in self.correlation_]
+        powers = [spectrum(correlation, grid, self.isotropic).numpy() for correlation in self.correlation_]
         self.clipped_ = np.array([-np.minimum(power, 0).sum() / np.abs(power).sum() for power in powers])
         self.floor_ = np.array([_simplex_level(power) for power in powers])
         _logger.info("negative part of the inverted spectra, left out: up to %.1f %%", 100 * self.clipped_.max())
@@ -115,85 +122,104 @@ class GaussianField(Generator):
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
-        seeds = rng.integers(2**62, size=len(density)).tolist()
         place = np.interp(_log(density), self.knots_, np.arange(len(self.knots_)))
         steps = np.rint(place * _STEPS).astype(np.int64).tolist()
-        depth, height, width = (next_fast_len(size + int(self.support_.max()), real=True) for size in shape)
-        half = (width // 2 + 1, depth, height)  # the halved axis comes first because transforms are fastest so
-        source = torch.Generator(self.device)
+        reach = int(self.support_.max())
+        grid = (shape[0] + reach, shape[1] + reach, shape[2] + reach)
+        bases = [
+            basis(period, np.arange(size), period).to(self.device) for period, size in zip(grid, shape, strict=True)
+        ]
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
-        chunk = max(1, _CHUNK[torch.device(self.device).type] // int(np.prod(half)))
-        for rows in (slice(start, min(start + chunk, len(density))) for start in range(0, len(density), chunk)):
-            waves = torch.zeros((rows.stop - rows.start, *half), dtype=torch.complex64, device=self.device)
-            for wave, seed, step in zip(waves.flatten(1), seeds[rows], steps[rows], strict=True):
-                places, deviation = self._waves((depth, height, width), step)
-                white = torch.randn((len(places), 2), generator=source.manual_seed(seed), device=self.device)
-                wave.index_copy_(0, places, torch.view_as_complex(white.mul_(deviation)))
-            columns = torch.fft.ifftn(waves, dim=(2, 3), norm="ortho")[:, :, : shape[0], : shape[1]]
-            field = torch.fft.irfft(columns.movedim(1, 3), n=width, norm="ortho")[..., : shape[2]].contiguous()
-            if self.layers_.shape[1]:
-                for values, step in zip(field, steps[rows], strict=True):
-                    values.add_(self._means(shape, step))
-            drawn[rows] = keep_highest(field, counts[rows])
+        key = int(rng.integers(2**62))
+
+        def draw(parts: Iterator[list[int]]) -> None:
+            noise = WhiteNoise(key, math.prod(grid))
+            for rows in parts:
+                field = product(self._amplitudes(noise, grid, rows, [steps[row] for row in rows]), bases)
+                if self.layers_.shape[1]:
+                    for values, row in zip(field, rows, strict=True):
+                        values.add_(self._means(shape, steps[row]))
+                drawn[rows] = keep_highest(field, counts[rows])
+
+        parts = self._alike(grid, steps)
+        if self.device == "cpu" and math.prod(grid) <= _LARGE:
+            share(draw, parts)
+        else:
+            draw(iter(parts))
         return drawn
 
-    def _waves(self, grid: Shape, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which waves of the half grid there are at a step between two knots, [k], and their deviations, [k, 1]."""
+    def _amplitudes(self, noise: WhiteNoise, grid: Shape, rows: list[int], steps: list[int]) -> torch.Tensor:
+        """Random amplitudes of the waves of some rows, which all have as many, [rows, *waves]."""
+        deviations = [self._deviation(grid, step) for step in steps]
+        white = noise.rows(rows, deviations[0].numel()).to(self.device).reshape(-1, *deviations[0].shape)
+        for amplitudes, deviation in zip(white, deviations, strict=True):
+            amplitudes.mul_(deviation)
+        return white if self.isotropic else mix(white)
 
-        def make() -> tuple[torch.Tensor, ...]:
+    def _alike(self, grid: Shape, steps: list[int]) -> list[list[int]]:
+        """Rows that are drawn together: as many as there is room for that have as many waves."""
+        room = _CHUNK[torch.device(self.device).type] // math.prod(grid)
+        if room < 2:
+            return [[row] for row in range(len(steps))]
+        waves = [self._deviation(grid, step).shape for step in steps]
+        groups = groupby(sorted(range(len(steps)), key=waves.__getitem__), key=waves.__getitem__)
+        alike = [list(rows) for _, rows in groups]
+        return [rows[start : start + room] for rows in alike for start in range(0, len(rows), room)]
+
+    def _deviation(self, grid: Shape, step: int) -> torch.Tensor:
+        """Standard deviations of the waves at a step between two knots, without the short waves that there are none of.
+
+        They go with white noise that is SCALE too large and with bases that are not normalised.
+        """
+
+        def make() -> torch.Tensor:
             knot, between = divmod(step, _STEPS)
-            power = torch.lerp(self._power(grid, knot), self._power(grid, knot + 1), between / _STEPS).flatten()
-            places = power.nonzero()[:, 0]
-            return places, power[places, None].sqrt()
+            power = self._power(grid, knot)
+            if between:
+                power.lerp_(self._power(grid, knot + 1), between / _STEPS)
+            last = [int(power.amax(dim=others).nonzero().max()) for others in ((1, 2), (0, 2), (0, 1))]
+            depth, height, width = (2 * ((number + 1) // 2) + 1 for number in last)  # with the opposite of each
+            return power[:depth, :height, :width].sqrt().div_(math.prod(grid) ** 0.5 * SCALE).to(self.device)
 
-        places, deviation = self._keep(("waves", grid, step), make)
-        return places, deviation
+        return self._keep(("waves", grid, step), make)
 
     def _power(self, grid: Shape, knot: int) -> torch.Tensor:
-        """Variance of the parts of each wave at a knot, or at the last one, [width // 2 + 1, depth, height]."""
+        """Variance of each wave of a periodic grid at a knot, or at the last one; their mean is 1."""
         knot = min(knot, len(self.floor_) - 1)
-        lags = torch.as_tensor(_wrapped(self.correlation_[knot], grid), dtype=torch.float32, device=self.device)
-        power = torch.fft.rfftn(lags).real - self.floor_[knot]
-        half: torch.Tensor = torch.where(power < _FAINT, 0, power).movedim(2, 0).contiguous()
-        single = [0, -1] if grid[2] % 2 == 0 else [0]  # planes that hold both a wave and its mirror image
-        half /= (2 * half.sum(dtype=torch.float64) - half[single].sum(dtype=torch.float64)) / lags.numel() * 2
-        half[single] *= 2
-        return half
+        power = spectrum(self.correlation_[knot], grid, self.isotropic).sub_(float(self.floor_[knot]))
+        power = torch.threshold_(power, _FAINT, 0)
+        return power.div_(power.mean(dtype=torch.float64))
 
     def _means(self, shape: Shape, step: int) -> torch.Tensor:
         """Mean of the field at each voxel, at a step between two knots."""
 
-        def make() -> tuple[torch.Tensor, ...]:
+        def make() -> torch.Tensor:
             knot, between = divmod(step, _STEPS)
             after = min(knot + 1, len(self.layers_) - 1)
             means = self.layers_[knot] + between / _STEPS * (self.layers_[after] - self.layers_[knot])
-            layer = np.minimum(_layers(shape), len(means) - 1)
-            return (torch.as_tensor(means[layer], dtype=torch.float32, device=self.device),)
+            depth, height, width = (np.minimum(side, len(means) - 1) for side in _sides(shape))
+            layer = np.minimum.outer(np.arange(len(means)), np.minimum.outer(height, width))
+            return torch.as_tensor(means.astype(np.float32)[layer], device=self.device)[depth]
 
-        return self._keep(("means", shape, step), make)[0]
+        return self._keep(("means", shape, step), make)
 
-    def _keep(self, key: Key, make: Callable[[], tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
-        """Tensors made once and kept as long as there is room, the last ones in any case."""
-        if key not in self._kept:
+    def _keep(self, key: Key, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """A tensor made once and kept if there is room."""
+        with _LOCK:
+            if key in self._kept:
+                return self._kept[key]
             made = make()
-            if sum(tensor.nbytes for tensors in (made, *self._kept.values()) for tensor in tensors) > _ROOM:
+            if sum(tensor.nbytes for tensor in (made, *self._kept.values())) > _ROOM:
                 self._kept = {}
-            self._kept[key] = made
-        return self._kept[key]
+            if made.nbytes <= _ROOM:
+                self._kept[key] = made
+            return made
 
     def _move(self) -> None:
         self._kept = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_kept": {}}
-
-
-def _wrapped(correlation: NDArray[np.float32], grid: Shape) -> Floats:
-    """Correlation at lags from -reach to reach, put on a periodic grid with lag 0 first."""
-    lags = np.zeros(grid)
-    reach = len(correlation) // 2
-    np.add.at(lags, np.ix_(*(np.arange(-reach, reach + 1) % size for size in grid)), correlation)
-    return lags
 
 
 def _simplex_level(power: Floats) -> float:
@@ -212,10 +238,14 @@ def _log(density: Floats) -> Floats:
     return logarithm
 
 
+def _sides(shape: Shape) -> list[NDArray[np.int64]]:
+    """Distance of each voxel of an axis to the nearer end."""
+    return [np.minimum(np.arange(size), np.arange(size)[::-1]) for size in shape]
+
+
 def _layers(shape: Shape) -> NDArray[np.int64]:
     """Distance of each voxel to the nearest boundary voxel along an axis, int64 of that shape."""
-    sides = [np.minimum(np.arange(size), np.arange(size)[::-1]) for size in shape]
-    layers: NDArray[np.int64] = np.minimum.reduce(np.meshgrid(*sides, indexing="ij"))
+    layers: NDArray[np.int64] = np.minimum.reduce(np.meshgrid(*_sides(shape), indexing="ij"))
     return layers
 
 
@@ -275,7 +305,7 @@ def _pairs(volumes: NDArray[np.bool_], reach: int) -> Floats:
     """Probability that two voxels are both pore at each lag from -reach to reach, pooled over volumes."""
     grid = [next_fast_len(size + reach, real=True) for size in volumes.shape[1:]]
     power = torch.zeros((grid[0], grid[1], grid[2] // 2 + 1), dtype=torch.float64)
-    step = max(1, _CHUNK["cpu"] // power.numel())
+    step = max(1, 2**20 // power.numel())
     for start in range(0, len(volumes), step):
         part = torch.as_tensor(volumes[start : start + step], dtype=torch.float32)
         power += torch.fft.rfftn(part, s=grid, dim=(1, 2, 3)).abs().square().sum(dim=0, dtype=torch.float64)

@@ -15,7 +15,7 @@ from .binarise import keep_highest
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
-_CHUNK = 2**25  # voxels in memory at a time, one volume excepted
+_CHUNK = 2**22  # voxels in memory at a time, one volume excepted
 
 
 class PCASampler(Generator):
@@ -95,15 +95,14 @@ class PCASampler(Generator):
         # A slope needs volumes on a range of densities: a ridge as large as a tenth of the bandwidth replaces it else.
         tilt = weight * (away - first) / (second - first**2 + (0.1 * self.bandwidth) ** 2)
         line = weight - np.clip(first, -3 * self.bandwidth, 3 * self.bandwidth) * tilt
-        return line @ self.scores_, weight
+        return _weigh(line, self.scores_), weight
 
     # --- drawing ---------------------------------------------------------------------------------------------
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:  # noqa: ARG002
         mean, weight = self._expected(density)
-        seeds = rng.integers(2**62, size=len(density)).tolist()
-        white = np.stack([np.random.default_rng(seed).standard_normal(len(self.density_)) for seed in seeds])
-        return self._render(mean + (np.sqrt(weight) * white) @ self.residuals_, density)
+        white = rng.standard_normal(weight.shape)
+        return self._render(mean + _weigh(np.sqrt(weight) * white, self.residuals_), density)
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: Floats) -> torch.Tensor:
         mean, components = self._tensors()
@@ -120,7 +119,8 @@ class PCASampler(Generator):
         drawn = torch.empty((len(scores), *self.shape_), dtype=torch.bool, device=self.device)
         for rows in self._chunks(len(scores)):
             part = torch.as_tensor(scores[rows], dtype=torch.float32, device=self.device)
-            drawn[rows] = keep_highest(torch.addmm(mean, part, components).reshape(-1, *self.shape_), counts[rows])
+            values = _product(part, components, mean).reshape(-1, *self.shape_)
+            drawn[rows] = keep_highest(values, counts[rows])
         return drawn
 
     def _chunks(self, n: int) -> list[slice]:
@@ -141,3 +141,14 @@ class PCASampler(Generator):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_on_device": None}
+
+
+def _product(left: torch.Tensor, right: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """Matrix product plus offset. A single row, which would be summed in another order than one of many, is doubled."""
+    return torch.addmm(offset, left.expand(max(len(left), 2), -1), right)[: len(left)]
+
+
+def _weigh(weight: Floats, values: Floats) -> Floats:
+    """Sums of the rows of values [k, m] with weights [n, k], by torch: the threads of NumPy would stand in its way."""
+    zero = torch.zeros(1, dtype=torch.float64)
+    return _product(torch.as_tensor(weight), torch.as_tensor(values), zero).numpy()
