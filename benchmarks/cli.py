@@ -508,6 +508,29 @@ def ablate(
 
 
 @app.command()
+def scaling(
+    generators: Annotated[
+        str | None, typer.Option(help="Registered names, comma-separated. Default: all that draw any shape.")
+    ] = None,
+    edge: Annotated[
+        list[int] | None, typer.Option(help="Of the cubes in voxels. Repeatable; default 30, 60, 120, 240.", min=8)
+    ] = None,
+    blocks: Annotated[int, typer.Option(help="How often each is measured, in random order.", min=1)] = 3,
+    out: ResultsOption = ROOT / "results",
+) -> None:
+    """Measure time and peak memory of one draw against its size, each in a process of its own."""
+    from .scaling import EDGES, chosen
+    from .scaling import scaling as run
+    from .scaling_report import read_scaling, scaling_lines
+
+    names = chosen(_chosen(generators, []) if generators else [])
+    run(names, out, edges=sorted(set(edge or EDGES)), blocks=blocks, tell=err_console.print)
+    table = read_scaling(out)
+    if table is not None:
+        _show("\n".join(scaling_lines(table)))
+
+
+@app.command()
 def report(
     results: ResultsOption = ROOT / "results",
     readme: Annotated[Path, typer.Option(help="Document whose tables are replaced.")] = ROOT / "README.md",
