@@ -22,7 +22,7 @@ from metrics.morphology import mean_chord
 Voxels = NDArray[np.bool_]
 
 TRIALS, TRIAL_VOLUMES = 6, 8
-WAVELENGTHS = 1000
+WAVES = 1000
 """Waves that GSTools adds up for a field; its own default."""
 
 
@@ -39,66 +39,98 @@ class Settings:
     pore: float
 
 
-Draw = Callable[[int, Settings, int], Voxels]
-"""Edge in voxels, settings and seed -> bool [edge, edge, edge], True = pore."""
+Arguments = dict[str, Any]
 
 
-def blobs(edge: int, settings: Settings, seed: int) -> Voxels:
-    """White noise under a Gaussian filter of standard deviation ``size``, its lowest part pore."""
-    drawn = porespy().generators.blobs([edge] * 3, settings.pore, blobiness=edge / (40 * settings.size), seed=seed)
-    return np.asarray(drawn, dtype=np.bool_)
+@dataclass(frozen=True)
+class Peer:
+    """A generator of another toolbox.
+
+    Attributes:
+        arguments: of a call, beside the seed: from the edge in voxels and the settings.
+        call: with arguments and seed; bool [edge, edge, edge], True = pore.
+        start: size to begin matching with.
+    """
+
+    arguments: Callable[[int, Settings], Arguments]
+    call: Callable[[Arguments, int], Voxels]
+    start: float
+
+    def draw(self, edge: int, settings: Settings, seed: int) -> Voxels:
+        """One volume."""
+        return self.call(self.arguments(edge, settings), seed)
 
 
-def overlapping_spheres(edge: int, settings: Settings, seed: int) -> Voxels:
-    """Balls of radius ``size`` at random voxels, as many as give the porosity to 0.01."""
-    drawn = porespy().generators.overlapping_spheres([edge] * 3, r=settings.size, porosity=1 - settings.pore, seed=seed)
+def _blobs(arguments: Arguments, seed: int) -> Voxels:
+    return np.asarray(porespy().generators.blobs(**arguments, seed=seed), dtype=np.bool_)
+
+
+def _overlapping_spheres(arguments: Arguments, seed: int) -> Voxels:
+    """PoreSpy's spheres are solid, ours pore."""
+    return ~np.asarray(porespy().generators.overlapping_spheres(**arguments, seed=seed), dtype=np.bool_)
+
+
+def _random_spheres(arguments: Arguments, seed: int) -> Voxels:
+    return np.asarray(porespy().generators.random_spheres(**arguments, seed=seed)) > 0
+
+
+def _polydisperse_spheres(arguments: Arguments, seed: int) -> Voxels:
+    least, most = arguments["radii"]
+    given = {key: value for key, value in arguments.items() if key != "radii"}
+    radii = stats.uniform(least, most - least)
+    drawn = porespy().generators.polydisperse_spheres(**given, dist=radii, r_min=least, seed=seed)
     return ~np.asarray(drawn, dtype=np.bool_)
 
 
-def random_spheres(edge: int, settings: Settings, seed: int) -> Voxels:
-    """Balls of radius ``size``, a whole number, by random sequential addition; ``pore`` before voxels are cut off."""
-    radius = max(1, round(settings.size))
-    return np.asarray(porespy().generators.random_spheres([edge] * 3, r=radius, phi=settings.pore, seed=seed)) > 0
-
-
-def polydisperse_spheres(edge: int, settings: Settings, seed: int) -> Voxels:
-    """Overlapping balls with radii uniform in ⅔ to 4/3 of ``size``, as in the built-in law, in PoreSpy's classes."""
-    radii = stats.uniform(2 / 3 * settings.size, 2 / 3 * settings.size)
-    drawn = porespy().generators.polydisperse_spheres(
-        [edge] * 3, 1 - settings.pore, dist=radii, r_min=2 / 3 * settings.size, seed=seed
-    )
-    return ~np.asarray(drawn, dtype=np.bool_)
-
-
-def random_field(edge: int, settings: Settings, seed: int) -> Voxels:
-    """GSTools' spatial random field of a Gaussian covariance with length ``size``, its highest part pore.
+def _random_field(arguments: Arguments, seed: int) -> Voxels:
+    """The highest part of a field is pore; drawn layer by layer, so that it can be stopped.
 
     Raises:
         ImportError: if GSTools is not installed.
     """
     import gstools  # noqa: PLC0415 - only the comparison needs it
 
-    field = gstools.SRF(gstools.Gaussian(dim=3, len_scale=settings.size), seed=seed, mode_no=WAVELENGTHS)
-    axis = np.arange(float(edge))
-    layers = [field.structured([axis[z : z + 1], axis, axis], store=False) for z in range(edge)]
-    values = np.concatenate(layers)
-    return np.asarray(values >= np.quantile(values, 1 - settings.pore), dtype=np.bool_)
+    model = gstools.Gaussian(dim=3, len_scale=arguments["len_scale"])
+    field = gstools.SRF(model, seed=seed, mode_no=arguments["mode_no"])
+    axis = np.arange(float(arguments["edge"]))
+    values = np.concatenate([field.structured([[z], axis, axis], store=False) for z in axis])
+    return np.asarray(values >= np.quantile(values, 1 - arguments["pore"]), dtype=np.bool_)
 
 
-PEERS: dict[str, Draw] = {
-    "porespy blobs": blobs,
-    "porespy overlapping_spheres": overlapping_spheres,
-    "porespy random_spheres": random_spheres,
-    "porespy polydisperse_spheres": polydisperse_spheres,
-    "gstools SRF": random_field,
+PEERS: dict[str, Peer] = {
+    "porespy blobs": Peer(
+        lambda edge, to: {"shape": [edge] * 3, "porosity": to.pore, "blobiness": edge / (40 * to.size)}, _blobs, 1.0
+    ),
+    "porespy overlapping_spheres": Peer(
+        lambda edge, to: {"shape": [edge] * 3, "r": to.size, "porosity": 1 - to.pore}, _overlapping_spheres, 2.0
+    ),
+    "porespy random_spheres": Peer(
+        lambda edge, to: {"shape": [edge] * 3, "r": max(1, round(to.size)), "phi": to.pore}, _random_spheres, 2.0
+    ),
+    "porespy polydisperse_spheres": Peer(
+        lambda edge, to: {
+            "shape": [edge] * 3,
+            "porosity": 1 - to.pore,
+            "radii": [2 / 3 * to.size, 4 / 3 * to.size],
+        },
+        _polydisperse_spheres,
+        2.0,
+    ),
+    "gstools SRF": Peer(
+        lambda edge, to: {"edge": edge, "len_scale": to.size, "mode_no": WAVES, "pore": to.pore}, _random_field, 2.0
+    ),
 }
+"""By toolbox and name. What a size is: the standard deviation of the filter of ``blobs``, a (mean) radius of spheres
+(uniform from 2/3 to 4/3 of it where they differ, as in the built-in law), the correlation length of a field."""
 
 
-def matched(draw: Draw, edge: int, porosity: float, chord: float, start: float) -> Settings:
+def matched(
+    draw: Callable[[int, Settings, int], Voxels], edge: int, porosity: float, chord: float, start: float
+) -> Settings:
     """Settings with which what is drawn has a porosity and a mean chord, as nearly as a few trials find them.
 
     Args:
-        draw: of a peer.
+        draw: a volume from edge, settings and seed.
         edge: of the trial volumes in voxels.
         porosity: wanted.
         chord: mean chord of the pores, wanted, in voxels.
@@ -123,9 +155,9 @@ def peer_settings(name: str, edge: int, porosity: float, chord: float) -> Settin
     White noise under a Gaussian filter σ has the correlation exp(-r²/4σ²); GSTools' Gaussian model of length L has
     exp(-π r²/4L²).
     """
-    if PEERS[name] is random_field:
-        return Settings(float(np.sqrt(np.pi)) * matched(blobs, edge, porosity, chord, 1.0).size, porosity)
-    return matched(PEERS[name], edge, porosity, chord, 1.0 if PEERS[name] is blobs else 2.0)
+    if name == "gstools SRF":
+        return Settings(float(np.sqrt(np.pi)) * peer_settings("porespy blobs", edge, porosity, chord).size, porosity)
+    return matched(PEERS[name].draw, edge, porosity, chord, PEERS[name].start)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from .markdown import table_lines
 from .ranking import Order, read_order
 from .ranking_report import own_error, rank_section
 from .representative import representative_table
+from .roofline import reaches
 from .runs import read_accuracy
 from .scaling_report import read_scaling, scaling_lines
 from .side_report import side_markdown
@@ -307,11 +308,16 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests, scaling)
         machine_info = runs[0]["machine_info"]
         timed = [bench for run in runs for bench in run["benchmarks"]]
+        timings = merged(timed)
+        reached = pd.DataFrame([reach.facts() for reach in reaches(timings)])
+        if len(reached):
+            text = reached.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+            texts[results / "speed" / "roofline.csv"] = text
+        rivals = rival_table(timings)
         tables["speed"] = [
             *sampling_table(timed, digests),
             "",
-            *rival_table(merged(timed)),
-            "",
+            *(rivals and [*rivals, ""]),
             f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
         ]
     tables |= validation_tables(results)

@@ -77,6 +77,11 @@ class Reach:
         """The limit over the measured time."""
         return self.limit / self.seconds
 
+    def facts(self) -> dict[str, Any]:
+        """Everything as one row of a table."""
+        row = {key: value for key, value in vars(self).items() if key != "speeds"}
+        return row | {"share": self.share} | self.speeds
+
 
 def reaches(timings: Sequence[Timing], volumes: int = 64) -> list[Reach]:
     """The share of the limit of every generator whose work was counted, on devices whose speeds were measured.

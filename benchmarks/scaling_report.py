@@ -15,10 +15,10 @@ KEY = ["generator", "edge", "volumes"]
 ABSENT = "–"
 READING = (
     "Seconds to draw one volume at porosity {porosity:.2f}, each in a process of its own, medians of {blocks} blocks "
-    "in random order (widest spread between blocks: {spread:.0f} %). Exponent: of time over voxels. Over linear: time at "
-    "{large}³ over {factor:.0f} × that of one volume of {small}³, and over that of a volume in a batch of them, where "
-    "the fixed cost of a call is shared. Bytes a voxel: growth of the peak of memory from {middle}³ to {large}³; the "
-    "constant is the rest."
+    "in random order (widest spread between blocks: {spread:.0f} %). Exponent: of time over voxels. Over linear: "
+    "time at {large}³ over {factor:.0f} × that of one volume of {small}³, and over that of a volume in a batch of "
+    "them, where the fixed cost of a call is shared. Bytes a voxel: growth of the peak of memory from {middle}³ to "
+    "{large}³; the constant is the rest."
 )
 
 

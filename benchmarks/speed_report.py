@@ -38,8 +38,8 @@ BESIDE = (
     "A “>” stands where the other was stopped before it had finished."
 )
 MATCHED = (
-    "All are asked for one porosity. The feature size of each of the others is set so that its mean chord is that of "
-    "real volumes of this porosity, which ours have learnt; what came out is shown. They draw one volume at a time."
+    "All are asked for one porosity. The feature size of the other toolboxes is set so that the mean chord is that of "
+    "real volumes of this porosity; generators that learn were fitted on such volumes. What came out is shown."
 )
 LIMITS = (
     "What a volume of 30³ asks for at least (batch 64), and the time that this would take at the speeds of matrix "
@@ -70,7 +70,8 @@ def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str], scaling:
         lines.append(
             f"- {run['datetime'][:10]}: {machine['processor']}, {machine['threads']} threads, {machine['commit']}"
         )
-    lines += ["", CLOCK, "", *sampling_table(timed, digests), ""]
+    several = any(it.spread is not None for it in timings)
+    lines += ["", *([CLOCK, ""] if several else []), *sampling_table(timed, digests), ""]
     parts = [
         ("Beside other toolboxes", BESIDE, rival_table(timings)),
         ("Settings and times of the comparison", MATCHED, _settings(timings)),
@@ -127,7 +128,7 @@ def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list
 
 def rival_table(timings: Sequence[Timing]) -> list[str]:
     """How many times faster each generator is than what it replaces, by size; empty if nothing was compared."""
-    timed = {(it.generator, it.edge): it for it in timings if it.group == "peers"}
+    timed = {(it.generator, it.edge): it for it in _compared(timings)}
     edges = sorted({edge for _, edge in timed})
     rows = []
     for name, rivals in RIVALS.items():
@@ -138,9 +139,15 @@ def rival_table(timings: Sequence[Timing]) -> list[str]:
                 rows.append([name, rival, *cells])
     if not rows:
         return []
-    batches = {it.edge: it.volumes for it in timings if it.group == "peers" and it.generator in RIVALS}
+    batches = {edge: it.volumes for (name, edge), it in timed.items() if name in RIVALS}
     heads = [f"{edge}³, batch {batches[edge]}" if edge in batches else f"{edge}³" for edge in edges]
     return table_lines(["generator", "beside", *heads], rows)
+
+
+def _compared(timings: Sequence[Timing]) -> list[Timing]:
+    """Those at equal porosity and mean chord; none, where it was not recorded what came out."""
+    members = [it for it in timings if it.group == "peers"]
+    return members if any("mean_chord" in it.info for it in members) else []
 
 
 def _ratio(ours: Timing, theirs: Timing) -> str:
@@ -154,8 +161,9 @@ def _ratio(ours: Timing, theirs: Timing) -> str:
 def _settings(timings: Sequence[Timing]) -> list[str]:
     """What each side of the comparison was asked for, what came out, and how long it took."""
     rows = []
-    for it in (it for it in timings if it.group == "peers" and "mean_chord" in it.info | it.info.get("params", {})):
-        settings = ", ".join(f"{key} {_value(value)}" for key, value in (it.info.get("params") or {}).items())
+    for it in _compared(timings):
+        given = it.info.get("params") or {}
+        settings = ", ".join(f"{key} {_value(value)}" for key, value in given.items() if key not in {"shape", "edge"})
         rows.append(
             [
                 it.generator,
@@ -240,4 +248,6 @@ def _spread(timings: Iterable[Timing]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "–".join(_value(part) for part in value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from benchmarks.roofline import LIMITS, probe
 SIZES = {
     ("float32", "cpu"): 2048,
     ("bfloat16", "cpu"): 4096,
-    ("memory", "cpu"): 2**28,
+    ("memory", "cpu"): 2**27,
     ("float32", "cuda"): 8192,
     ("bfloat16", "cuda"): 8192,
     ("memory", "cuda"): 2**28,

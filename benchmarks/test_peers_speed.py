@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,9 @@ from benchmarks.conftest import fitted_generator, voxel_facts
 
 pytest.importorskip("porespy", reason="peers need porespy", exc_type=ImportError)
 from benchmarks.peers import PEERS, Settings, deadline, peer_settings
-from benchmarks.scaling import POROSITY
+from benchmarks.scaling import POROSITY, density_of
 from metrics.morphology import mean_chord
 
-POROSITY = 0.2
 BATCHES = {30: 64, 100: 2, 256: 1}
 FEW = {("gstools SRF", 30): 2, ("gstools SRF", 100): 1, ("porespy polydisperse_spheres", 30): 8}
 """Smaller batches of slow peers, which draw one volume at a time: it costs each volume the same."""
@@ -37,8 +35,7 @@ _given_up: set[tuple[str, int]] = set()
 @functools.cache
 def _density() -> float:
     """Where the training volumes have the porosity."""
-    law, grid = fitted_generator("noise", "cpu")[0].law_, np.linspace(0, 1, 2001)
-    return float(np.interp(POROSITY, law.porosity(grid), grid))
+    return density_of(fitted_generator("noise", "cpu")[0].law_, POROSITY)
 
 
 @functools.cache
@@ -71,12 +68,20 @@ def test_peer(measure: Callable[..., None], peer: str, edge: int) -> None:
     def draw() -> NDArray[np.bool_] | None:
         try:
             with deadline(PATIENCE):
-                return np.stack([PEERS[peer](edge, settings, seed) for seed in range(batch)])
+                return np.stack([PEERS[peer].draw(edge, settings, seed) for seed in range(batch)])
         except TimeoutError:
             _given_up.add((peer, edge))
             return None
 
-    measure(draw, batch, check=_facts, warm=edge < 256, generator=peer, edge=edge, params=asdict(settings))
+    measure(
+        draw,
+        batch,
+        check=_facts,
+        warm=edge == 30,
+        generator=peer,
+        edge=edge,
+        params=PEERS[peer].arguments(edge, settings),
+    )
 
 
 @pytest.mark.benchmark(group="peers")
