@@ -511,6 +511,29 @@ def ablate(
 
 
 @app.command()
+def scaling(
+    generators: Annotated[
+        str | None, typer.Option(help="Registered names, comma-separated. Default: all that draw any shape.")
+    ] = None,
+    edge: Annotated[
+        list[int] | None, typer.Option(help="Of the cubes in voxels. Repeatable; default 30, 60, 120, 240.", min=8)
+    ] = None,
+    blocks: Annotated[int, typer.Option(help="How often each is measured, in random order.", min=1)] = 3,
+    out: ResultsOption = ROOT / "results",
+) -> None:
+    """Measure time and peak memory of one draw against its size, each in a process of its own."""
+    from .scaling import EDGES, chosen
+    from .scaling import scaling as run
+    from .scaling_report import read_scaling, scaling_lines
+
+    names = chosen(_registered(generators) if generators else [])
+    run(names, out, edges=sorted(set(edge or EDGES)), blocks=blocks, tell=err_console.print)
+    table = read_scaling(out)
+    if table is not None:
+        _show("\n".join(scaling_lines(table)))
+
+
+@app.command()
 def report(
     results: ResultsOption = ROOT / "results",
     readme: Annotated[Path, typer.Option(help="Document whose tables are replaced.")] = ROOT / "README.md",
@@ -598,14 +621,20 @@ def _chosen(
     """
     if registered is None:
         names = [] if own else [name for name in GENERATORS if artefacts.at_hand(name, dataset, seed, drawn_in)]
-    elif registered == "all":
-        names = list(GENERATORS)
     else:
-        names = [name.strip() for name in registered.split(",") if name.strip()]
-    for name in names:
+        names = _registered(registered)
+    return list(dict.fromkeys(names + own))
+
+
+def _registered(names: str) -> list[str]:
+    """Registered generators from their names with commas between, or from "all"."""
+    if names == "all":
+        return list(GENERATORS)
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    for name in listed:
         if name not in GENERATORS:
             raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
-    return list(dict.fromkeys(names + own))
+    return list(dict.fromkeys(listed))
 
 
 def _show(table: str) -> None:

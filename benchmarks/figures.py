@@ -18,6 +18,7 @@ from .draws import Draws, NoDrawsError, read_draws
 from .lines import calibration, curves
 from .palette import GREY, Look, looks
 from .profiles import read_calibration, read_curves
+from .scaling_report import Growth, growths, read_scaling
 from .series import Cost, Run, by_band, by_descriptor, costs, front_line, peers, read_runs, read_speed, throughputs
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Style = Literal["column", "page", "screen"]
 WIDTHS: dict[str, float] = {"column": 89 / 25.4, "page": 183 / 25.4, "screen": 7.5}
 """Inches: one and two columns of a journal, and a screen."""
 VOLUMES = np.logspace(0, 7, 29)
+MOST_BYTES = 16
+"""A voxel of a large draw, at the peak of memory: the goal that the figure of scaling shows."""
 
 log = logging.getLogger("porebench")
 
@@ -158,6 +161,33 @@ def speed(measured: list[dict[str, Any]], width: float) -> Figure:
     return figure
 
 
+def scaling(found: Sequence[Growth], width: float) -> Figure:
+    """Seconds and peak memory of one draw over its voxels; grey lines are linear in them."""
+    figure = new_figure(width, 0.55 * width)
+    panels = figure.subplots(1, 2)
+    names = [growth.generator for growth in found]
+    for growth in found:
+        look = looks(names)[growth.generator]
+        for axes, values in zip(panels, (growth.seconds, growth.memory), strict=True):
+            axes.plot(
+                growth.voxels,
+                [max(value, 1e-9) for value in values],
+                marker=look.marker,
+                linestyle=look.dash,
+                color=look.colour,
+                label=growth.generator,
+            )
+    voxels = np.array(sorted({size for growth in found for size in growth.voxels}))
+    slowest = max(growth.seconds[-1] / growth.voxels[-1] for growth in found)
+    panels[0].plot(voxels, slowest * voxels, color=GREY, linewidth=0.8, zorder=0, label="linear")
+    panels[1].plot(voxels, MOST_BYTES * voxels, color=GREY, linewidth=0.8, zorder=0)
+    panels[1].text(voxels[-1], MOST_BYTES * voxels[-1], f"{MOST_BYTES} bytes a voxel ", ha="right", color=GREY)
+    panels[0].set(xscale="log", yscale="log", xlabel="voxels", ylabel="seconds")
+    panels[1].set(xscale="log", yscale="log", xlabel="voxels", ylabel="bytes at the peak", ylim=(1e5, None))
+    _legend_below(figure, panels[0])
+    return figure
+
+
 def _offsets(count: int) -> list[float]:
     return [float(value) for value in np.linspace(-0.2, 0.2, count)] if count > 1 else [0.0]
 
@@ -218,6 +248,9 @@ def makers(results: Path) -> dict[str, Maker]:
             found[f"solids-{run.name}"] = partial(solids, drawn)
     if measured:
         found["speed"] = partial(speed, measured)
+    sizes = read_scaling(results)
+    if sizes is not None:
+        found["scaling"] = partial(scaling, growths(sizes))
     return found
 
 

@@ -19,15 +19,18 @@ from .markdown import table_lines
 from .ranking import Order, read_order
 from .ranking_report import own_error, rank_section
 from .representative import representative_table
+from .roofline import reaches
 from .runs import read_accuracy
+from .scaling_report import read_scaling, scaling_lines
 from .side_report import side_markdown
+from .speed_report import rival_table, sampling_table, speed_markdown
 from .store import write_text
+from .timings import merged
 from .validation_report import validation_tables
 
 if TYPE_CHECKING:
     from .status import CellState
 
-NOT_MEASURED = "not measured"
 ABSENT = "–"
 READING = (
     "NFR100 (noise-floor ratio at 100 volumes): 1 = cannot be told from real volumes; 5 = the gap is five times what "
@@ -46,10 +49,7 @@ SIZES = (
     "of pores with a radius of at most 2 voxels, drawn over real. 95 % intervals resample the test densities."
 )
 FEW = 50  # test volumes in a band, below which a table says so
-PEER = "porespy blobs"
 SPEED_DATASET = "spheres"
-UNTRAINED = "untrained"
-OTHER_VERSION = "stale"
 
 
 class _Cells:
@@ -249,98 +249,6 @@ def _sizes(cells: _Cells, names: list[str], bands: list[str]) -> list[str]:
     return table_lines(header, rows)
 
 
-def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str]) -> str:
-    """The speed tables, from the JSON of pytest-benchmark (one run a device).
-
-    CPU figures are ratios to PoreSpy's ``blobs`` in the same run; times are given for a GPU, with its name.
-
-    Args:
-        runs: contents of those files.
-        digests: of the generators in the accuracy table, by name; see ``sampling_table``.
-    """
-    timed = [bench for run in runs for bench in run["benchmarks"]]
-    lines = ["# Speed", ""]
-    for run in runs:
-        machine = run["machine_info"]
-        lines.append(
-            f"- {run['datetime'][:10]}: {machine['processor']}, {machine['threads']} threads, {machine['commit']}"
-        )
-    lines += ["", *sampling_table(timed, digests), ""]
-    groups = {"fit": "Fitting 448 volumes of 30³", "scoring": "Describing 512 volumes of 30³"}
-    for group, title in groups.items():
-        members = [bench for bench in timed if bench["group"] == group]
-        if members:
-            rows = [
-                [
-                    _label(bench),
-                    f"{bench['stats']['median']:.2f}",
-                    f"{bench['stats']['iqr']:.2f}",
-                    str(len(bench["stats"]["data"])),
-                ]
-                for bench in members
-            ]
-            lines += [
-                f"## {title}",
-                "",
-                *table_lines(["what", "median s", "interquartile range s", "rounds"], rows),
-                "",
-            ]
-    return "\n".join(lines)
-
-
-def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list[str]:
-    """Volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely.
-
-    Args:
-        timed: benchmarks of pytest-benchmark.
-        digests: of the generators in the accuracy table, by name. A figure that was measured on another version of a
-            generator than its accuracy is not shown beside it, but called stale.
-    """
-    speed: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for bench in timed:
-        if bench["group"] in {"sampling", "peers"}:
-            device = bench.get("params", {}).get("device", "cpu") if bench.get("params") else "cpu"
-            info = bench["extra_info"]
-            speed.setdefault((info["generator"], device, info["volumes"]), info)
-    names = list(dict.fromkeys(name for name, _, _ in speed))
-    batches = sorted({batch for _, device, batch in speed if device == "cpu"})
-    peer = next((info for (name, _, _), info in speed.items() if name == PEER), None)
-    gpu = next((info["device"] for (_, device, _), info in speed.items() if device == "cuda"), None)
-    on_gpu_too = {name for (name, _, _), info in speed.items() if "cuda" in info.get("devices", ())}
-    header = ["generator", *(f"× {PEER}, batch {batch}" for batch in batches), f"512 volumes on {gpu or 'a GPU'}"]
-    rows = []
-    for name in names:
-        row = [name]
-        for batch in batches:
-            info = speed.get((name, "cpu", batch))
-            known = info is not None and peer is not None
-            if info is not None and _differs(info, digests):
-                row.append(OTHER_VERSION)
-            else:
-                row.append(f"{info['volumes_per_second'] / peer['volumes_per_second']:.3g}" if known else ABSENT)  # type: ignore[index]
-        on_gpu = speed.get((name, "cuda", 512))
-        if on_gpu and _differs(on_gpu, digests):
-            row.append(OTHER_VERSION)
-        elif on_gpu:
-            row.append(f"{512e3 / on_gpu['volumes_per_second']:.1f} ms")
-        else:
-            row.append(NOT_MEASURED if name in on_gpu_too else "CPU only")
-        rows.append(row)
-    lines = table_lines(header, rows)
-    if any(OTHER_VERSION in row for row in rows):
-        lines += [
-            "",
-            f"{OTHER_VERSION}: timed on another version of the generator than its accuracy; run `make bench`.",
-        ]
-    return lines
-
-
-def _differs(info: dict[str, Any], digests: dict[str, str]) -> bool:
-    """Whether a timing is of another version of its generator than the accuracy; untrained weights cost the same."""
-    accuracy, speed = digests.get(info["generator"]), info.get("digest", UNTRAINED)
-    return accuracy is not None and speed not in {UNTRAINED, accuracy}
-
-
 def status_table(states: Sequence[CellState]) -> list[str]:
     """What ``status`` found, one line a generator."""
     stages = list(dict.fromkeys(state.stage for state in states))
@@ -358,15 +266,6 @@ def status_table(states: Sequence[CellState]) -> list[str]:
 
 def _one_line(text: str) -> str:
     return text.replace("\n", " ").replace("|", "/")
-
-
-def _label(bench: dict[str, Any]) -> str:
-    info = bench["extra_info"]
-    return (
-        f"{info['generator']}, {info['params']['workers']} threads"
-        if bench["group"] == "scoring"
-        else info["generator"]
-    )
 
 
 def write_reports(results: Path, readme: Path) -> list[Path]:
@@ -418,14 +317,23 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
             digests = {name: record["digest"] for name, record in records.items() if "digest" in record}
     for path in sorted(results.glob("*/representative.csv")):
         tables[f"representative {path.parent.name}"] = representative_table(pd.read_csv(path))
+    sizes = read_scaling(results)
+    scaling = [] if sizes is None else scaling_lines(sizes)
     runs = [_read_speed(path) for path in sorted((results / "speed").glob("*.json"))]
     if runs:
-        texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests)
+        texts[results / "speed" / "speed.md"] = speed_markdown(runs, digests, scaling)
         machine_info = runs[0]["machine_info"]
         timed = [bench for run in runs for bench in run["benchmarks"]]
+        timings = merged(timed)
+        reached = pd.DataFrame([reach.facts() for reach in reaches(timings)])
+        if len(reached):
+            text = reached.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+            texts[results / "speed" / "roofline.csv"] = text
+        rivals = rival_table(timings)
         tables["speed"] = [
             *sampling_table(timed, digests),
             "",
+            *(rivals and [*rivals, ""]),
             f"{runs[0]['datetime'][:10]}, {machine_info['processor']}.",
         ]
     tables |= validation_tables(results)

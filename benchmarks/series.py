@@ -13,8 +13,9 @@ import pandas as pd
 from generators import CONTROLS
 from metrics.descriptors import HEADLINE
 
-from .report import PEER
 from .runs import read_accuracy
+from .speed_report import TOOLBOXES
+from .timings import merged
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +155,12 @@ def payback(learned: Cost, rival: Cost) -> float | None:
 def throughputs(speed: Sequence[dict[str, Any]]) -> list[Throughput]:
     """Every measured sampling speed, peers from other toolboxes included, by generator, device and batch."""
     found: dict[tuple[str, str, int], Throughput] = {}
-    for bench in (bench for run in speed for bench in run["benchmarks"]):
-        if bench["group"] in {"sampling", "peers"}:
-            info = bench["extra_info"]
-            key = (info["generator"], info["device"], info["volumes"])
-            found.setdefault(key, Throughput(*key, info["volumes_per_second"]))
+    for timing in merged(bench for run in speed for bench in run["benchmarks"]):
+        if timing.group == "sampling" or (
+            timing.group == "peers" and timing.edge == 30 and _is_other(timing.generator)
+        ):
+            key = (timing.generator, timing.info["device"], timing.volumes)
+            found.setdefault(key, Throughput(*key, timing.rate))
     return sorted(found.values(), key=lambda item: (item.device, item.generator, item.batch))
 
 
@@ -169,9 +171,14 @@ def peers(speed: Sequence[dict[str, Any]]) -> list[Cost]:
             item.generator, Score(float("nan"), float("nan"), float("nan")), 0.0, 1000 / item.volumes_per_second
         )
         for item in throughputs(speed)
-        if item.generator.startswith(PEER.split()[0])
+        if _is_other(item.generator)
     }
     return list(found.values())
+
+
+def _is_other(generator: str) -> bool:
+    """Whether it is a generator of another toolbox."""
+    return generator.split(maxsplit=1)[0] in TOOLBOXES
 
 
 def by_band(run: Run) -> dict[str, list[Score | None]]:

@@ -1,46 +1,101 @@
-"""Generators of other toolboxes beside ours: equal shape, equal porosity, equal batch."""
+"""Generators of other toolboxes beside ours: equal shape, equal porosity, equal feature size, in one run."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from benchmarks.conftest import fitted_generator, mixed_densities
+import data
+from benchmarks.conftest import fitted_generator, voxel_facts
 
-ps = pytest.importorskip("porespy", reason="peers need porespy", exc_type=ImportError)
+pytest.importorskip("porespy", reason="peers need porespy", exc_type=ImportError)
+from benchmarks.peers import PEERS, Settings, deadline, peer_settings
+from benchmarks.scaling import POROSITY, density_of
+from metrics.morphology import mean_chord
 
-EDGE, BATCH, RADIUS = 30, 64, 2
+BATCHES = {30: 64, 100: 2, 256: 1}
+FEW = {("gstools SRF", 30): 2, ("gstools SRF", 100): 1, ("porespy polydisperse_spheres", 30): 8}
+"""Smaller batches of slow peers, which draw one volume at a time: it costs each volume the same."""
+PATIENCE = 20.0
+"""Seconds after which a call of a peer is given up."""
+OURS = {
+    30: ("gaussian-field", "sphere-packing", "pca", "cvae", "cvae-prior", "cvae-seed"),
+    100: ("gaussian-field", "sphere-packing", "cvae", "cvae-prior"),
+    256: ("gaussian-field", "sphere-packing", "cvae"),
+}
+
+_given_up: set[tuple[str, int]] = set()
 
 
-def _porosities() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    generator, _ = fitted_generator("noise", "cpu")
-    return np.asarray(generator.law_.porosity(mixed_densities(BATCH)))
+@functools.cache
+def _density() -> float:
+    """Where the training volumes have the porosity."""
+    return density_of(fitted_generator("noise", "cpu")[0].law_, POROSITY)
 
 
-def _blobs() -> None:
-    for seed, porosity in enumerate(_porosities()):
-        ps.generators.blobs([EDGE] * 3, porosity=porosity, blobiness=1, seed=seed)
+@functools.cache
+def _chord() -> float:
+    """Mean chord of real volumes of that density: 64 fresh ones."""
+    return float(mean_chord(data.simulate(np.full(64, _density()), rng=0)).mean())
 
 
-def _overlapping_spheres() -> None:
-    for seed, porosity in enumerate(_porosities()):
-        ps.generators.overlapping_spheres([EDGE] * 3, r=RADIUS, porosity=1 - porosity, seed=seed)
+@functools.cache
+def _settings(peer: str) -> Settings:
+    return peer_settings(peer, 30, POROSITY, _chord())
 
 
-PEERS = {"porespy blobs": _blobs, "porespy overlapping_spheres": _overlapping_spheres}
+def _facts(drawn: NDArray[np.bool_] | None) -> dict[str, Any]:
+    return (
+        {"gave_up": PATIENCE} if drawn is None else voxel_facts(drawn) | {"mean_chord": float(mean_chord(drawn).mean())}
+    )
 
 
 @pytest.mark.benchmark(group="peers")
-@pytest.mark.parametrize("peer", list(PEERS))
-def test_peer(measure: Callable[..., None], peer: str) -> None:
-    measure(PEERS[peer], BATCH, generator=peer, params={"edge": EDGE, "radius": RADIUS, "blobiness": 1})
+@pytest.mark.parametrize("edge", BATCHES)
+@pytest.mark.parametrize("peer", PEERS)
+def test_peer(measure: Callable[..., None], peer: str, edge: int) -> None:
+    if peer.startswith("gstools"):
+        pytest.importorskip("gstools", reason="the comparison with GSTools needs porebench[dev]")
+    if (peer, edge) in _given_up:
+        pytest.skip(f"{peer} was given up after {PATIENCE:g} s in an earlier block")
+    settings, batch = _settings(peer), FEW.get((peer, edge), BATCHES[edge])
+
+    def draw() -> NDArray[np.bool_] | None:
+        try:
+            with deadline(PATIENCE):
+                return np.stack([PEERS[peer].draw(edge, settings, seed) for seed in range(batch)])
+        except TimeoutError:
+            _given_up.add((peer, edge))
+            return None
+
+    measure(
+        draw,
+        batch,
+        check=_facts,
+        warm=edge == 30,
+        generator=peer,
+        edge=edge,
+        params=PEERS[peer].arguments(edge, settings),
+    )
 
 
 @pytest.mark.benchmark(group="peers")
-@pytest.mark.parametrize("name", ["gaussian-field", "sphere-packing", "pca", "cvae", "cvae-seed"])
-def test_ours_beside_the_peers(measure: Callable[..., None], name: str) -> None:
+@pytest.mark.parametrize(("name", "edge"), [(name, edge) for edge, names in OURS.items() for name in names])
+def test_ours_beside_the_peers(measure: Callable[..., None], name: str, edge: int) -> None:
     generator, digest = fitted_generator(name, "cpu")
-    density = mixed_densities(BATCH)
-    measure(lambda: generator.sample(density, rng=0), BATCH, generator=name, digest=digest, params=generator.params)
+    density = np.full(BATCHES[edge], _density())
+    measure(
+        lambda: generator.sample(density, shape=(edge,) * 3, rng=0),
+        len(density),
+        check=_facts,
+        generator=name,
+        digest=digest,
+        edge=edge,
+        params=generator.params,
+        density=_density(),
+    )

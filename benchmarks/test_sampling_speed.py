@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.conftest import fitted_generator, mixed_densities
+from benchmarks.conftest import fitted_generator, mixed_densities, voxel_facts
+from benchmarks.roofline import work
 from generators import GENERATORS, get
 
 EDGE = 30
@@ -25,20 +28,17 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
     if device not in get(name).devices:
         pytest.skip(f"{name} samples on the CPU only")
     generator, digest = fitted_generator(name, device)
-    density = mixed_densities(batch) if batch > 1 else np.array([0.5])
-    drawn: list[NDArray[np.bool_]] = []
+    density = mixed_densities(batch)
+    counted = work(fitted_generator(name, "cpu")[0], density, EDGE) if batch == 64 else None
 
-    def draw() -> None:
-        drawn[:] = [generator.sample(density, rng=0)]
-
-    def check() -> dict[str, float]:
-        assert drawn[0].dtype == np.bool_
-        assert drawn[0].shape == (batch, EDGE, EDGE, EDGE)
-        assert drawn[0].any()
-        return {"porosity": float(drawn[0].mean())}
+    def check(drawn: NDArray[np.bool_]) -> dict[str, Any]:
+        assert drawn.dtype == np.bool_
+        assert drawn.shape == (batch, EDGE, EDGE, EDGE)
+        assert drawn.any()
+        return voxel_facts(drawn)
 
     measure(
-        draw,
+        lambda: generator.sample(density, rng=0),
         batch,
         device,
         check,
@@ -46,4 +46,5 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
         digest=digest,
         params=generator.params,
         devices=list(generator.devices),
+        **(asdict(counted) if counted else {}),
     )

@@ -1,18 +1,15 @@
 import json
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from benchmarks.artefacts import ROOT
-from benchmarks.report import (
-    accuracy_markdown,
-    outdated_reports,
-    sampling_table,
-    speed_markdown,
-    write_reports,
-)
+from benchmarks.report import accuracy_markdown, documents, outdated_reports, write_reports
 from benchmarks.runs import read_table
+from benchmarks.speed_report import rival_table, sampling_table, speed_markdown
+from benchmarks.timings import merged
 
 
 def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:
@@ -37,16 +34,63 @@ def test_cpu_speed_is_a_ratio_and_gpu_speed_a_time() -> None:
     timed = [_bench("cvae", 64, 600.0), _bench("cvae", 512, 51200.0, "cuda"), _bench("pca", 64, 100.0), PEER]
     lines = sampling_table(timed, {})
     assert "512 volumes on GPU of a test" in lines[0]
-    assert "| cvae | 3 | 10.0 ms |" in lines
-    assert "| pca | 0.5 | CPU only |" in lines
+    assert "| cvae | 3 | – | 10.0 ms |" in lines
+    assert "| pca | 0.5 | – | CPU only |" in lines
 
 
 def test_what_no_gpu_ran_is_not_measured() -> None:
-    assert "| cvae | 3 | not measured |" in sampling_table([_bench("cvae", 64, 600.0), PEER], {})
+    assert "| cvae | 3 | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0), PEER], {})
 
 
 def test_without_a_peer_in_the_run_there_is_no_ratio() -> None:
-    assert "| cvae | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0)], {})
+    assert "| cvae | – | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0)], {})
+
+
+def _peer(name: str, edge: int, seconds: float, block: int, **info) -> dict:
+    bench = _bench(name, 2, 2 / seconds, group="peers")
+    bench["extra_info"] |= {"edge": edge, "block": block, "params": {"size": 1.5}, "mean_chord": 3.25, **info}
+    return bench
+
+
+def test_ratios_to_other_toolboxes_are_taken_block_by_block() -> None:
+    timed = [_peer("gaussian-field", 30, second, block) for block, second in enumerate((1.0, 2.0, 4.0))]
+    timed += [_peer("porespy blobs", 30, second, block) for block, second in enumerate((10.0, 40.0, 60.0))]
+    timed += [_peer("gaussian-field", 60, 1.0, 0), _peer("porespy blobs", 60, 20.0, 0, gave_up=20.0)]
+    table = rival_table(merged(timed))
+    assert table[0] == "| generator | beside | 30³, batch 2 | 60³, batch 2 |"
+    assert table[2] == "| gaussian-field | porespy blobs | 15 (10–20) | > 20 |"
+    text = speed_markdown([_run(timed)], {})
+    assert "| gaussian-field | 30³ × 2 | size 1.5 | – | 3.25 | 1e+03 | 150 % | – |" in text
+    assert "| porespy blobs | 60³ × 2 | size 1.5 | – | 3.25 | > 1e+04 | – | – |" in text
+
+
+def test_descriptors_stand_beside_the_calls_of_other_packages() -> None:
+    timed = []
+    for by, seconds in (("porebench", 0.1), ("calls", 2.0)):
+        bench = _bench("chords", 10, 10 / seconds, group="descriptors")
+        bench["extra_info"]["params"] = {"by": by, "calls": "their call"}
+        timed.append(bench)
+    assert "| chords | their call | 10 | 200 | 20 |" in speed_markdown([_run(timed)], {})
+
+
+def test_the_limit_of_the_machine_is_shown_where_it_was_measured(tmp_path) -> None:
+    bench = _bench("pca", 64, 100.0)
+    bench["extra_info"] |= {"operations": 1e6, "bytes": 1e3, "arithmetic": "float32"}
+    limits = [_bench(kind, 1, 1.0, group="limits") for kind in ("float32", "bfloat16", "memory")]
+    for limit in limits:
+        limit["extra_info"]["amount"] = 1e9
+    (tmp_path / "speed").mkdir()
+    (tmp_path / "speed" / "cpu.json").write_text(json.dumps(_run([bench, *limits])))
+    texts = documents(tmp_path)
+    assert pd.read_csv(StringIO(texts[tmp_path / "speed" / "roofline.csv"]))["share"].item() == pytest.approx(0.1)
+    text = texts[tmp_path / "speed" / "speed.md"]
+    assert "| pca | cpu | 1 | 1 | 1e+03 (arithmetic) | 1e+04 | 10 % |" in text
+    assert "How near" not in speed_markdown([_run([bench])], {})
+
+
+def _run(timed: list[dict]) -> dict:
+    machine = {"processor": "a processor", "threads": 2, "commit": "abc"}
+    return {"datetime": "2026-01-01T00:00:00", "machine_info": machine, "benchmarks": timed}
 
 
 def _manifest(**records: dict) -> dict:
@@ -110,14 +154,9 @@ def test_reports_are_written_again_from_the_files_alone(tmp_path) -> None:
 
 
 def test_the_speed_report_names_machine_and_commit() -> None:
-    run = {
-        "datetime": "2026-01-01T00:00:00",
-        "machine_info": {"processor": "a processor", "threads": 2, "commit": "abc"},
-        "benchmarks": [_bench("cvae", 64, 600.0), PEER, _bench("pca", 448, 200.0, group="fit")],
-    }
-    text = speed_markdown([run], {})
+    text = speed_markdown([_run([_bench("cvae", 64, 600.0), PEER, _bench("pca", 448, 200.0, group="fit")])], {})
     assert "2026-01-01: a processor, 2 threads, abc" in text
-    assert "| pca | 2.24 | 0.00 | 1 |" in text
+    assert "| pca | 2.24 | – | – | 1 |" in text
 
 
 def test_speed_of_another_version_than_the_accuracy_is_not_shown_beside_it() -> None:
@@ -125,9 +164,9 @@ def test_speed_of_another_version_than_the_accuracy_is_not_shown_beside_it() -> 
     bench["extra_info"]["digest"] = "one"
     gpu = _bench("cvae", 512, 51200.0, "cuda")
     gpu["extra_info"]["digest"] = "one"
-    assert "| cvae | 3 | 10.0 ms |" in sampling_table([bench, gpu, PEER], {"cvae": "one"})
+    assert "| cvae | 3 | – | 10.0 ms |" in sampling_table([bench, gpu, PEER], {"cvae": "one"})
     lines = sampling_table([bench, gpu, PEER], {"cvae": "two"})
-    assert "| cvae | stale | stale |" in lines
+    assert "| cvae | stale | – | stale |" in lines
     assert "make bench" in lines[-1]
 
 

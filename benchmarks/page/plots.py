@@ -17,6 +17,7 @@ from metrics.descriptors import HEADLINE
 from ..figures import VOLUMES
 from ..palette import GREY, PORE, REAL_LOOK, looks
 from ..profiles import REAL, Profile
+from ..scaling_report import Growth
 from ..series import Cost, Run, Score, by_band, by_descriptor, costs, front_line, throughputs
 
 GRID = "rgba(128,128,128,0.25)"
@@ -164,6 +165,18 @@ def speed(measured: list[dict[str, Any]]) -> dict[str, Any]:
                     trace.name = f"{escape(name)}, {escape(device)}"
                 traces.append(trace)
     return figure(traces, log_axis("volumes at once"), log_axis("volumes a second"))
+
+
+def scaling(found: Sequence[Growth]) -> dict[str, Any]:
+    """Seconds of one draw over its voxels."""
+    names = [growth.generator for growth in found]
+    traces = []
+    for growth in found:
+        trace = line(growth.voxels, growth.seconds, growth.generator, names)
+        trace.text = [f"{memory / 1e6:.3g} MB" for memory in growth.memory]
+        trace.hovertemplate = f"{escape(growth.generator)}<br>%{{x:.3s}} voxels: %{{y:.3s}} s, %{{text}}<extra></extra>"
+        traces.append(trace)
+    return figure(traces, log_axis("voxels"), log_axis("seconds"))
 
 
 def _with_interval(trace: Any, scores: Sequence[Score | None]) -> Any:

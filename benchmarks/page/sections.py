@@ -15,6 +15,7 @@ from ..drawn import solids
 from ..draws import Draws, NoDrawsError, read_draws
 from ..profiles import read_calibration, read_curves
 from ..report import documents
+from ..scaling_report import growths, read_scaling
 from ..series import Cost, Run, costs, payback, peers, read_runs, read_speed
 from . import plots
 from .documents import documented
@@ -246,7 +247,25 @@ def _speed(source: Source) -> list[Panel]:
             plot=plots.speed(source.speed),
             still=still(partial(figures.speed, source.speed)),
         ),
+        *_scaling(source),
         Panel("speed-table", "", origin, body=render_markdown(source.documents[source.results / "speed" / "speed.md"])),
+    ]
+
+
+def _scaling(source: Source) -> list[Panel]:
+    sizes, origin = read_scaling(source.results), Origin("", "speed/scaling.csv", "porebench scaling")
+    if sizes is None:
+        return [Panel("scaling-plot", "", origin, missing="Time against size has not been measured yet.")]
+    found = growths(sizes)
+    return [
+        Panel(
+            "scaling-plot",
+            "One draw against its size",
+            origin,
+            "Seconds over voxels; the memory of each draw at its peak shows at the points.",
+            plot=plots.scaling(found),
+            still=still(partial(figures.scaling, found)),
+        )
     ]
 
 

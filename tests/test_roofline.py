@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.roofline import LIMITS, probe, reaches, work
+from benchmarks.timings import Timing
+from generators import GENERATORS, get
+from generators.cvae import CVAE
+
+
+def _timing(group: str, name: str, seconds: float, volumes: int = 1, **info) -> Timing:
+    return Timing(group, name, "cpu", 30, volumes, info, {0: seconds, 1: seconds, 2: seconds})
+
+
+SPEEDS = [
+    _timing("limits", "float32", 0.5, amount=1e9),
+    _timing("limits", "bfloat16", 0.5, amount=4e9),
+    _timing("limits", "memory", 0.1, amount=1e9),
+]
+
+
+def test_the_slower_of_arithmetic_and_memory_is_the_limit() -> None:
+    timed = [
+        _timing("sampling", "a", 0.64, 64, operations=2e6, bytes=1e6, arithmetic="float32"),
+        _timing("sampling", "b", 0.64, 64, operations=2e6, bytes=1e8, arithmetic="bfloat16"),
+        _timing("sampling", "a", 0.64, 512, operations=2e6, bytes=1e6, arithmetic="float32"),
+        _timing("sampling", "uncounted", 0.64, 64),
+    ]
+    first, second = reaches([*SPEEDS, *timed])
+    assert (first.bound, second.bound) == ("arithmetic", "memory")
+    assert first.limit == pytest.approx(1e-3)  # 2e6 operations at 2e9 a second
+    assert first.share == pytest.approx(0.1)  # of 10 ms a volume
+    assert second.limit == pytest.approx(1e-2)  # 1e8 bytes at 1e10 a second
+    assert first.speeds[LIMITS["bfloat16"]] == pytest.approx(8e9)
+
+
+def test_without_measured_limits_nothing_is_said() -> None:
+    assert reaches([_timing("sampling", "a", 1.0, 64, operations=1.0, bytes=1.0, arithmetic="float32")]) == []
+
+
+@pytest.mark.parametrize("name", [name for name in GENERATORS if not name.startswith("cvae")])
+def test_the_work_of_each_generator_is_counted(name, training) -> None:
+    generator = get(name)(**({"simulator": "spheres"} if name == "reference" else {})).fit(*training, rng=0)
+    counted = work(generator, np.array([0.5, 0.9]), generator.shape_[0])
+    assert counted.operations > 0
+    assert counted.bytes >= generator.shape_[0] ** 3
+
+
+def test_the_work_of_a_network_is_that_of_its_convolutions(training) -> None:
+    generator = CVAE(epochs=1, refine_epochs=0).fit(*training, rng=0)
+    layers = []
+    for module in generator.network_.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.register_forward_hook(
+                lambda layer, _, out: layers.append(2 * out[0].numel() * layer.weight[0].numel())
+            )
+    counted = work(generator, np.array([0.5, 0.9]), 9)
+    assert counted.arithmetic == "bfloat16"
+    assert counted.operations == pytest.approx(sum(layers), rel=0.02)  # and the small layers of the condition
+
+
+def test_a_generator_of_ones_own_has_no_count(replay) -> None:
+    assert work(replay, np.array([0.5]), 8) is None
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+def test_a_probe_does_the_work_that_it_claims(kind) -> None:
+    found = probe(kind, "cpu", 64)
+    assert found.amount == (12 * 64 if kind == "memory" else 2 * 64**3)
+    out = found.call()
+    assert out.flatten()[0].item() == (0 if kind == "memory" else 64)
