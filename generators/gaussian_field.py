@@ -35,7 +35,7 @@ _CHUNK = {"cpu": 2**18, "cuda": 2**27}  # amplitudes that a thread has in memory
 _LARGE = 2**21  # amplitudes of a volume that all threads work on together
 _FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
 _STEPS = 8  # at which spectra are interpolated between two knots
-_ROOM = 2**26  # bytes of spectra and means that are kept for the next call
+_ROOM = 2**27  # bytes of spectra and means that are kept for the next call
 _LOCK = threading.Lock()
 
 
@@ -175,7 +175,7 @@ class GaussianField(Generator):
         knot = min(knot, len(self.floor_) - 1)
         power = spectrum(self.correlation_[knot], grid, self.isotropic).sub_(float(self.floor_[knot]))
         power = torch.threshold_(power, _FAINT, 0)
-        return power.div_(power.mean(dtype=torch.float64))
+        return power.div_(power.mean())
 
     def _means(self, shape: Shape, step: int) -> torch.Tensor:
         """Mean of the field at each voxel, at a step between two knots."""
