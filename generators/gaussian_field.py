@@ -44,8 +44,8 @@ class GaussianField(Generator):
 
     The two-point probability S2 of a thresholded field is a bivariate normal probability that grows with the
     correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields are
-    filtered white noise, synthesised by an inverse Fourier transform on a grid that is wider than the volume by the
-    range of ρ, so that a volume is not periodic; its n(d) highest voxels are pore. Densities in between get the
+    filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a volume
+    is not periodic; its n(d) highest voxels are pore. Densities in between get the
     interpolated spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible
     one is taken, and ``clipped_`` says which share of the inverted one was negative.
 
