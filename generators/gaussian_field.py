@@ -35,7 +35,7 @@ _CHUNK = {"cpu": 2**18, "cuda": 2**27}  # amplitudes that a thread has in memory
 _LARGE = 2**21  # amplitudes of a volume that all threads work on together
 _FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
 _STEPS = 8  # at which spectra are interpolated between two knots
-_ROOM = 2**26  # bytes of spectra and means that are kept for the next call
+_ROOM = 2**27  # bytes of spectra and means that are kept for the next call
 _LOCK = threading.Lock()
 
 
@@ -44,8 +44,8 @@ class GaussianField(Generator):
 
     The two-point probability S2 of a thresholded field is a bivariate normal probability that grows with the
     correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields are
-    filtered white noise, synthesised by an inverse Fourier transform on a grid that is wider than the volume by the
-    range of ρ, so that a volume is not periodic; its n(d) highest voxels are pore. Densities in between get the
+    filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a volume
+    is not periodic; its n(d) highest voxels are pore. Densities in between get the
     interpolated spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible
     one is taken, and ``clipped_`` says which share of the inverted one was negative.
 
@@ -188,7 +188,7 @@ class GaussianField(Generator):
         knot = min(knot, len(self.floor_) - 1)
         power = spectrum(self.correlation_[knot], grid, self.isotropic).sub_(float(self.floor_[knot]))
         power = torch.threshold_(power, _FAINT, 0)
-        return power.div_(power.mean(dtype=torch.float64))
+        return power.div_(power.mean())
 
     def _means(self, shape: Shape, step: int) -> torch.Tensor:
         """Mean of the field at each voxel, at a step between two knots."""

@@ -16,8 +16,8 @@ SHAPE = (8, 9, 10)
 MADE_WITH = "numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1, torch 2.13.0"
 PINNED = {
     "sphere-packing": "b8a42761df36eb30",
-    "gaussian-field": "aa1aaf7763dd56c6",
-    "pca": "b83d63646fbb94db",
+    "gaussian-field": "8687c5020b790409",
+    "pca": "e23cadb13ed8e606",
     "reference": "e774c298e351f661",
     "memoriser": "d994fc03c950a8c1",
     "noise": "eba3006a7fbac703",
