@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,9 @@ def _profiles(volume: Voxels) -> Any:
 
 def _chords(volume: Voxels) -> Any:
     ps = porespy()
-    return ps.metrics.chord_length_distribution(ps.filters.apply_chords_3D(volume), bins=EDGES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PoreSpy's use of scikit-image
+        return ps.metrics.chord_length_distribution(ps.filters.apply_chords_3D(volume), bins=EDGES)
 
 
 def _paths(volume: Voxels) -> Any:
