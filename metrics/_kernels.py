@@ -148,6 +148,35 @@ def shared_bits(
 
 
 @compiled
+def shared_shifted(
+    pores: NDArray[np.int64],
+    stored: NDArray[np.bool_],
+    turn: NDArray[np.int64],
+    volume: NDArray[np.int64],
+    steps: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The most pore voxels that a turned volume and a stored one share over several shifts, int64 [pairs].
+
+    Args:
+        pores: places of the pore voxels of a volume, turned in several ways, [turns, pores].
+        stored: volumes, flat and with a margin that no shift leaves, bool [volumes, voxels].
+        turn: which turn, for each pair.
+        volume: which stored volume.
+        steps: what each shift adds to a place.
+    """
+    most = np.zeros(len(turn), dtype=np.int64)
+    for pair in range(len(turn)):
+        places, other = pores[turn[pair]], stored[volume[pair]]
+        for step in steps:
+            count = 0
+            for place in places:
+                if other[place + step]:
+                    count += 1
+            most[pair] = max(most[pair], count)
+    return most
+
+
+@compiled
 def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
     """Voxels of peaks that no path joins to a higher one without descending ``height`` (26 neighbours), bool.
 

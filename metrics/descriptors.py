@@ -25,7 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._fields import Fields, fields
 from .morphology import DESCRIPTORS
-from .transport import effective_diffusivity
 
 HEADLINE = tuple(DESCRIPTORS)
 CHUNK_VOXELS = 2**18  # volumes of 30³ go nine at a time: enough to share the overhead, little memory
@@ -75,14 +74,12 @@ class Descriptors:
         values: headline descriptor -> float64 [n, points], in the order of ``HEADLINE``; every value is finite.
         pore_voxels: int64 [n].
         percolating: bool [n, 3], whether the pores connect the faces of axis 0, 1 and 2.
-        solid_diffusivity: D_eff/D0 of the solid along axis 0, float64 [n]; [0] if it was not asked for.
         shape: depth, height and width of the volumes in voxels.
     """
 
     values: dict[str, NDArray[np.float64]]
     pore_voxels: NDArray[np.int64]
     percolating: NDArray[np.bool_]
-    solid_diffusivity: NDArray[np.float64]
     shape: tuple[int, int, int]
 
     def __len__(self) -> int:
@@ -95,7 +92,6 @@ class Descriptors:
             {name: value[chosen] for name, value in self.values.items()},
             self.pore_voxels[chosen],
             self.percolating[chosen],
-            self.solid_diffusivity[chosen] if len(self.solid_diffusivity) else self.solid_diffusivity,
             self.shape,
         )
 
@@ -118,7 +114,6 @@ class Descriptors:
             {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
             np.concatenate([part.pore_voxels for part in parts]),
             np.concatenate([part.percolating for part in parts]),
-            np.concatenate([part.solid_diffusivity for part in parts]),
             parts[0].shape,
         )
 
@@ -128,7 +123,6 @@ class Descriptors:
             **{f"values/{name}": value for name, value in self.values.items()},
             "pore_voxels": self.pore_voxels,
             "percolating": self.percolating,
-            "solid_diffusivity": self.solid_diffusivity,
             "shape": np.array(self.shape),
         }
 
@@ -144,7 +138,6 @@ class Descriptors:
             {name: arrays[f"values/{name}"] for name in HEADLINE},
             arrays["pore_voxels"],
             arrays["percolating"],
-            arrays["solid_diffusivity"],
             (depth, height, width),
         )
 
@@ -153,7 +146,6 @@ def describe(
     voxels: NDArray[np.bool_],
     *,
     workers: int = 1,
-    transport: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Descriptors:
     """All headline descriptors, pore counts and percolation of every volume.
@@ -161,7 +153,6 @@ def describe(
     Args:
         voxels: bool [n, depth, height, width]; True = pore.
         workers: threads; each takes a few volumes at a time and calls single-threaded code.
-        transport: whether to solve for the diffusivity of the solid, which takes longer than all the rest.
         progress: called with the number of volumes just finished, from the calling thread.
 
     Returns:
@@ -180,25 +171,22 @@ def describe(
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if len(batch.voxels) == 0:
-        return _describe_chunk(np.zeros((1, *batch.voxels.shape[1:]), dtype=np.bool_), transport)[:0]
+        return _describe_chunk(np.zeros((1, *batch.voxels.shape[1:]), dtype=np.bool_))[:0]
     porespy()  # imported here, so that no two threads do
     step = max(1, CHUNK_VOXELS // batch.size)
     chunks = [batch.voxels[start : start + step] for start in range(0, len(batch.voxels), step)]
     parts = []
     with ThreadPoolExecutor(workers) as pool:
-        for part in pool.map(lambda chunk: _describe_chunk(chunk, transport), chunks):
+        for part in pool.map(_describe_chunk, chunks):
             parts.append(part)
             if progress is not None:
                 progress(len(part))
     return Descriptors.concatenate(parts)
 
 
-def _describe_chunk(voxels: NDArray[np.bool_], transport: bool) -> Descriptors:
+def _describe_chunk(voxels: NDArray[np.bool_]) -> Descriptors:
     """The descriptors of a few volumes, in this thread."""
     batch = Fields(voxels)
     values = {name: function(batch) for name, function in DESCRIPTORS.items()}
-    diffusivity = [effective_diffusivity(~volume) for volume in voxels] if transport else []
     depth, height, width = voxels.shape[1:]
-    return Descriptors(
-        values, batch.pore_voxels, percolation(batch), np.array(diffusivity, dtype=np.float64), (depth, height, width)
-    )
+    return Descriptors(values, batch.pore_voxels, percolation(batch), (depth, height, width))

@@ -281,7 +281,6 @@ def _record(
         percolation_interval=interval,
         percolation_real=share_real,
         percolation_real_interval=interval_real,
-        solid_diffusivity_ratio=_mean([_diffusivity_ratio(fake.described, real.described) for fake, real in pairs]),
         c2st_auc=None if auc is None else auc.value,
         c2st_interval=None if auc is None else (auc.low, auc.high),
         fidelity=_mean([near.fidelity for near in covered]),
@@ -305,13 +304,6 @@ def _unscored(name: str, headline: bool, fakes: Sequence[_Part], reals: Sequence
 def _n_empty(parts: Sequence[_Part]) -> int:
     """Volumes without a pore voxel."""
     return sum(int(np.count_nonzero(part.described.pore_voxels == 0)) for part in parts)
-
-
-def _diffusivity_ratio(generated: Descriptors, test: Descriptors) -> float | None:
-    """Mean D_eff of the solid, generated over real; None if either was not computed or nothing real conducts."""
-    if not (len(generated.solid_diffusivity) and len(test.solid_diffusivity)) or not test.solid_diffusivity.any():
-        return None
-    return float(generated.solid_diffusivity.mean() / test.solid_diffusivity.mean())
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -1,4 +1,4 @@
-"""The nearest real volume of each of many volumes, over all rotations and mirror images."""
+"""The nearest real volume of each of many volumes, over all rotations, mirror images and shifts by a voxel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from data.volumes import Volumes
 
-from ._kernels import shared_bits
+from ._kernels import shared_bits, shared_shifted
 from .overlap import corrected_iou
 
 MIN_PORE_VOXELS = 20  # with fewer pores (or solid voxels) a chance overlap looks like a copy
 COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of its original
 BLOCK = 64  # query volumes at a time
+REACH = 1  # voxels that a copy may be shifted by, along each axis
+LOOK_UPS = 500_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
 
 Symmetry = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
 
@@ -79,10 +81,12 @@ def familiarity(volumes: Volumes, train: Volumes, unseen: Volumes, *, among: boo
 
 
 def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
-    """The nearest real volume of each volume, by chance-corrected IoU over all symmetries of the grid.
+    """The nearest real volume of each volume, by chance-corrected IoU over all symmetries and shifts by a voxel.
 
-    Exact: overlaps are counted bit by bit. Real volumes with less than half or more than twice the pores
-    are passed over, as no copy is that far off.
+    Overlaps are counted bit by bit over all symmetries of the grid. The nearest pairs of real volume and symmetry
+    (tens in dense volumes, thousands in sparse ones) are then compared over all 27 shifts by at most one voxel along
+    each axis as well: a shifted copy is among them, as it shares more with its original than with others. Real
+    volumes with less than half or more than twice the pores are passed over, as no copy is that far off.
 
     Args:
         volumes: n volumes to judge.
@@ -95,9 +99,11 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
     if volumes.shape != real.shape:
         raise ValueError(f"expected volumes of the training shape {real.shape}, got {volumes.shape}")
     voxels = int(np.prod(real.shape))
+    turns = symmetries(real.shape)
     order = np.argsort(real.pore_voxels, kind="stable")
     place = np.argsort(order)
     counts, stored = real.pore_voxels[order], packed_bits(real.voxels[order])
+    roomy = _with_margin(real.voxels[order])
     overlap, index = np.full(len(volumes), np.nan), np.full(len(volumes), -1)
     rows = np.flatnonzero(judged(volumes.voxels))
     for start in range(0, len(rows), BLOCK):
@@ -105,23 +111,52 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
         own = volumes.pore_voxels[block]
         first = np.searchsorted(counts, own / COUNT_RATIO, side="left")
         last = np.searchsorted(counts, own * COUNT_RATIO, side="right")
-        shared = np.zeros((len(block), len(counts)), dtype=np.int32)
-        for symmetry in symmetries(real.shape):
-            shared_bits(packed_bits(transform(volumes.voxels[block], symmetry)), stored, first, last, shared)
-        scores = corrected_iou(shared, own[:, None], counts[None, :], voxels)
+        shared = np.zeros((len(turns), len(block), len(counts)), dtype=np.int32)
+        for counted, symmetry in zip(shared, turns, strict=True):
+            shared_bits(packed_bits(transform(volumes.voxels[block], symmetry)), stored, first, last, counted)
+        scores = corrected_iou(shared, own[:, None], counts, voxels)
         column = np.arange(len(counts))
-        scores[(column < first[:, None]) | (column >= last[:, None])] = -np.inf
+        scores[:, (column < first[:, None]) | (column >= last[:, None])] = -np.inf
         if among:
-            scores[np.arange(len(block)), place[block]] = -np.inf
-        if len(counts):
-            best = scores.argmax(axis=1)
-            value = scores.max(axis=1)
-            found = np.isfinite(value)
-            overlap[block] = np.where(found, value, 0.0)
-            index[block] = np.where(found, order[best], -1)
-        else:
-            overlap[block] = 0.0
+            scores[:, np.arange(len(block)), place[block]] = -np.inf
+        for row, volume in enumerate(block):
+            overlap[volume] = 0.0
+            turn, at = _largest(scores[:, row], LOOK_UPS // int(own[row]))
+            if len(at):
+                ways, way = np.unique(turn, return_inverse=True)
+                pores = _places(volumes.voxels[volume], [turns[number] for number in ways])
+                both = shared_shifted(pores, roomy, way, at, _steps(real.shape))
+                found = corrected_iou(both, own[row], counts[at], voxels)
+                best = found.argmax()
+                overlap[volume], index[volume] = found[best], order[at[best]]
     return Nearest(overlap, index)
+
+
+def _largest(scores: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the largest finite values of a matrix, the largest first."""
+    values = scores.ravel()
+    chosen = np.argpartition(-values, count)[:count] if count < len(values) else np.arange(len(values))
+    chosen = chosen[np.isfinite(values[chosen])]
+    chosen = chosen[np.argsort(-values[chosen], kind="stable")]
+    return np.divmod(chosen, max(1, scores.shape[1]))
+
+
+def _with_margin(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Volumes [n, depth, height, width] with solid of ``REACH`` voxels around them, flat."""
+    margin = (REACH, REACH)
+    return np.pad(voxels, ((0, 0), margin, margin, margin)).reshape(len(voxels), -1)
+
+
+def _places(volume: NDArray[np.bool_], turns: list[Symmetry]) -> NDArray[np.int64]:
+    """Places of the pore voxels of a volume, turned in several ways, among the voxels of ``_with_margin``."""
+    return np.stack([np.flatnonzero(_with_margin(transform(volume[None], turn))) for turn in turns])
+
+
+def _steps(shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    """What each shift by at most ``REACH`` voxels along each axis adds to a place."""
+    _, height, width = (length + 2 * REACH for length in shape)
+    along = np.arange(-REACH, REACH + 1)
+    return np.asarray((along[:, None, None] * height + along[:, None]) * width + along).ravel()
 
 
 def symmetries(shape: tuple[int, int, int]) -> list[Symmetry]:

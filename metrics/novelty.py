@@ -1,9 +1,9 @@
 """Novelty: do generated volumes copy training volumes, and are they as different from each other as real ones are?
 
 The headline cannot see a generator that replays its training set. The overlap with the nearest training volume can,
-once all rotations and mirror images are searched. That overlap alone would call smooth volumes copies, since they lie
-closer to *any* real volume than real ones do; so it is set against the overlap with the nearest real volume that the
-generator never saw.
+once all rotations, mirror images and shifts by a voxel are searched. That overlap alone would call smooth volumes
+copies, since they lie closer to *any* real volume than real ones do; so it is set against the overlap with the nearest
+real volume that the generator never saw.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def judge_novelty(
     """Share of generated volumes that are copies of training volumes, and the variety of the set.
 
     With t and h the chance-corrected IoU with the nearest training and the nearest held-out volume, over all
-    rotations and mirror images, the excess (t − h)/(1 − h) is what training explains beyond resemblance to real
-    volumes at large. A volume *leaks* if its excess is above the 99th percentile of what real volumes of its band
-    have (with fewer than 20 of them in the band, of all bands); it is a *copy* if the excess is also at least 1/3, the
-    IoU of two volumes that share half of their pores.
+    rotations, mirror images and shifts by a voxel, the excess (t − h)/(1 − h) is what training explains beyond
+    resemblance to real volumes at large. A volume *leaks* if its excess is above the 99th percentile of what real
+    volumes of its band have (with fewer than 20 of them in the band, of all bands); it is a *copy* if the excess is
+    also at least 1/3, the IoU of two volumes that share half of their pores.
 
     Args:
         generated: generated volumes with the densities that were asked for.

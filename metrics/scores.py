@@ -53,7 +53,6 @@ class BandScore:
         percolation_interval: its 95 % interval.
         percolation_real: the same for the real volumes.
         percolation_real_interval: its 95 % interval.
-        solid_diffusivity_ratio: mean D_eff of the solid, generated over real; None if it was not computed.
         c2st_auc: area under the curve of a classifier between generated and real; None below five volumes.
         c2st_interval: its 95 % interval.
         fidelity: how often generated volumes lie among real ones, in units of what real ones do.
@@ -82,7 +81,6 @@ class BandScore:
     percolation_interval: tuple[float, float] | None = None
     percolation_real: float | None = None
     percolation_real_interval: tuple[float, float] | None = None
-    solid_diffusivity_ratio: float | None = None
     c2st_auc: float | None = None
     c2st_interval: tuple[float, float] | None = None
     fidelity: float | None = None
@@ -111,7 +109,6 @@ class BandScore:
             "percolation_low": None if self.percolation_interval is None else self.percolation_interval[0],
             "percolation_high": None if self.percolation_interval is None else self.percolation_interval[1],
             "percolation_real": self.percolation_real,
-            "solid_diffusivity_ratio": self.solid_diffusivity_ratio,
             "c2st_auc": self.c2st_auc,
             "fidelity": self.fidelity,
             "coverage": self.coverage,

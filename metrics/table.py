@@ -23,7 +23,6 @@ DISCO = "Rizzo and Székely (2010), doi:10.1214/09-AOAS245"
 PERMUTATION = "Phipson and Smyth (2010), doi:10.2202/1544-6115.1585"
 TRANSPORT = "Panaretos and Zemel (2019), doi:10.1146/annurev-statistics-030718-104938"
 PORESPY = "Gostick et al. (2019), doi:10.21105/joss.01296"
-TAUFACTOR = "Cooper et al. (2016), doi:10.1016/j.softx.2016.09.002"
 C2ST = "Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545"
 BOUND = "Hashin and Shtrikman (1962), doi:10.1063/1.1728579"
 COVERAGE = "Naeem et al. (2020), doi:10.48550/arXiv.2002.09797"
@@ -144,16 +143,6 @@ _COLUMNS = (
         "percolation", "P", "", "real", 1, "metrics.descriptors:percolation", PORESPY, "share of axes that percolate"
     ),
     Metric(
-        "solid_diffusivity_ratio",
-        "D/D_real",
-        "",
-        "one",
-        1,
-        "metrics.transport:effective_diffusivity",
-        TAUFACTOR,
-        "effective diffusivity of the solid over that of real volumes",
-    ),
-    Metric(
         "c2st_auc", "AUC", "", "lower", 2, "metrics.classifier:descriptor_auc", C2ST, "0.5 = no classifier can tell"
     ),
     Metric(
@@ -204,7 +193,7 @@ _COLUMNS = (
         "copies",
         "",
         "lower",
-        2,
+        3,
         "metrics.novelty:judge_novelty",
         COPYING,
         "share that takes half its pores from one training volume",
@@ -214,7 +203,7 @@ _COLUMNS = (
         "leaks",
         "",
         "lower",
-        1,
+        2,
         "metrics.novelty:judge_novelty",
         COPYING,
         "share nearer to training than to unseen volumes, as 1 % of real ones are",
@@ -224,7 +213,7 @@ _COLUMNS = (
         "novelty",
         "",
         "one",
-        1,
+        2,
         "metrics.novelty:judge_novelty",
         HERE,
         "1 = as far from training volumes as real ones, 0 = among them",

@@ -88,13 +88,12 @@ def test_every_descriptor_is_finite_on_degenerate_volumes(shape: tuple[int, int,
     voxels = np.full((2, *shape), kind in ("full", "all but one voxel"))
     if kind.endswith("one voxel"):
         voxels[:, 0, 0, 0] = kind == "one voxel"
-    described = describe(voxels, transport=True)
+    described = describe(voxels)
     assert tuple(described.values) == HEADLINE
     for name, values in described.values.items():
         assert values.dtype == np.float64
         assert values.shape == (2, describe(np.zeros((1, 5, 5, 5), dtype=bool)).values[name].shape[1]), name
         assert np.isfinite(values).all(), name
-    assert np.isfinite(described.solid_diffusivity).all()
 
 
 def test_an_empty_volume_has_nothing_and_a_full_one_is_a_single_pore() -> None:
@@ -321,7 +320,7 @@ def test_order_and_number_of_workers_do_not_matter() -> None:
 
 def test_an_ensemble_can_be_cut_joined_and_stored() -> None:
     voxels = np.stack([random_volume((8, 9, 10), seed=seed) for seed in range(4)])
-    described = describe(voxels, transport=True)
+    described = describe(voxels)
     joined = Descriptors.concatenate([described[:1], described[[1, 2]], described[np.arange(4) == 3]])
     restored = Descriptors.from_arrays(described.arrays())
     for other in (joined, restored):

@@ -32,7 +32,7 @@ def invented(density: Floats, rng: np.random.Generator, *, shift: float = 0.0, p
     trend = 0.2 * np.log(pores)[:, None]
     values = {name: trend + shift + rng.normal(0, 0.3, (len(density), points)) for name in HEADLINE}
     percolating = rng.random((len(density), 3)) < density[:, None]
-    return Descriptors(values, pores, percolating, np.empty(0), (30, 30, 30))
+    return Descriptors(values, pores, percolating, (30, 30, 30))
 
 
 def scored(
@@ -300,11 +300,9 @@ def test_the_adjustment_takes_out_a_quadratic_in_the_logarithm_of_the_count() ->
     logarithm = log_count(described.pore_voxels)[:, None]
     noise = rng.normal(0, 0.3, (200, 2))
     values = dict.fromkeys(HEADLINE, 1 + 2 * logarithm - 0.3 * logarithm**2 + noise)
-    adjustment = Adjustment.fit(
-        Descriptors(values, described.pore_voxels, described.percolating, np.empty(0), (30,) * 3)
-    )
+    adjustment = Adjustment.fit(Descriptors(values, described.pore_voxels, described.percolating, (30,) * 3))
     residual = adjustment.residual(
-        Descriptors(values, described.pore_voxels, described.percolating, np.empty(0), (30,) * 3), "lineal_path"
+        Descriptors(values, described.pore_voxels, described.percolating, (30,) * 3), "lineal_path"
     )
     np.testing.assert_allclose(residual, noise - noise.mean(axis=0), atol=0.2)
     assert adjustment.fits["lineal_path"].scale == pytest.approx([0.3, 0.3], rel=0.15)

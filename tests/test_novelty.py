@@ -41,6 +41,12 @@ def sets() -> Sets:
     return Sets()
 
 
+@pytest.fixture(autouse=True)
+def fewer_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as the small volumes here need."""
+    monkeypatch.setattr("metrics.nearest.LOOK_UPS", 40_000)
+
+
 def test_honest_volumes_are_not_called_copies(sets: Sets) -> None:
     result = judge_novelty(sets.honest, sets.train, sets.test)
     assert result.copy_rate == 0
@@ -68,6 +74,27 @@ def test_turned_mirrored_and_slightly_damaged_copies_are_found(sets: Sets) -> No
     result = judge_novelty(Volumes(turned, sets.copies.density), sets.train, sets.test)
     assert result.copy_rate is not None
     assert result.copy_rate > 0.95
+
+
+def test_turned_copies_that_are_shifted_by_a_voxel_along_each_axis_are_found(sets: Sets) -> None:
+    rng = np.random.default_rng(36)
+    turns, shifts = symmetries(sets.train.shape), np.array([s for s in product((-1, 0, 1), repeat=3) if any(s)])
+    moved = np.stack(
+        [
+            shifted(transform(volume[None], turns[rng.integers(len(turns))])[0], shifts[rng.integers(len(shifts))])
+            for volume in sets.copies.voxels
+        ]
+    )
+    result = judge_novelty(Volumes(moved, sets.copies.density), sets.train, sets.test)
+    assert result.copy_rate is not None
+    assert result.copy_rate > 0.95
+    np.testing.assert_array_equal(result.nearest_train[result.flagged], sets.original[result.flagged])
+
+
+def shifted(volume: NDArray[np.bool_], by: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """A volume moved by some voxels along each axis; what leaves it is lost, and solid comes in."""
+    roomy = np.roll(np.pad(volume, 1), by, axis=(0, 1, 2))
+    return roomy[1:-1, 1:-1, 1:-1]
 
 
 def test_a_share_of_copies_is_counted_as_such(sets: Sets) -> None:
@@ -174,7 +201,7 @@ def test_without_held_out_volumes_there_is_no_threshold(sets: Sets) -> None:
     assert set(result.thresholds.values()) == {None}
 
 
-def test_the_nearest_volume_equals_a_search_over_all_symmetries() -> None:
+def test_the_nearest_volume_equals_a_search_over_all_symmetries_and_shifts() -> None:
     rng = np.random.default_rng(32)
     queries, train = rng.random((5, 5, 6, 6)) < 0.4, rng.random((7, 5, 6, 6)) < 0.4
     near = nearest(Volumes(queries, np.full(5, 0.5)), Volumes(train, np.full(7, 0.5)))
@@ -184,7 +211,8 @@ def test_the_nearest_volume_equals_a_search_over_all_symmetries() -> None:
             best = 0
             for axes, flips in product(((0, 1, 2), (0, 2, 1)), product((1, -1), repeat=3)):
                 turned = query.transpose(axes)[tuple(slice(None, None, flip) for flip in flips)]
-                best = max(best, np.count_nonzero(turned & stored))
+                for by in product((-1, 0, 1), repeat=3):
+                    best = max(best, np.count_nonzero(shifted(turned, np.array(by)) & stored))
             overlaps.append(float(corrected_iou(best, query.sum(), stored.sum(), query.size)))
         assert near.overlap[i] == pytest.approx(max(overlaps))
         assert near.index[i] == np.argmax(overlaps)
