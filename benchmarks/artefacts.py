@@ -26,6 +26,7 @@ from generators import Generator
 from generators.base import SPENT
 from generators.controls import Reference
 
+from .cells import Cells
 from .provenance import commit, processor, versions
 from .store import file_digest, write_path, write_text
 
@@ -97,10 +98,17 @@ def weights_at_hand(generator: Generator, training: Volumes, dataset: str, seed:
     return None if kept is None else file_digest(kept)
 
 
-def available(name: str, dataset: Dataset, seed: int) -> bool:
-    """Whether a registered generator is at hand or can be fitted without being asked for by name."""
+def at_hand(name: str, dataset: Dataset, seed: int, drawn_in: Path | None = None) -> bool:
+    """Whether a registered generator is fitted already, or can be without being asked for by name.
+
+    Args:
+        name: registered name.
+        dataset: what it is to be fitted on.
+        seed: of the fit.
+        drawn_in: a run folder; samples stored there are as good as a fit.
+    """
     generator, training = prepare(name, dataset)
-    if not generator.trained_on_request:
+    if not generator.trained_on_request or (drawn_in is not None and Cells(drawn_in, name).read("sample") is not None):
         return True
     return _at_hand(generator, training, dataset.name, seed, digest(generator, training, seed)) is not None
 

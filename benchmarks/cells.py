@@ -7,6 +7,7 @@ the record names their digest, so a cell either stands complete on disk or count
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
@@ -29,6 +30,7 @@ REAL = ".real"
 
 DRAWING_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 JUDGING_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "numba", "porespy")
+ALL_PACKAGES = tuple(dict.fromkeys([*DRAWING_PACKAGES, *JUDGING_PACKAGES]))
 ROOT = Path(__file__).resolve().parent.parent
 
 log = logging.getLogger("porebench")
@@ -150,11 +152,40 @@ def packages(names: tuple[str, ...]) -> str:
     return ", ".join(found)
 
 
-@functools.cache
 def metric_code() -> str:
     """Digest of the code that turns volumes into rows."""
-    files = [*sorted((ROOT / "metrics").glob("*.py")), ROOT / "benchmarks" / "evaluate.py"]
-    return short_digest(b"".join(file.name.encode() + file.read_bytes() for file in files))
+    return code_digest("benchmarks/evaluate.py")
+
+
+@functools.cache
+def code_digest(*files: str) -> str:
+    """Digest of files below the repository's root and of what they import of ``metrics``; see ``files_of``."""
+    return short_digest(b"".join(file.name.encode() + file.read_bytes() for file in files_of(*files)))
+
+
+def files_of(*files: str) -> list[Path]:
+    """Files below the repository's root, and all modules of ``metrics`` that they import, at any depth."""
+    found: set[Path] = set()
+    waiting = [ROOT / file for file in files]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _metrics_imported(file)
+    return sorted(found)
+
+
+def _metrics_imported(file: Path) -> list[Path]:
+    """Files of the modules of ``metrics`` that a file imports names from."""
+    imports = [node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.ImportFrom)]
+    inside = file.parent.name == "metrics"
+    names = [node.module for node in imports if node.module and node.level == 1 and inside]
+    names += [
+        node.module.removeprefix("metrics.")
+        for node in imports
+        if node.module and node.level == 0 and node.module.startswith("metrics.")
+    ]
+    return [ROOT / "metrics" / f"{name}.py" for name in names]
 
 
 def metric_versions() -> dict[str, int]:

@@ -102,19 +102,12 @@ def evaluate(
     """Score generators against real volumes and write the accuracy table."""
     from .evaluate import Options, progress_display
     from .evaluate import evaluate as run
-    from .results import has_samples
     from .runs import run_folder
 
-    chosen = _chosen(generators, generator or [])
+    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+    chosen = _chosen(generators, generator or [], loaded, seed, drawn_in=run_folder(out, loaded.name, seed))
     if controls:
         chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
-    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    if generators is None and not generator:
-        chosen = [
-            name
-            for name in chosen
-            if artefacts.available(name, loaded, seed) or has_samples(run_folder(out, loaded.name, seed), name)
-        ]
     options = Options(
         seed=seed,
         samples=samples,
@@ -281,7 +274,15 @@ def representative(
 
     volume, name = data.load_image(dataset, pore_value=pore_value)
     with progress_display() as progress:
-        table = run(volume, out / name, sizes=size or (), seed=seed, workers=os.cpu_count() or 1, bar=bars(progress))
+        table = run(
+            volume,
+            out / name,
+            sizes=size or (),
+            seed=seed,
+            workers=os.cpu_count() or 1,
+            bar=bars(progress),
+            command=_command_line(),
+        )
     typer.echo("\n".join(table))
 
 
@@ -388,21 +389,23 @@ def intervals(
     """Count how many real test volumes lie inside the 90 % intervals of each generator's ensembles."""
     from metrics.descriptors import describe
 
-    from .intervals import coverage_rows, write_coverage
+    from .drawing import plan
+    from .intervals import coverage_inputs, coverage_rows, write_coverage
     from .runs import run_folder
 
-    chosen = _chosen(generators, generator or [])
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    if generators is None and not generator:
-        chosen = [name for name in chosen if artefacts.available(name, loaded, seed)]
+    chosen = _chosen(generators, generator or [], loaded, seed)
+    folder = run_folder(out, loaded.name, seed)
     workers = os.cpu_count() or 1
     test = describe(loaded.test.voxels, workers=workers)
-    rows = []
+    rows, inputs = [], {}
     for name in chosen:
         ready = artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True)
         err_console.print(ready.generator.name)
         rows += coverage_rows(ready.generator, loaded, test, n=n, seed=seed, workers=workers)
-    written = write_coverage(rows, loaded, n, seed, run_folder(out, loaded.name, seed), _command_line())
+        fit = plan(name, loaded, loaded.test, folder, seed=seed, device=device).inputs("fit", ready.weights)
+        inputs[ready.generator.name] = coverage_inputs(fit, loaded.test, n)
+    written = write_coverage(rows, loaded, n, seed, folder, _command_line(), inputs)
     _show(written.read_text())
 
 
@@ -604,10 +607,20 @@ def main(*arguments: str) -> None:
         raise SystemExit(2) from None
 
 
-def _chosen(registered: str | None, own: list[str]) -> list[str]:
-    """Generators asked for, each once; all registered ones where none is."""
+def _chosen(
+    registered: str | None, own: list[str], dataset: data.Dataset, seed: int, *, drawn_in: Path | None = None
+) -> list[str]:
+    """Generators asked for, each once; where none is, all registered ones that need no long training.
+
+    Args:
+        registered: as given by ``--generators``.
+        own: as given by ``--generator``.
+        dataset: what they are to be fitted on.
+        seed: of the fit.
+        drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
+    """
     if registered is None:
-        names = [] if own else list(GENERATORS)
+        names = [] if own else [name for name in GENERATORS if artefacts.at_hand(name, dataset, seed, drawn_in)]
     elif registered == "all":
         names = list(GENERATORS)
     else:

@@ -92,7 +92,7 @@ def _fresh(run: Run, name: str, density: NDArray[np.float64]) -> NDArray[np.bool
     if run.name not in data.NAMES or name not in GENERATORS:
         return None
     dataset, seed = data.load(run.name), int(run.manifest["run"]["seed"])
-    if not artefacts.available(name, dataset, seed):
+    if not artefacts.at_hand(name, dataset, seed):
         return None
     log.info("drawing from %s", name)
     return artefacts.fitted(name, dataset, seed=seed).generator.sample(density, rng=np.random.default_rng([seed, 1]))

@@ -349,7 +349,7 @@ def evaluate(
     for reference, outcome in _outcomes(references, judge, results, show_progress=progress is not None):
         results.add(outcome)
         if not outcome.failed:
-            side_tables.update(judge, outcome, reference, results.records)
+            results.note(outcome.generator, side_tables.update(judge, outcome, reference, results.records))
         outcomes[reference] = outcome
         if progress is not None and overall is not None:
             progress.advance(overall)
@@ -477,7 +477,6 @@ def _score_rows(result: ScoreResult) -> list[dict[str, Any]]:
             "coverage",
             "coverage_expected",
             "n_empty",
-            "solid_diffusivity_ratio",
         ):
             value = getattr(band, metric)
             if value is not None:

@@ -20,6 +20,7 @@ from generators import Generator
 from metrics.bands import ALL, density_bands
 from metrics.descriptors import HEADLINE, Descriptors, describe
 
+from .cells import ALL_PACKAGES, Inputs, code_digest, packages
 from .interval_report import COUNT, EACH, coverage_markdown
 from .provenance import environment
 from .store import write_arrays, write_text
@@ -216,7 +217,32 @@ def _count(inside: dict[str, Floats], dataset: Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def write_coverage(rows: list[dict[str, Any]], dataset: Dataset, n: int, seed: int, folder: Path, command: str) -> Path:
+def coverage_inputs(fit: Inputs, test: Volumes, n: int) -> Inputs:
+    """What the rows of a generator are made from.
+
+    Args:
+        fit: what it was fitted from, with its weights.
+        test: the volumes that were covered.
+        n: volumes in each ensemble.
+    """
+    return {
+        **fit,
+        "test data": test.digest()[:16],
+        "ensembles": f"{GRID} of {n}",
+        "metric code": code_digest("benchmarks/intervals.py"),
+        "packages": packages(ALL_PACKAGES),
+    }
+
+
+def write_coverage(
+    rows: list[dict[str, Any]],
+    dataset: Dataset,
+    n: int,
+    seed: int,
+    folder: Path,
+    command: str,
+    inputs: dict[str, Inputs] | None = None,
+) -> Path:
     """Put the coverage of generators into ``intervals.csv``; rows of other generators stay where the data are the same.
 
     Args:
@@ -226,6 +252,7 @@ def write_coverage(rows: list[dict[str, Any]], dataset: Dataset, n: int, seed: i
         seed: of the draws.
         folder: of the results of the data set.
         command: the command line.
+        inputs: ``coverage_inputs`` of each generator, by name, for ``porebench status``.
 
     Returns:
         The Markdown beside it.
@@ -233,11 +260,14 @@ def write_coverage(rows: list[dict[str, Any]], dataset: Dataset, n: int, seed: i
     path, manifest_path = folder / "intervals.csv", folder / "intervals.json"
     run = {"dataset": dataset.name, "test": dataset.test.digest(), "n": n, "densities": GRID, "seed": seed}
     new = pd.DataFrame(rows, columns=list(COLUMNS))
-    if path.is_file() and manifest_path.is_file() and json.loads(manifest_path.read_text())["run"] == run:
+    cells: dict[str, Inputs] = {}
+    manifest = json.loads(manifest_path.read_text()) if path.is_file() and manifest_path.is_file() else {}
+    if manifest.get("run") == run:
+        cells = {name: made for name, made in manifest.get("cells", {}).items() if name not in set(new["generator"])}
         earlier = pd.read_csv(path, keep_default_na=False)
         new = pd.concat([earlier[~earlier["generator"].isin(set(new["generator"]))], new], ignore_index=True)
     write_text(path, new.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    manifest = {"run": run, "command": command, **environment()}
+    manifest = {"run": run, "cells": {**cells, **(inputs or {})}, "command": command, **environment()}
     write_text(manifest_path, json.dumps(manifest, indent=2) + "\n")
     write_text(folder / "intervals.md", coverage_markdown(folder))
     return folder / "intervals.md"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -12,10 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data import Volumes
 from metrics.representative import sampled_blocks, size_points
 
 from .canvas import figure_class
+from .cells import JUDGING_PACKAGES, Inputs, code_digest, packages
 from .markdown import table_lines
+from .provenance import environment
 from .store import write_path, write_text
 
 SIZES = (10, 15, 20, 30, 40, 60, 80, 100)
@@ -42,16 +47,18 @@ def representative(
     seed: int = 0,
     workers: int = 1,
     bar: Bar,
+    command: str = "",
 ) -> list[str]:
     """Cut an image into blocks of several sizes and write mean and spread of each descriptor.
 
     Args:
         volume: bool [depth, height, width].
-        folder: where ``representative.csv`` and ``representative.png`` go.
+        folder: where ``representative.csv``, ``.png`` and ``.json`` go.
         sizes: edges of blocks in voxels; default those of ``SIZES`` of which at least 12 blocks fit.
         seed: which blocks are taken where there are more than 400, or more than 10 million voxels.
         workers: threads.
         bar: opens a progress bar.
+        command: the command line, for the manifest.
 
     Returns:
         The lines of a table.
@@ -73,7 +80,25 @@ def representative(
     table = pd.DataFrame(rows)
     write_text(folder / "representative.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_path(folder / "representative.png", lambda path: _draw(table, path))
+    manifest = {
+        "sizes": chosen,
+        "seed": seed,
+        "inputs": representative_inputs(volume),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": command,
+        **environment(),
+    }
+    write_text(folder / "representative.json", json.dumps(manifest, indent=2) + "\n")
     return representative_table(table)
+
+
+def representative_inputs(volume: NDArray[np.bool_]) -> Inputs:
+    """What the numbers are made from, besides sizes and seed; for ``porebench status``."""
+    return {
+        "image": Volumes(volume[None], np.array([volume.mean()])).digest()[:16],
+        "metric code": code_digest("benchmarks/representative.py"),
+        "packages": packages(JUDGING_PACKAGES),
+    }
 
 
 def representative_table(table: pd.DataFrame) -> list[str]:

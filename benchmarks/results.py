@@ -14,7 +14,6 @@ import pandas as pd
 
 from generators import GENERATORS
 
-from .cells import Cells
 from .provenance import environment
 from .ranking import write_order
 from .report import accuracy_markdown
@@ -40,11 +39,6 @@ class Outcome:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def has_samples(folder: Path, generator: str) -> bool:
-    """Whether a generator's samples are stored in a run folder."""
-    return Cells(folder, generator).read("sample") is not None
 
 
 class Results:
@@ -79,19 +73,32 @@ class Results:
             self.rows[str(name)] = [{str(key): value for key, value in row.items()} for row in clean.to_dict("records")]
 
     def add(self, outcome: Outcome) -> None:
-        """Replace the generator's row and rewrite the files."""
+        """Replace the generator's row and rewrite the files; side tables of the same samples stay noted."""
         self.rows.pop(outcome.generator, None)
-        self.records[outcome.generator] = outcome.record
+        earlier, record = self.records.get(outcome.generator, {}), outcome.record
+        if not outcome.failed and earlier.get("samples_digest") == record.get("samples_digest"):
+            record = {**record, "cells": {**earlier.get("cells", {}), **record.get("cells", {})}}
+        self.records[outcome.generator] = record
         if outcome.rows:
             self.rows[outcome.generator] = outcome.rows
         names = sorted(self.records, key=_table_order)
         self.records = {name: self.records[name] for name in names}
         table = pd.DataFrame([row for name in names for row in self.rows.get(name, [])], columns=list(COLUMNS))
-        manifest = {"run": self.run, "generators": self.records}
         write_text(self.folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        manifest = self._write_manifest()
         order = write_order(self.folder, self.run, self.records)
         write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest, order))
+
+    def note(self, generator: str, cells: dict[str, dict[str, Any]]) -> None:
+        """Note the cells of a generator's side tables in the manifest."""
+        record = self.records[generator]
+        self.records[generator] = {**record, "cells": {**record["cells"], **cells}}
+        self._write_manifest()
+
+    def _write_manifest(self) -> dict[str, Any]:
+        manifest = {"run": self.run, "generators": self.records}
+        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        return manifest
 
     def earlier(self, generator: str) -> Outcome | None:
         """The generator's row as it stands, if it has a score."""

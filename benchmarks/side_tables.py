@@ -25,13 +25,13 @@ from metrics.curves import calibration, density_bins, descriptor_curves
 from metrics.physics import Quantity, diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from . import artefacts, isolation
-from .cells import JUDGING_PACKAGES, ROOT, Cells, Inputs, packages, short_digest
+from .cells import JUDGING_PACKAGES, Cells, Inputs, code_digest, packages, short_digest
 from .cells import REAL as KEPT
 from .isolation import IsolatedError, Tell
 from .provenance import peak_memory_mb
 from .results import Outcome
 from .side_report import side_markdown
-from .store import write_text
+from .store import file_digest, write_text
 
 if TYPE_CHECKING:
     from .evaluate import Judge
@@ -55,7 +55,7 @@ class SideTable:
 
     Attributes:
         stage: name of its cells, and of its file.
-        code: files that decide its numbers, below the repository's root.
+        code: files that decide its numbers, below the repository's root, with what they import of ``metrics``.
         generated: rows of one generator, from the judge, its name and its reference.
         real: rows of the real test volumes.
         by_default: whether it is made without being asked for.
@@ -69,10 +69,9 @@ class SideTable:
 
     def inputs(self, judge: Judge, drawn: Inputs) -> Inputs:
         """What a cell of this table is made from, besides what the generator drew."""
-        files = (*self.code, "benchmarks/side_tables.py")
         return {
             **drawn,
-            "metric code": short_digest(b"".join((ROOT / file).read_bytes() for file in files)),
+            "metric code": short_digest([code_digest(*self.code), file_digest(Path(__file__))]),
             "packages": packages(JUDGING_PACKAGES),
             "real data": judge.data_digest,
             "test data": judge.test.digest()[:16],
@@ -80,7 +79,7 @@ class SideTable:
         }
 
 
-def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) -> None:
+def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Bring a generator's rows in the side tables up to date; what cannot be made is left as it was, with a warning.
 
     Args:
@@ -88,8 +87,12 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
         outcome: of the generator, which has a score.
         reference: what it is loaded by.
         kept: generators whose earlier rows stay.
+
+    Returns:
+        What the manifest keeps of the cells that are up to date, by stage.
     """
     name, samples = outcome.generator, str(outcome.record["samples_digest"])[:16]
+    fresh = {}
     for table in SIDE_TABLES:
         rows = real = None
         try:
@@ -98,10 +101,14 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
             real = _cell_rows(table, judge, KEPT, {}, partial(table.real, judge)) if rows is not None else None
         except (ValueError, OSError, IsolatedError) as error:
             log.warning("%s has no new rows in %s.csv: %s", name, table.stage, error)
+        cell = Cells(judge.folder, name).read(table.stage)
+        if rows is not None and cell is not None:
+            fresh[table.stage] = cell.summary()
         _write(table, judge, {name: (samples, rows), REAL: (judge.test.digest()[:16], real)}, kept)
     details = side_markdown(judge.folder)
     if details is not None:
         write_text(judge.folder / "details.md", details)
+    return fresh
 
 
 def _cell_rows(table: SideTable, judge: Judge, name: str, drawn: Inputs, make: Callable[[], Rows]) -> Rows | None:
@@ -278,18 +285,18 @@ def _no_rows(_judge: Judge) -> Rows:
 
 
 SIDE_TABLES = (
-    SideTable("curves", ("metrics/curves.py", "metrics/morphology.py"), _curves, _real_curves, by_default=True),
+    SideTable("curves", ("metrics/curves.py",), _curves, _real_curves, by_default=True),
     SideTable("calibration", ("metrics/curves.py",), _calibration, _real_calibration, by_default=True),
     SideTable(
         "physics",
-        ("metrics/physics.py", "metrics/transport.py", "metrics/_kernels.py"),
+        ("metrics/physics.py", "metrics/descriptors.py"),
         _physics,
         _real_physics,
         by_default=False,
     ),
     SideTable(
         "voxel-test",
-        ("metrics/voxel_test.py", "metrics/classifier.py"),
+        ("metrics/voxel_test.py",),
         _voxel_test,
         lambda _judge: [],
         by_default=False,

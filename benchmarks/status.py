@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 import data
 from data import Dataset, Volumes
@@ -16,11 +19,19 @@ from generators import GENERATORS
 from .cells import STAGES, Cells, Inputs, changed
 from .drawing import Plan, plan
 from .evaluate import Judge, Options
+from .intervals import coverage_inputs
+from .representative import representative_inputs
 from .runs import read_manifest, run_folders
+from .side_tables import SIDE_TABLES, SideTable
+from .validate import validation_inputs
 
 FRESH, STALE, FAILED, MISSING = "fresh", "stale", "failed", "missing"
-OF_DATA = ("training data", "test data", "real data", "weights")
+OF_DATA = ("training data", "test data", "real data", "weights", "image")
 """Inputs that cannot be checked where the data set is not at hand."""
+UNRECORDED = "made before inputs were recorded"
+NOBODY = "real volumes"
+"""The row of what is made of real volumes alone."""
+INTERVALS, VALIDATION, REPRESENTATIVE = "intervals", "validation", "representative"
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class CellState:
         dataset: name of the data set.
         seed: of the run.
         generator: whose cell it is.
-        stage: one of ``STAGES``.
+        stage: one of ``STAGES``, a side table's, "intervals", "validation" or "representative".
         state: "fresh", "stale", "failed" or "missing".
         why: the inputs that changed, the reason of the failure, or what is not at hand.
     """
@@ -74,7 +85,7 @@ def status(results: Path, given: Sequence[Dataset] = (), own: Sequence[str] = ()
     found = []
     for folder in run_folders(results):
         found += folder_status(folder, given, own)
-    return found
+    return found + studies_status(results, given)
 
 
 def folder_status(folder: Path, given: Sequence[Dataset] = (), own: Sequence[str] = ()) -> list[CellState]:
@@ -100,7 +111,49 @@ def folder_status(folder: Path, given: Sequence[Dataset] = (), own: Sequence[str
         else:
             compared = _Comparison(record, plans[name], judge, data_known=dataset is not None)
             states += [CellState(*about, stage, *compared.state(stage)) for stage in _stages(plans[name])]
+            states += [CellState(*about, table.stage, *compared.side_state(table)) for table in SIDE_TABLES]
+            states.append(CellState(*about, INTERVALS, *compared.intervals_state()))
     return states
+
+
+def studies_status(results: Path, given: Sequence[Dataset] = ()) -> list[CellState]:
+    """The state of what is made of real volumes alone: validations, and descriptors against block size."""
+    states = []
+    for path in sorted((results / "validation").glob("*/manifest.json")):
+        dataset = dataset_of({"dataset": path.parent.name}, given)
+        now = validation_inputs(dataset or _stand_in({"dataset": path.parent.name}))
+        states.append(_study(path, VALIDATION, now, data_known=dataset is not None))
+    for table in sorted(results.glob("*/representative.csv")):
+        image = _image(table.parent.name)
+        now = representative_inputs(np.zeros((1, 1, 1), dtype=bool) if image is None else image)
+        states.append(_study(table.with_suffix(".json"), REPRESENTATIVE, now, data_known=image is not None))
+    return states
+
+
+def _study(path: Path, stage: str, now: Inputs, *, data_known: bool) -> CellState:
+    """The state of a study, from the inputs that its manifest names."""
+    manifest = json.loads(path.read_text()) if path.is_file() else {}
+    seed = int(manifest.get("settings", manifest).get("seed", 0))
+    recorded: Inputs | None = manifest.get("inputs")
+    if recorded is None:
+        return CellState(path.parent.name, seed, NOBODY, stage, STALE, UNRECORDED)
+    return CellState(path.parent.name, seed, NOBODY, stage, *_compared(recorded, now, data_known=data_known))
+
+
+def _compared(recorded: Inputs, now: Inputs, *, data_known: bool) -> tuple[str, str]:
+    """The state of something that was made from some inputs, and why."""
+    reasons = [name for name in changed(recorded, now) if data_known or name not in OF_DATA]
+    if reasons:
+        return STALE, ", ".join(reasons)
+    return FRESH, "" if data_known else "data not at hand"
+
+
+def _image(name: str) -> NDArray[np.bool_] | None:
+    """What ``data/`` holds by that name."""
+    try:
+        return data.load_image(name)[0]
+    except (ValueError, OSError):
+        return None
 
 
 def run_judge(folder: Path, run: dict[str, Any], dataset: Dataset) -> Judge:
@@ -114,6 +167,7 @@ class _Comparison:
 
     def __init__(self, record: dict[str, Any], planned: Plan, judge: Judge, *, data_known: bool) -> None:
         self.recorded: dict[str, Any] = record.get("cells", {})
+        self.intervals = _recorded_intervals(judge.folder).get(planned.name)
         self.samples = str(record.get("samples_digest", ""))
         self.planned = planned
         self.judge = judge
@@ -122,7 +176,7 @@ class _Comparison:
     def state(self, stage: str) -> tuple[str, str]:
         """The state of a stage, and why."""
         if stage not in self.recorded:
-            return STALE, "made before inputs were recorded"
+            return STALE, UNRECORDED
         reasons = self._changed(stage)
         takes = {"describe": ("sample",), "score": ("sample", "reconstruct")}.get(stage, ())
         reasons += [earlier for earlier in takes if earlier in self.recorded and self._changed(earlier)]
@@ -135,6 +189,28 @@ class _Comparison:
             missing.append("samples")
         return FRESH, f"{' and '.join(missing)} not at hand" if missing else ""
 
+    def side_state(self, table: SideTable) -> tuple[str, str]:
+        """The state of the generator's rows in a side table, and why."""
+        if table.stage not in self.recorded:
+            return (STALE, UNRECORDED) if self._has_rows(table.stage) else (MISSING, "")
+        if "sample" in self.recorded and self._changed("sample"):
+            return STALE, "sample"
+        now = table.inputs(self.judge, {"samples": self.samples[:16]})
+        return _compared(self.recorded[table.stage]["inputs"], now, data_known=self.data_known)
+
+    def intervals_state(self) -> tuple[str, str]:
+        """The state of the coverage of the generator's intervals, and why."""
+        if self.intervals is None:
+            return (STALE, UNRECORDED) if self._has_rows(INTERVALS) else (MISSING, "")
+        weights = None if self.planned.at_hand else self.intervals.get("weights", "")
+        draws = int(self.intervals.get("ensembles", "0").rpartition(" ")[2])
+        now = coverage_inputs(self.planned.inputs("fit", weights), self.judge.dataset.test, draws)
+        return _compared(self.intervals, now, data_known=self.data_known)
+
+    def _has_rows(self, table: str) -> bool:
+        path = self.judge.folder / f"{table}.csv"
+        return path.is_file() and self.planned.name in set(pd.read_csv(path, usecols=["generator"])["generator"])
+
     def _changed(self, stage: str) -> list[str]:
         """Names of the inputs that differ, as far as that can be told."""
         earlier: Inputs = self.recorded[stage]["inputs"]
@@ -146,6 +222,12 @@ class _Comparison:
         else:
             now = self.judge.inputs(stage, self.samples, earlier.get("reconstruction", "none"))
         return [name for name in changed(earlier, now) if self.data_known or name not in OF_DATA]
+
+
+def _recorded_intervals(folder: Path) -> dict[str, Inputs]:
+    """What the coverage of each generator's intervals was made from."""
+    path = folder / "intervals.json"
+    return dict(json.loads(path.read_text()).get("cells", {})) if path.is_file() else {}
 
 
 def _stages(planned: Plan) -> list[str]:

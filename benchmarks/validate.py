@@ -24,19 +24,24 @@ from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
 from data import Dataset
+from generators.controls import Memoriser
 from metrics.adjustment import MIN_TRAINING, Adjustment, fitting_window
 from metrics.bands import ALL, Band
 from metrics.descriptors import Descriptors, describe
 from metrics.energy import REFERENCE_SIZE
 from metrics.table import METRICS
 
+from . import artefacts
 from .canvas import figure_class
-from .defects import RADIUS, REAL, Matched, Plant, matched_sets, planted
+from .cells import ALL_PACKAGES, Inputs, code_digest, packages, short_digest
+from .defects import OTHER, RADIUS, REAL, Matched, Plant, matched_sets, planted
 from .provenance import environment
 from .trials import RESAMPLES, SWAPS, Pool, Trials, rate, run_trials, told_apart
 from .validation_report import draw_figure, validation_markdown
 
 SIZES = (50, 100, 200)  # volumes a band
+LEAST = 20  # that are tried where there are not enough for any of these
+COPIER = Memoriser.name
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one
 POWER_COLUMNS = (
     "planted",
@@ -172,6 +177,7 @@ def validate(
         "data": dataset.digest(),
         "density_kind": dataset.density_kind,
         "settings": {key: value for key, value in asdict(settings).items() if key != "workers"},
+        "inputs": validation_inputs(dataset),
         "swaps": SWAPS,
         "resamples": RESAMPLES,
         "pools": {bench.band.name: bench.size for bench in benches},
@@ -190,6 +196,17 @@ def validate(
     )
 
 
+def validation_inputs(dataset: Dataset) -> Inputs:
+    """What the numbers are made from, besides the settings; for ``porebench status``."""
+    models = [artefacts.identity(*artefacts.prepare(name, dataset), 0)["generator code"] for name in (OTHER, COPIER)]
+    return {
+        "real data": dataset.digest()[:16],
+        "generator code": short_digest(models),
+        "metric code": code_digest("benchmarks/validate.py", "benchmarks/trials.py", "benchmarks/defects.py"),
+        "packages": packages(ALL_PACKAGES),
+    }
+
+
 def _benches(dataset: Dataset, train: Descriptors, count: int, size: int, settings: Settings) -> list[_Bench]:
     """Real volumes of every band, described, with the adjustment that the evaluation makes for it.
 
@@ -199,10 +216,11 @@ def _benches(dataset: Dataset, train: Descriptors, count: int, size: int, settin
     benches = []
     for sets in matched_sets(dataset, count, size, np.random.default_rng([settings.seed, 0, count])):
         window = fitting_window(sets.band, dataset.train.density, dataset.test.density)
-        if len(sets.parts[0]) * MOST < SIZES[0] or len(train) < MIN_TRAINING:
+        here, needed = len(sets.parts[0]) * count, 3 * min(LEAST, *SIZES) / MOST  # ties take threes
+        if here < needed or len(train) < MIN_TRAINING:
             raise ValueError(
-                f"{dataset.name} has too few volumes to validate with: {len(sets.parts[0])} pairs in the band "
-                f"{sets.band.name}, where {SIZES[0] / MOST:.0f} are needed"
+                f"{dataset.name} has too few volumes to validate with: {here} in the band {sets.band.name}, "
+                f"where {needed:.0f} are needed"
             )
         real = tuple(describe(part.voxels, workers=settings.workers) for part in sets.parts)
         benches.append(_Bench(sets, real, Adjustment.fit(train[window])))
@@ -210,13 +228,14 @@ def _benches(dataset: Dataset, train: Descriptors, count: int, size: int, settin
 
 
 def _sizes(benches: Sequence[_Bench]) -> list[int]:
-    """The numbers of volumes that can be tried with the pools at hand."""
-    return [volumes for volumes in SIZES if volumes <= MOST * min(bench.size for bench in benches)]
+    """Numbers of volumes that can be tried with the pools at hand: those of ``SIZES``, or the most that there are."""
+    most = int(MOST * min(bench.size for bench in benches))
+    return [volumes for volumes in SIZES if volumes <= most] or [most]
 
 
 def _suite_size(benches: Sequence[_Bench]) -> int:
-    """The number at which intervals and ties are tried: 100, as in the evaluation, or the most that there are."""
-    return [volumes for volumes in _sizes(benches) if volumes <= REFERENCE_SIZE][-1]
+    """The number at which intervals and ties are tried: 100, as in the evaluation, or the most that is tried."""
+    return max(volumes for volumes in _sizes(benches) if volumes <= REFERENCE_SIZE)
 
 
 def _power(

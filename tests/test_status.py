@@ -4,16 +4,32 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import data
-from benchmarks import artefacts, cells, evaluate, rescore, status
+from benchmarks import (
+    artefacts,
+    cells,
+    drawing,
+    evaluate,
+    intervals,
+    representative,
+    rescore,
+    side_tables,
+    status,
+    validate,
+)
 from benchmarks.cli import main
 from benchmarks.evaluate import Options
+from benchmarks.interval_report import COUNT, EACH
 from benchmarks.status import FRESH, MISSING, STALE
+from metrics.descriptors import HEADLINE
 
 pytestmark = pytest.mark.usefixtures("own_cache")
+
+ASKED_FOR = ("physics", "voxel-test", "intervals")
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +54,18 @@ def _of(states, generator) -> dict[str, str]:
 
 
 def _states(tiny, results, generator="pca"):
-    return _of(status.status(results, [tiny]), generator)
+    """What is made by default."""
+    found = _of(status.status(results, [tiny]), generator)
+    return {stage: state for stage, state in found.items() if stage not in ASKED_FOR}
 
 
 def test_right_after_a_run_its_cells_are_fresh_and_the_others_missing(tiny, results) -> None:
     states = status.status(results, [tiny])
-    assert set(_of(states, "pca").values()) == {FRESH}
-    assert list(_of(states, "pca")) == list(cells.STAGES)
-    assert list(_of(states, "noise")) == ["fit", "sample", "describe", "score"]
+    made = {stage: state for stage, state in _of(states, "pca").items() if stage not in ASKED_FOR}
+    assert list(made) == [*cells.STAGES, "curves", "calibration"]
+    assert set(made.values()) == {FRESH}
+    assert {_of(states, "pca")[stage] for stage in ASKED_FOR} == {MISSING}
+    assert [stage for stage in _of(states, "noise") if stage in cells.STAGES] == ["fit", "sample", "describe", "score"]
     assert set(_of(states, "memoriser").values()) == {MISSING}
 
 
@@ -74,6 +94,59 @@ def test_changed_packages_weights_and_data_are_named(tiny, results, monkeypatch)
         assert _states(tiny, results)["sample"] == "stale: weights"
     other = replace(tiny, train=tiny.validation)
     assert "training data" in _of(status.status(results, [other]), "pca")["fit"]
+
+
+def test_side_tables_follow_the_samples_and_their_own_code(tiny, results, monkeypatch) -> None:
+    evaluate.evaluate(tiny, ["noise"], results, Options(quick=True, workers=1, extras=("physics",)))
+    assert _of(status.status(results, [tiny]), "noise")["physics"] == FRESH
+    evaluate.evaluate(tiny, ["noise"], results, Options(quick=True, workers=1))
+    assert _of(status.status(results, [tiny]), "noise")["physics"] == FRESH, "its rows are still there"
+    with monkeypatch.context() as patch:
+        patch.setattr(side_tables, "code_digest", lambda *files: "other" if "metrics/physics.py" in files else "")
+        found = _of(status.status(results, [tiny]), "noise")
+        assert found["physics"] == "stale: metric code"
+        assert found["score"] == FRESH
+    identity = artefacts.identity
+    monkeypatch.setattr(artefacts, "identity", lambda *args: {**identity(*args), "generator code": "other"})
+    assert _of(status.status(results, [tiny]), "noise")["curves"] == "stale: sample"
+
+
+def test_rows_of_a_side_table_without_recorded_inputs_are_stale(tiny, results) -> None:
+    path = results / "tiny" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["generators"]["pca"]["cells"]["curves"]
+    path.write_text(json.dumps(manifest))
+    assert _states(tiny, results)["curves"] == "stale: made before inputs were recorded"
+
+
+def test_intervals_and_studies_of_real_volumes_are_listed(tiny, results, monkeypatch) -> None:
+    folder = results / "tiny"
+    planned = drawing.plan("noise", tiny, tiny.test, folder, seed=0, device="cpu")
+    made = intervals.coverage_inputs(planned.inputs("fit"), tiny.test, 19)
+    row = dict.fromkeys(intervals.COLUMNS, 0) | {"generator": "noise", "band": "all"}
+    rows = [row | {"descriptor": name} for name in (*HEADLINE, EACH, COUNT)]
+    intervals.write_coverage(rows, tiny, 19, 0, folder, "", {"noise": made})
+    pores = np.random.default_rng(0).random((24, 24, 24)) < 0.3
+    representative.representative(pores, folder, sizes=[6], bar=evaluate.bars(None))
+    checked = {"settings": {"seed": 0}, "inputs": validate.validation_inputs(tiny)}
+    (results / "validation" / "tiny").mkdir(parents=True)
+    (results / "validation" / "tiny" / "manifest.json").write_text(json.dumps(checked))
+    found = status.status(results, [tiny])
+    assert _of(found, "noise")["intervals"] == FRESH
+    assert _of(found, "pca")["intervals"] == MISSING
+    assert _of(found, status.NOBODY) == {"validation": FRESH, "representative": "fresh, data not at hand"}
+    for module in (intervals, representative, validate):
+        monkeypatch.setattr(module, "code_digest", lambda *files: "other")
+    found = status.status(results, [tiny])
+    assert _of(found, "noise")["intervals"] == "stale: metric code"
+    assert set(_of(found, status.NOBODY).values()) == {"stale: metric code"}
+    assert _of(found, "noise")["score"] == FRESH
+
+
+def test_the_digest_of_code_follows_imports_of_metrics_and_no_others() -> None:
+    names = {file.name for file in cells.files_of("metrics/physics.py", "benchmarks/trials.py")}
+    assert {"physics.py", "transport.py", "_kernels.py", "trials.py", "energy.py"} <= names
+    assert not names & {"novelty.py", "voxel_test.py", "defects.py"}
 
 
 def test_what_is_not_at_hand_is_said(tiny, results, monkeypatch) -> None:
