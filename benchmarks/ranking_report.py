@@ -27,6 +27,11 @@ def own_error(order: Order | None) -> list[str]:
         f"The benchmark's own error: `{Twin.name}` is `{Twin.original}` under another name and with other seeds; their "
         f"NFR100 differ by {value:+.2f} [{low:+.2f}, {high:+.2f}], and they are {'tied' if tied else 'not tied'}."
     )
+    if not tied:
+        text += (
+            " Intervals and ties hold for one fit of each generator; between two fits of one generator scores can "
+            "differ by as much as this."
+        )
     return ["", text]
 
 

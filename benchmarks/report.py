@@ -47,6 +47,7 @@ SIZES = (
     "real ones, or the true radii of the simulator (the reference shows what the detector can reach); and the number "
     "of pores with a radius of at most 2 voxels, drawn over real. 95 % intervals resample the test densities."
 )
+FEW = 50  # test volumes in a band, below which a table says so
 SPEED_DATASET = "spheres"
 
 
@@ -98,7 +99,7 @@ def accuracy_markdown(table: pd.DataFrame, manifest: dict[str, Any], order: Orde
         "",
         f"{run['n_test']} test volumes, one realisation for each test density, seed {run['seed']}"
         + (" (quick run)" if run["quick"] else "")
-        + f". Made {newest['date']} by `{newest['command']}`.",
+        + f".{small_bands(table)} Made {newest['date']} by `{newest['command']}`.",
         "",
         READING,
         "",
@@ -159,6 +160,20 @@ def summary_table(
         for name in names
     ]
     return table_lines(header, rows) + own_error(order)
+
+
+def small_bands(table: pd.DataFrame) -> str:
+    """A sentence on the number of test volumes in a band, where it is small; "" where it is not.
+
+    Args:
+        table: the rows of ``accuracy.csv``.
+    """
+    scored = table[(table["metric"] == "nfr100") & (table["band"] != "all")]
+    counts = sorted({int(count) for count in scored["n_real"].dropna()})
+    if not counts or counts[0] >= FEW:
+        return ""
+    found = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f" A band holds {found} of them, where 100 are advised: intervals are wide, and small defects are not found."
 
 
 def _companion_table(cells: _Cells, names: list[str]) -> list[str]:
@@ -295,7 +310,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         tables[folder.name] = [
             *summary_table(cells, ranked(cells, records), records, bands, order),
             "",
-            f"{run['n_test']} test volumes, {made}, {machine}.",
+            f"{run['n_test']} test volumes, {made}, {machine}.{small_bands(table)}",
         ]
         if run["dataset"] == SPEED_DATASET:
             digests = {name: record["digest"] for name, record in records.items() if "digest" in record}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from .defects import REAL
 from .markdown import table_lines
 
 ABSENT = "–"
+ALWAYS = 0.95  # share of trials
 READING = (
     "Share of trials in which the swap test (5 % level) declares a set with the planted defect different from "
     "real volumes, by number of volumes a band; `nothing` compares two real sets, so its share is the rate of false "
     "alarms. NFR100 is that of the laws compared. Coverage: how often the 95 % interval holds it, at 100 volumes a "
-    "band. Amount: how often a paired t-test of the pore counts finds a bias, at 100 volumes a band."
+    "band, or the largest number below. Amount: how often a paired t-test of the pore counts finds a bias, likewise."
 )
 
 
@@ -77,7 +79,38 @@ def summary_lines(power: pd.DataFrame, ties: pd.DataFrame) -> list[str]:
     ]
     counts = table.groupby("planted")["trials"].first()
     ending = f"Per cent of trials ({counts[REAL]} of two real sets, {counts.min()} of each defect), N volumes a band."
-    return [*table_lines(header, rows), "", f"{ending} Told apart by the ranking: {'; '.join(told)}."]
+    ranking = f"Told apart by the ranking, N = {ties['volumes'].iloc[0]}"
+    return [*table_lines(header, rows), "", f"{ending} {ranking}: {'; '.join(told)}."]
+
+
+def overview_lines(studies: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What the validations of all data sets found, one line each, as Markdown lines.
+
+    Args:
+        studies: the rows of ``power.csv`` by data set.
+    """
+    header = ["data set", "N a band", "false alarms % [95 % CI]", "coverage %", "always found", "found less often"]
+    rows = []
+    for name, power in studies.items():
+        tried = power[(power["band"] == ALL) & power["covered"].notna()].set_index("planted")
+        planted = tried.drop(index=REAL)
+        always = planted["found"] >= ALWAYS
+        rows.append(
+            [
+                name,
+                str(tried["volumes"].iloc[0]),
+                _with_interval(tried.loc[REAL], "found", shown=True),
+                f"{_percent(tried['covered'].min())} to {_percent(tried['covered'].max())}",
+                f"{always.sum()} of {len(planted)}",
+                "; ".join(f"{defect} {_percent(planted['found'][defect])} %" for defect in planted.index[~always])
+                or ABSENT,
+            ]
+        )
+    ending = (
+        "Over the headline bands. False alarms: two real sets declared different. Coverage of the 95 % interval: least "
+        f"and most over what is planted. Always: in at least {_percent(ALWAYS)} % of the trials."
+    )
+    return [*table_lines(header, rows), "", ending]
 
 
 def _by_band(power: pd.DataFrame, volumes: int, column: str = "found", pattern: str = "") -> list[str]:
@@ -130,13 +163,14 @@ def read_validation(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str,
 
 
 def validation_tables(results: Path) -> dict[str, list[str]]:
-    """README tables by marker, ``validation-<data set>``, from all that was validated."""
-    found = {}
+    """README tables by marker from all that was validated: ``validation-<data set>``, and ``validation`` of all."""
+    found, studies = {}, {}
     for manifest in sorted((results / "validation").glob("*/manifest.json")):
         power, ties, stated = read_validation(manifest.parent)
+        studies[manifest.parent.name] = power
         lines = summary_lines(power, ties)
         found[f"validation-{manifest.parent.name}"] = [*lines[:-1], f"{lines[-1]} {stated['date']}."]
-    return found
+    return {**found, "validation": overview_lines(studies)} if studies else found
 
 
 def _with_interval(row: pd.Series, name: str, shown: bool) -> str:

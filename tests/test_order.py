@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,14 @@ def test_replicates_of_other_samples_do_not_count(tmp_path) -> None:
         order = write_order(tmp_path, other_run, {**records, **other})
         assert order is not None
         assert order.rank("pca") is None
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_twins_that_differ_are_a_warning_about_single_fits(tied: bool) -> None:
+    order = SimpleNamespace(difference=lambda *_: (0.4, 0.2, 0.6, tied))
+    text = own_error(order)[1]  # type: ignore[arg-type]
+    assert "+0.40 [+0.20, +0.60]" in text
+    assert ("one fit of each generator" in text) != tied
 
 
 def test_without_a_ranking_the_table_has_dashes(tmp_path) -> None:

@@ -116,6 +116,14 @@ def test_generators_are_ranked_by_score_and_failures_give_their_reason() -> None
     assert "| c | sample | it broke / badly |" in text
 
 
+def test_a_table_says_when_its_bands_are_small() -> None:
+    few = _table(("a", "all", "nfr100", 2.0), ("a", "low", "nfr100", 2.0), ("a", "high", "nfr100", 2.0))
+    few["n_real"] = [93, 43, 50]
+    assert "A band holds 43 to 50 of them, where 100 are advised" in accuracy_markdown(few, _manifest(a=SCORED))
+    few["n_real"] = [120, 60, 60]
+    assert "where 100 are advised" not in accuracy_markdown(few, _manifest(a=SCORED))
+
+
 def test_numbers_that_do_not_exist_are_dashes() -> None:
     text = accuracy_markdown(_table(("a", "all", "nfr100", 2.0)), _manifest(a=SCORED))
     assert "| a | 2.00 [0.50, 20.0] | – |" in text

@@ -77,6 +77,18 @@ def test_the_readme_gets_a_table_from_the_files(folder: Path, dataset: data.Data
     assert "the same again" in lines[-1]
 
 
+def test_the_validations_of_all_data_sets_make_one_table(folder: Path, dataset: data.Dataset) -> None:
+    lines = validation_tables(folder.parent.parent)["validation"]
+    power = pd.read_csv(folder / "power.csv")
+    tried = power[(power.band == "all") & (power.volumes == 9)].set_index("planted")
+    (row,) = (line.strip("| ").split(" | ") for line in lines if line.startswith(f"| {dataset.name} |"))
+    assert row[1] == "9"
+    assert row[2].startswith(f"{100 * tried.found[REAL]:.1f}".removesuffix(".0") + " [")
+    planted_here = tried.found.drop(REAL)
+    assert row[4] == f"{(planted_here >= 0.95).sum()} of {len(planted_here)}"
+    assert all((name in row[5]) == (share < 0.95) for name, share in planted_here.items())
+
+
 def test_the_same_seed_gives_the_same_numbers(folder: Path, dataset: data.Dataset, tmp_path: Path, small: None) -> None:
     settings = Settings(pool=16, trials=8, planted_trials=4, workers=2)
     again = validate(dataset, tmp_path, settings)
@@ -147,7 +159,7 @@ def _described(shift: float, rng: np.random.Generator, n: int = 60) -> Descripto
     """Descriptors of nothing: normal numbers, shifted by so many standard deviations."""
     values = {name: rng.normal(shift, 1, (n, 2)) for name in HEADLINE}
     pores = rng.integers(900, 1100, n)
-    return Descriptors(values, pores, np.zeros((n, 3), dtype=bool), np.empty(0), (30, 30, 30))
+    return Descriptors(values, pores, np.zeros((n, 3), dtype=bool), (30, 30, 30))
 
 
 @pytest.fixture(scope="module")
