@@ -92,7 +92,7 @@ class Results:
     def note(self, generator: str, cells: dict[str, dict[str, Any]]) -> None:
         """Note the cells of a generator's side tables in the manifest."""
         record = self.records[generator]
-        self.records[generator] = {**record, "cells": {**record["cells"], **cells}}
+        self.records[generator] = {**record, "cells": {**record.get("cells", {}), **cells}}
         self._write_manifest()
 
     def _write_manifest(self) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def studies_status(results: Path, given: Sequence[Dataset] = ()) -> list[CellSta
 
 def _study(path: Path, stage: str, now: Inputs, *, data_known: bool) -> CellState:
     """The state of a study, from the inputs that its manifest names."""
-    manifest = json.loads(path.read_text()) if path.is_file() else {}
+    manifest = _read(path)
     seed = int(manifest.get("settings", manifest).get("seed", 0))
     recorded: Inputs | None = manifest.get("inputs")
     if recorded is None:
@@ -226,8 +226,25 @@ class _Comparison:
 
 def _recorded_intervals(folder: Path) -> dict[str, Inputs]:
     """What the coverage of each generator's intervals was made from."""
-    path = folder / "intervals.json"
-    return dict(json.loads(path.read_text()).get("cells", {})) if path.is_file() else {}
+    return dict(_read(folder / "intervals.json").get("cells", {}))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The manifest of a study; empty where there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts = (content, content.get("inputs") or {}, content.get("cells", {}), content.get("settings", {}))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}); make it again") from error
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError(f"{path} is damaged; make it again")
+    return dict(content)
 
 
 def _stages(planned: Plan) -> list[str]:

@@ -144,7 +144,8 @@ def _largest(scores: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64]
 def _with_margin(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Volumes [n, depth, height, width] with solid of ``REACH`` voxels around them, flat."""
     margin = (REACH, REACH)
-    return np.pad(voxels, ((0, 0), margin, margin, margin)).reshape(len(voxels), -1)
+    roomy = np.pad(voxels, ((0, 0), margin, margin, margin))
+    return roomy.reshape(len(voxels), math.prod(roomy.shape[1:]))
 
 
 def _places(volume: NDArray[np.bool_], turns: list[Symmetry]) -> NDArray[np.int64]:

@@ -143,6 +143,13 @@ def test_intervals_and_studies_of_real_volumes_are_listed(tiny, results, monkeyp
     assert _of(found, "noise")["score"] == FRESH
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"cells": 3}', '{"inputs": [1]}'])
+def test_a_damaged_manifest_of_a_study_is_one_sentence(tiny, results, text) -> None:
+    (results / "tiny" / "intervals.json").write_text(text)
+    with pytest.raises(ValueError, match="is damaged"):
+        status.status(results, [tiny])
+
+
 def test_the_digest_of_code_follows_imports_of_metrics_and_no_others() -> None:
     names = {file.name for file in cells.files_of("metrics/physics.py", "benchmarks/trials.py")}
     assert {"physics.py", "transport.py", "_kernels.py", "trials.py", "energy.py"} <= names
