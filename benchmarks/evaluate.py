@@ -348,9 +348,8 @@ def evaluate(
     overall = progress.add_task("generators", total=len(references)) if progress else None
     for reference, outcome in _outcomes(references, judge, results, show_progress=progress is not None):
         results.add(outcome)
-        if not outcome.failed:
-            results.note(outcome.generator, side_tables.update(judge, outcome, reference, results.records))
-        outcomes[reference] = outcome
+        noted = {} if outcome.failed else side_tables.update(judge, outcome, reference, results.records)
+        outcomes[reference] = results.note(outcome, noted) if noted else outcome
         if progress is not None and overall is not None:
             progress.advance(overall)
     return [outcomes[reference] for reference in references]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,12 @@ class Results:
         order = write_order(self.folder, self.run, self.records)
         write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest, order))
 
-    def note(self, generator: str, cells: dict[str, dict[str, Any]]) -> None:
-        """Note the cells of a generator's side tables in the manifest."""
-        record = self.records[generator]
-        self.records[generator] = {**record, "cells": {**record.get("cells", {}), **cells}}
+    def note(self, outcome: Outcome, cells: dict[str, dict[str, Any]]) -> Outcome:
+        """Note the cells of a generator's side tables in the manifest, and in its row."""
+        record = self.records[outcome.generator]
+        self.records[outcome.generator] = {**record, "cells": {**record.get("cells", {}), **cells}}
         self._write_manifest()
+        return replace(outcome, record=self.records[outcome.generator])
 
     def _write_manifest(self) -> dict[str, Any]:
         manifest = {"run": self.run, "generators": self.records}
