@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -526,7 +527,7 @@ def scaling(
     from .scaling import scaling as run
     from .scaling_report import read_scaling, scaling_lines
 
-    names = chosen(_chosen(generators, []) if generators else [])
+    names = chosen(_named(generators) if generators else [])
     run(names, out, edges=sorted(set(edge or EDGES)), blocks=blocks, tell=err_console.print)
     table = read_scaling(out)
     if table is not None:
@@ -619,16 +620,19 @@ def _chosen(
         seed: of the fit.
         drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
     """
-    if registered is None:
-        names = [] if own else [name for name in GENERATORS if artefacts.at_hand(name, dataset, seed, drawn_in)]
-    elif registered == "all":
-        names = list(GENERATORS)
-    else:
-        names = [name.strip() for name in registered.split(",") if name.strip()]
+    if registered is not None or own:
+        return _named(registered or "", own)
+    return [name for name in GENERATORS if artefacts.at_hand(name, dataset, seed, drawn_in)]
+
+
+def _named(registered: str, own: Sequence[str] = ()) -> list[str]:
+    """Generators asked for by name, "all" for the registered ones, each once; and the user's own."""
+    names = [name.strip() for name in registered.split(",") if name.strip()]
+    names = list(GENERATORS) if registered == "all" else names
     for name in names:
         if name not in GENERATORS:
             raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
-    return list(dict.fromkeys(names + own))
+    return list(dict.fromkeys([*names, *own]))
 
 
 def _show(table: str) -> None:
