@@ -81,10 +81,10 @@ class PCASampler(Generator):
             self.scores_ = pca.fit_transform(flat.astype(np.float32)).astype(np.float64)
             self.components_ = np.ascontiguousarray(pca.components_, dtype=np.float32)
         self.density_ = density.copy()
-        self.residuals_ = self.scores_ - self._expected(density)[0]
+        self.residuals_ = self.scores_ - self._expected(density)[0].numpy()
         self._on_device = None
 
-    def _expected(self, density: Floats) -> tuple[Floats, Floats]:
+    def _expected(self, density: Floats) -> tuple[torch.Tensor, Floats]:
         """Mean of the scores [n, components] at each density, and the weights [n, training volumes] behind it."""
         away = self.density_ - density[:, None]
         exponent = -0.5 * (away / self.bandwidth) ** 2
@@ -106,19 +106,19 @@ class PCASampler(Generator):
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: Floats) -> torch.Tensor:
         mean, components = self._tensors()
-        scores = np.empty((len(volumes), len(self.components_)))
+        scores = []
         for rows in self._chunks(len(volumes)):
             flat = torch.as_tensor(volumes[rows].reshape(-1, len(self.mean_)).astype(np.float32), device=self.device)
-            scores[rows] = ((flat - mean) @ components.T).cpu().numpy()
-        return self._render(scores, density)
+            scores.append((flat - mean) @ components.T)
+        return self._render(torch.cat(scores), density)
 
-    def _render(self, scores: Floats, density: Floats) -> torch.Tensor:
+    def _render(self, scores: torch.Tensor, density: Floats) -> torch.Tensor:
         """Volumes with given scores [n, components] and the porosity law's number of pore voxels."""
         mean, components = self._tensors()
         counts = self.law_.pore_voxels(density, len(self.mean_))
         drawn = torch.empty((len(scores), *self.shape_), dtype=torch.bool, device=self.device)
         for rows in self._chunks(len(scores)):
-            part = torch.as_tensor(scores[rows], dtype=torch.float32, device=self.device)
+            part = scores[rows].to(self.device, torch.float32)
             values = _product(part, components, mean).reshape(-1, *self.shape_)
             drawn[rows] = keep_highest(values, counts[rows])
         return drawn
@@ -148,7 +148,7 @@ def _product(left: torch.Tensor, right: torch.Tensor, offset: torch.Tensor) -> t
     return torch.addmm(offset, left.expand(max(len(left), 2), -1), right)[: len(left)]
 
 
-def _weigh(weight: Floats, values: Floats) -> Floats:
+def _weigh(weight: Floats, values: Floats) -> torch.Tensor:
     """Sums of the rows of values [k, m] with weights [n, k], by torch: the threads of NumPy would stand in its way."""
     zero = torch.zeros(1, dtype=torch.float64)
-    return _product(torch.as_tensor(weight), torch.as_tensor(values), zero).numpy()
+    return _product(torch.as_tensor(weight), torch.as_tensor(values), zero)

@@ -12,14 +12,21 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 Grid = tuple[int, int, int]
+_ROOM = 2**20  # numbers on the way to a basis, at a time
 _ODD = np.uint64(0x0101010101010101)  # the last bit of each of eight bytes
 
 
 def basis(period: int, points: NDArray[np.int64], waves: int) -> torch.Tensor:
     """The first waves of an axis at given points, float32 [waves, points]; as many waves as points are orthogonal."""
     number = (np.arange(waves) + 1) // 2 * np.where(np.arange(waves) % 2, 1, -1)
-    angle = 2 * np.pi / period * (np.multiply.outer(number, points) % period)
-    return torch.as_tensor(np.cos(angle) + np.sin(angle), dtype=torch.float32)
+    angle = 2 * np.pi / period * np.arange(period)
+    cas = (np.cos(angle) + np.sin(angle)).astype(np.float32)
+    values = np.empty((waves, len(points)), dtype=np.float32)
+    step = max(1, _ROOM // max(1, len(points)))
+    for start in range(0, waves, step):  # so that a long axis takes little more than its result
+        rows = slice(start, start + step)
+        values[rows] = cas[np.multiply.outer(number[rows], points) % period]
+    return torch.from_numpy(values)
 
 
 def spectrum(correlation: NDArray[np.float32], grid: Grid, isotropic: bool) -> torch.Tensor:

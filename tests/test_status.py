@@ -62,7 +62,7 @@ def _states(tiny, results, generator="pca"):
 def test_right_after_a_run_its_cells_are_fresh_and_the_others_missing(tiny, results) -> None:
     states = status.status(results, [tiny])
     made = {stage: state for stage, state in _of(states, "pca").items() if stage not in ASKED_FOR}
-    assert list(made) == [*cells.STAGES, "curves", "calibration"]
+    assert list(made) == [*cells.STAGES, "curves", "calibration", "overlap"]
     assert set(made.values()) == {FRESH}
     assert {_of(states, "pca")[stage] for stage in ASKED_FOR} == {MISSING}
     assert [stage for stage in _of(states, "noise") if stage in cells.STAGES] == ["fit", "sample", "describe", "score"]
