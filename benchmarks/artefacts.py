@@ -121,6 +121,7 @@ def fitted(
     device: str = "cpu",
     show_progress: bool = False,
     refit: bool = False,
+    machines: tuple[int, int] = (1, 1),
 ) -> Fitted:
     """The fitted generator of that reference: cached, published, or fitted now and cached.
 
@@ -131,6 +132,7 @@ def fitted(
         device: "auto", "cpu" or "cuda"; "auto" takes CUDA where generator and machine have it.
         show_progress: let the fit draw its progress bar.
         refit: fit even where a fitted one is at hand, and even one that trains for hours.
+        machines: devices on a machine, and machines, that the training of a network spreads over.
 
     Raises:
         NeedsTrainingError: for a generator that is only trained on request and has not been.
@@ -144,6 +146,7 @@ def fitted(
         if generator.trained_on_request:
             raise NeedsTrainingError(generator.name, dataset.name)
     generator.show_progress = show_progress
+    generator.machines = machines
     generator.checkpoints = CACHE / dataset.name / f"{generator.name}-{key}"
     started = time.perf_counter()
     generator.fit(training.voxels, training.density, rng=seed)

@@ -159,10 +159,13 @@ def train(
     publish: Annotated[
         bool, typer.Option("--publish", help="Also put the weights into generators/weights/, to be committed.")
     ] = False,
+    devices: Annotated[int, typer.Option(help="GPUs (or processes) that train a network together.", min=1)] = 1,
+    num_nodes: Annotated[int, typer.Option(help="Machines that do, each with so many (under Slurm).", min=1)] = 1,
 ) -> None:
     """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    ready = artefacts.fitted(generator, loaded, seed=seed, show_progress=True, refit=True)
+    machines = (devices, num_nodes)
+    ready = artefacts.fitted(generator, loaded, seed=seed, show_progress=True, refit=True, machines=machines)
     err_console.print(f"{ready.generator.name} fitted on {loaded.name} in {ready.seconds:.1f} s")
     if publish:
         path = artefacts.publish(ready, loaded, seed)

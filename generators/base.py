@@ -49,6 +49,7 @@ class Generator(ABC):
         law_: the number of pore voxels of the training volumes as a function of density.
         shape_: depth, height and width of the training volumes.
         checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
+        machines: devices on a machine, and machines, that a long fit may spread over.
     """
 
     name: ClassVar[str]
@@ -62,6 +63,7 @@ class Generator(ABC):
     device: str = "cpu"
     show_progress: bool = False
     checkpoints: Path | None = None
+    machines: tuple[int, int] = (1, 1)
 
     # --- what a new generator writes -------------------------------------------------------------------------
 

@@ -56,6 +56,7 @@ class VAEGenerator(Generator):
             rng,
             show_progress=self.show_progress,
             checkpoints=self.checkpoints,
+            machines=self.machines,
         )
         with torch.no_grad():
             for value in self.network_.state_dict().values():

@@ -104,9 +104,10 @@ class SymmetricBatches(IterableDataset[Batch]):
         return math.ceil(min(len(self.volumes), EPOCH_VOLUMES) / self.settings.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        rank, ranks = _place()
         order = self.rng.permutation(len(self.volumes))[:EPOCH_VOLUMES]
         for chosen in np.array_split(order, len(self)):
-            index = torch.from_numpy(chosen)
+            index = torch.from_numpy(chosen[rank::ranks] if len(chosen) >= ranks else chosen)
             axes = self.turns[self.rng.integers(len(self.turns))]
             flips = [axis + 1 for axis in range(3) if self.settings.symmetries and self.rng.random() < 0.5]
             seen = self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips)
@@ -121,8 +122,10 @@ class Clock(pl.Callback):
         self.spent = float(path.read_text()) if path.is_file() else 0.0
         self.since = time.perf_counter()
 
-    def on_train_epoch_end(self, *_: Any) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Write the time down."""
+        if not trainer.is_global_zero:
+            return
         now = time.perf_counter()
         self.spent, self.since = self.spent + now - self.since, now
         self.path.write_text(f"{self.spent:.1f}")
@@ -157,6 +160,12 @@ class VAEModule(pl.LightningModule):
         self.noise = noise
         self.texture = texture
         self.gradients: deque[float] = deque(maxlen=RECENT)
+
+    def on_train_start(self) -> None:
+        """Give each process but the first noise of its own."""
+        rank, ranks = _place()
+        if rank:
+            self.noise.manual_seed(self.noise.initial_seed() + rank + ranks * self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch."""
@@ -246,10 +255,13 @@ def train(
     *,
     show_progress: bool,
     checkpoints: Path | None = None,
+    machines: tuple[int, int] = (1, 1),
 ) -> nn.Module:
     """Train a network and return the weights to keep (the moving average where one is kept), in evaluation mode.
 
-    Uses a CUDA device where there is one. bfloat16 for matrix work, float32 for weights and the loss.
+    Uses a CUDA device where there is one. bfloat16 for matrix work, float32 for weights and the loss. With several
+    devices each runs a copy of this program, started by Lightning (or by Slurm), sees its share of each batch, and
+    averages gradients with the others; the copies end here, and the first process returns.
 
     Args:
         network: what is trained.
@@ -259,10 +271,12 @@ def train(
         rng: seeds order, symmetries and latents.
         show_progress: draw Lightning's progress bar.
         checkpoints: folder where each epoch's state and the time spent are kept and taken up again; None keeps none.
+        machines: devices on a machine, and machines.
     """
     if checkpoints is not None:
         checkpoints.mkdir(parents=True, exist_ok=True)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    rank = 0
     for phase in phases:
         noise_seed, order_seed = (int(seed) for seed in rng.integers(2**63, size=2))
         done = checkpoints / f"{phase.name}.safetensors" if checkpoints is not None else None
@@ -276,19 +290,31 @@ def train(
             texture = RealTexture(batches.volumes.to(accelerator), batches.condition[:, 0].to(accelerator))
         module = VAEModule(network, phase, batches, noise, texture)
         module.to(memory_format=torch.channels_last_3d)
-        _run(
-            module, DataLoader(batches, batch_size=None, generator=torch.Generator()), accelerator, show_progress, done
-        )
+        loader = DataLoader(batches, batch_size=None, generator=torch.Generator())
+        rank = _run(module, loader, accelerator, show_progress, done, machines)
         network = module.averaged.cpu().requires_grad_(True)
-        if done is not None:
+        if done is not None and rank == 0:
             safetensors.torch.save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
+    if rank:
+        raise SystemExit  # a copy of the program, which has nothing left to do
     return network.requires_grad_(False).eval()
 
 
+def _place() -> tuple[int, int]:
+    """Which of how many processes that train together this is."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
+
+
 def _run(
-    module: VAEModule, loader: DataLoader[Batch], accelerator: str, show_progress: bool, done: Path | None
-) -> None:
-    """One Lightning training, from its last checkpoint where there is one."""
+    module: VAEModule,
+    loader: DataLoader[Batch],
+    accelerator: str,
+    show_progress: bool,
+    done: Path | None,
+    machines: tuple[int, int],
+) -> int:
+    """One Lightning training, from its last checkpoint where there is one; which process of those in it this is."""
     lightning_log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = lightning_log.level
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
@@ -301,7 +327,9 @@ def _run(
         try:
             trainer = pl.Trainer(
                 accelerator=accelerator,
-                devices=1,
+                devices=machines[0],
+                num_nodes=machines[1],
+                strategy="auto" if machines == (1, 1) else "ddp_find_unused_parameters_true",
                 precision="bf16-mixed",
                 max_epochs=module.settings.epochs,
                 logger=False,
@@ -313,5 +341,6 @@ def _run(
                 gradient_clip_val=CLIP,
             )
             trainer.fit(module, loader, ckpt_path=last if last.is_file() else None, weights_only=True)
+            return trainer.global_rank
         finally:
             lightning_log.setLevel(level)
