@@ -7,7 +7,6 @@ neighbours, memory) then widens the spread between blocks, which the tables show
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
 import time
 from collections.abc import Callable
@@ -82,11 +81,6 @@ def fitted_generator(name: str, device: str) -> tuple[Any, str]:
 def mixed_densities(count: int) -> NDArray[np.float64]:
     """Densities spread evenly over (0, 1), in an order that mixes sparse and dense; 0.5 where there is one."""
     return np.random.default_rng(0).permutation((np.arange(count) + 0.5) / count)
-
-
-def voxel_facts(drawn: NDArray[np.bool_]) -> dict[str, Any]:
-    """Achieved porosity, and a digest of the voxels: what tells whether a faster generator draws the same."""
-    return {"porosity": float(drawn.mean()), "output": hashlib.sha256(np.packbits(drawn).tobytes()).hexdigest()[:16]}
 
 
 @pytest.fixture

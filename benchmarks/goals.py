@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
 
 import pandas as pd
 
@@ -18,8 +18,9 @@ from metrics.bands import ALL
 
 from .artefacts import PUBLISHED
 from .markdown import table_lines
+from .speed_report import NOT_MEASURED, PEER
+from .timings import merged
 
-NOT_MEASURED = "not measured"
 HEAD = (
     "Goals of the conditional VAE and of speed, each beside what a command in this repository measured on the test "
     "part. IoU is that of reconstructions with the exact count; NFR100 is 1 where draws cannot be told from real ones."
@@ -32,8 +33,8 @@ WEIGHTS_MB = 6.0
 COVERAGE = 0.9
 COUNT_FROM = 0.2
 RATIOS = (
-    ("gaussian-field", "porespy blobs", 15.0),
-    ("pca", "porespy blobs", 15.0),
+    ("gaussian-field", PEER, 15.0),
+    ("pca", PEER, 15.0),
     ("sphere-packing", "porespy overlapping_spheres", 40.0),
     ("cvae", "cvae-seed", 60.0),
     ("cvae-prior", "cvae-seed", 3.0),
@@ -178,14 +179,11 @@ def _size(_results: Path) -> Iterator[Finding]:
 
 
 def _speed(results: Path) -> Iterator[Finding]:
-    seconds: dict[str, float] = {}
     path = results / "speed" / "cpu.json"
-    for bench in json.loads(path.read_text(encoding="utf-8"))["benchmarks"] if path.is_file() else ():
-        info: dict[str, Any] = bench["extra_info"]
-        if bench["group"] == "peers" and info.get("volumes") == BATCH:
-            seconds[str(info["generator"])] = BATCH / float(info["volumes_per_second"])
+    timings = merged(json.loads(path.read_text(encoding="utf-8"))["benchmarks"]) if path.is_file() else []
+    timed = {it.generator: it for it in timings if it.group == "peers" and it.volumes == BATCH}
     for name, rival, least in RATIOS:
-        ratio = seconds[rival] / seconds[name] if {name, rival} <= seconds.keys() else None
+        ratio = median(timed[name].over(timed[rival])) if {name, rival} <= timed.keys() else None
         goal = f"{name}: {least:g} × the volumes a second of {rival}, batch {BATCH}"
         yield _compare(goal, ratio, least=least, digits=".1f")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import tempfile
 import time
@@ -25,6 +24,7 @@ from . import artefacts, isolation
 from .provenance import commit, peak_memory_mb, processor
 from .scaling_report import KEY, TABLE, read_scaling
 from .store import write_text
+from .timings import voxel_facts
 
 EDGES = (30, 60, 120, 240)
 BATCH = 64
@@ -140,7 +140,7 @@ def measure_draw(name: str, path: str, edge: int, volumes: int, tell: isolation.
     drawn = generator.sample(density, shape=(edge,) * 3, rng=0)
     first = time.perf_counter() - start
     peak = _peak()
-    facts = {"porosity": float(drawn.mean()), "output": _digest(drawn)}
+    facts = voxel_facts(drawn)
     del drawn
     steady: list[float] = []
     while first < PATIENCE and (not steady or (sum(steady) < STEADY and len(steady) < 50)):
@@ -149,10 +149,6 @@ def measure_draw(name: str, path: str, edge: int, volumes: int, tell: isolation.
         steady.append(time.perf_counter() - start)
     seconds = median(steady or [first])
     return {"seconds": seconds, "first_seconds": first, "before_bytes": before, "peak_bytes": peak, **facts}
-
-
-def _digest(drawn: Any) -> str:
-    return hashlib.sha256(np.packbits(drawn).tobytes()).hexdigest()[:16]
 
 
 def _file(folder: str, name: str) -> Path:

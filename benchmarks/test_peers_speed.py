@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import data
-from benchmarks.conftest import fitted_generator, voxel_facts
+from benchmarks.conftest import fitted_generator
+from benchmarks.timings import voxel_facts
 
 pytest.importorskip("porespy", reason="peers need porespy", exc_type=ImportError)
 from benchmarks.peers import PEERS, Settings, deadline, peer_settings

@@ -11,8 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.conftest import fitted_generator, mixed_densities, voxel_facts
+from benchmarks.conftest import fitted_generator, mixed_densities
 from benchmarks.roofline import work
+from benchmarks.timings import voxel_facts
 from generators import GENERATORS, get
 
 EDGE = 30

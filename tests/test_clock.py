@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.conftest import BLOCKS, voxel_facts
-from benchmarks.timings import merged
+from benchmarks.conftest import BLOCKS
+from benchmarks.timings import merged, voxel_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = """
 import numpy as np
 import pytest
-from benchmarks.conftest import voxel_facts
+from benchmarks.timings import voxel_facts
 
 @pytest.mark.parametrize("name", ["a", "b", "c", "d"])
 def test_speed(measure, name):
