@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.exceptions import NotFittedError
+from torch.nn import functional
 
 from .porosity_law import PorosityLaw
 from .stored import check_axes, check_params, check_sizes, check_stored_shape, parse_header
@@ -328,7 +329,7 @@ def _check_density(density: ArrayLike, n: int | None = None) -> NDArray[np.float
 
 
 def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArray[np.bool_]:
-    array = drawn.detach().cpu().numpy() if isinstance(drawn, torch.Tensor) else np.asarray(drawn)
+    array = _to_host(drawn.detach()) if isinstance(drawn, torch.Tensor) else np.asarray(drawn)
     if array.dtype != np.bool_:
         held = ""
         if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
@@ -337,3 +338,15 @@ def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArra
             held = " with values other than 0 and 1"
         raise TypeError(f"{name} must draw boolean voxels with True = pore, got dtype {array.dtype}{held}")
     return array
+
+
+def _to_host(drawn: torch.Tensor) -> NDArray[Any]:
+    """A tensor as an array; voxels on a device travel as bits, an eighth of their bytes."""
+    if drawn.device.type == "cpu" or drawn.dtype != torch.bool:
+        array: NDArray[Any] = drawn.cpu().numpy()
+        return array
+    flat = functional.pad(drawn.flatten().view(torch.uint8), (0, -drawn.numel() % 8)).view(-1, 8)
+    place = torch.arange(8, dtype=torch.uint8, device=drawn.device)
+    packed = (flat << place).sum(dim=1, dtype=torch.uint8).cpu().numpy()
+    voxels = np.unpackbits(packed, count=drawn.numel(), bitorder="little")
+    return voxels.view(np.bool_).reshape(drawn.shape)

@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .threads import share
 
-
-def keep_highest(scores: torch.Tensor, counts: NDArray[np.int64]) -> torch.Tensor:
+def keep_highest(scores: torch.Tensor, counts: NDArray[np.int64], out: torch.Tensor | None = None) -> torch.Tensor:
     """Binary volumes with exactly the asked number of pore voxels, those of the highest score.
 
     Args:
         scores: floating point [n, depth, height, width], any device.
         counts: int64 [n], number of pore voxels of each volume, from 0 to all.
+        out: where the result is to go, contiguous; None makes a new tensor.
 
     Returns:
         bool [n, depth, height, width] on the same device. Equal scores at the threshold are taken in voxel order.
     """
-    flat = scores.reshape(len(scores), -1)
-    voxels = flat.shape[1]
-    kept = torch.zeros_like(flat, dtype=torch.bool)
+    kept = torch.empty(scores.shape, dtype=torch.bool, device=scores.device) if out is None else out
+    flat = scores.reshape(len(scores), -1).float()
     if flat.device.type == "cpu":
-        values, mask = flat.float().numpy(), kept.numpy()
-
-        def keep(rows: Iterator[int]) -> None:
-            room = np.empty(voxels, dtype=np.int32)
-            for row in rows:
-                _keep(values[row], int(counts[row]), mask[row], room)
-
-        share(keep, range(len(values)))
-    else:
-        rank = torch.arange(voxels, device=flat.device)
-        wanted = torch.as_tensor(counts, device=flat.device)[:, None]
-        order = torch.sort(flat, dim=1, descending=True, stable=True).indices
-        kept.scatter_(1, order, rank < wanted)
-    return kept.reshape(scores.shape)
+        room = np.empty(flat.shape[1], dtype=np.int32)
+        masks = kept.view(flat.shape).numpy()
+        for values, count, mask in zip(flat.numpy(), counts.tolist(), masks, strict=True):
+            _keep(values, count, mask, room)
+        return kept
+    return kept.copy_(_bisect(flat, torch.as_tensor(counts, device=flat.device)[:, None]).view(kept.shape))
 
 
 def _keep(values: NDArray[np.float32], count: int, mask: NDArray[np.bool_], room: NDArray[np.int32]) -> None:
-    """Mark the count highest of values [k] in a mask [k] that is all False; the room [k] is overwritten."""
+    """Mark the count highest of values [k] in a mask [k]; the room [k] is overwritten."""
     if count == 0:
+        mask.fill(False)
         return
     # The bits of floating-point numbers, read as integers, are sorted in half the time. Positive numbers rise with
     # their bits and lie above the negative ones, which fall as theirs rise.
@@ -59,3 +48,20 @@ def _keep(values: NDArray[np.float32], count: int, mask: NDArray[np.bool_], room
     surplus = np.count_nonzero(mask) - count
     if surplus:
         mask[np.flatnonzero(values == threshold)[-surplus:]] = False
+
+
+def _bisect(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """The same for all rows of values [n, k] at once and without asking the device: counts [n, 1], result bool [n, k].
+
+    The threshold is found bit by bit, among integers in the order of the floating-point numbers.
+    """
+    bits = (values + 0.0).view(torch.int32)  # the two zeros are equal
+    ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    low = torch.full_like(counts, -(2**31))
+    high = torch.full_like(counts, 2**31 - 1)
+    for _ in range(32):  # the highest threshold that enough values reach
+        middle = (low + high + 1) >> 1
+        enough = (ordered >= middle).sum(dim=1, keepdim=True) >= counts
+        low, high = torch.where(enough, middle, low), torch.where(enough, high, middle - 1)
+    above, equal = ordered > low, ordered == low
+    return above | (equal & (equal.cumsum(dim=1) <= counts - above.sum(dim=1, keepdim=True)))

@@ -122,5 +122,5 @@ class Noise(Generator):
         source = torch.Generator(self.device)
         for row, seed in enumerate(rng.integers(2**62, size=len(density)).tolist()):
             scores = torch.rand((1, *shape), generator=source.manual_seed(seed), device=self.device)
-            drawn[row] = keep_highest(scores, counts[row : row + 1])[0]
+            keep_highest(scores, counts[row : row + 1], out=drawn[row : row + 1])
         return drawn

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -17,8 +16,8 @@ from scipy.special import ndtri
 
 from .base import Generator, Shape
 from .binarise import keep_highest
-from .threads import share
-from .waves import SCALE, WhiteNoise, basis, mix, product, spectrum
+from .noise import STEPS_SCALE, steps
+from .waves import basis, mix, product, spectrum
 
 Floats = NDArray[np.float64]
 Key = tuple[str, Shape, int]
@@ -31,12 +30,10 @@ _QUIET = 0.05  # correlations that stay below this are taken for noise,
 _GAP = 2  # with no more than so many voxels from one that does not to the next,
 _SIGNIFICANT, _FEW = 6, 20  # and so are those that stay below so many standard deviations or so few pairs
 _INNER = 0.9  # a layer is an inner one if it has this share of the porosity inside
-_CHUNK = {"cpu": 2**18, "cuda": 2**27}  # amplitudes that a thread has in memory at a time, one volume excepted
-_LARGE = 2**21  # amplitudes of a volume that all threads work on together
+_CHUNK = {"cpu": 2**21, "cuda": 2**27}  # amplitudes in memory at a time, one volume excepted
 _FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
 _STEPS = 8  # at which spectra are interpolated between two knots
 _ROOM = 2**27  # bytes of spectra and means that are kept for the next call
-_LOCK = threading.Lock()
 
 
 class GaussianField(Generator):
@@ -123,7 +120,7 @@ class GaussianField(Generator):
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
         place = np.interp(_log(density), self.knots_, np.arange(len(self.knots_)))
-        steps = np.rint(place * _STEPS).astype(np.int64).tolist()
+        nearest = np.rint(place * _STEPS).astype(np.int64).tolist()
         reach = int(self.support_.max())
         grid = (shape[0] + reach, shape[1] + reach, shape[2] + reach)
         bases = [
@@ -132,44 +129,38 @@ class GaussianField(Generator):
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
         key = int(rng.integers(2**62))
 
-        def draw(parts: Iterator[list[int]]) -> None:
-            noise = WhiteNoise(key, math.prod(grid))
-            for rows in parts:
-                field = product(self._amplitudes(noise, grid, rows, [steps[row] for row in rows]), bases)
-                if self.layers_.shape[1]:
-                    for values, row in zip(field, rows, strict=True):
-                        values.add_(self._means(shape, steps[row]))
-                drawn[rows] = keep_highest(field, counts[rows])
+        parts = self._alike(grid, nearest)
+        done = 0
+        for rows in parts:
+            field = product(self._amplitudes(key, grid, rows, [nearest[row] for row in rows]), bases)
+            if self.layers_.shape[1]:
+                field += _stack([self._means(shape, nearest[row]) for row in rows])
+            keep_highest(field, counts[rows], out=drawn[done : done + len(rows)])
+            done += len(rows)
+        order = np.concatenate(parts)
+        return drawn if np.all(np.diff(order) == 1) else drawn[torch.as_tensor(np.argsort(order), device=self.device)]
 
-        parts = self._alike(grid, steps)
-        if self.device == "cpu" and math.prod(grid) <= _LARGE:
-            share(draw, parts)
-        else:
-            draw(iter(parts))
-        return drawn
-
-    def _amplitudes(self, noise: WhiteNoise, grid: Shape, rows: list[int], steps: list[int]) -> torch.Tensor:
+    def _amplitudes(self, key: int, grid: Shape, rows: list[int], nearest: list[int]) -> torch.Tensor:
         """Random amplitudes of the waves of some rows, which all have as many, [rows, *waves]."""
-        deviations = [self._deviation(grid, step) for step in steps]
-        white = noise.rows(rows, deviations[0].numel()).to(self.device).reshape(-1, *deviations[0].shape)
-        for amplitudes, deviation in zip(white, deviations, strict=True):
-            amplitudes.mul_(deviation)
+        deviations = [self._deviation(grid, step) for step in nearest]
+        white = steps(key, rows, deviations[0].numel(), self.device).reshape(-1, *deviations[0].shape)
+        white *= _stack(deviations)
         return white if self.isotropic else mix(white)
 
-    def _alike(self, grid: Shape, steps: list[int]) -> list[list[int]]:
+    def _alike(self, grid: Shape, nearest: list[int]) -> list[list[int]]:
         """Rows that are drawn together: as many as there is room for that have as many waves."""
         room = _CHUNK[torch.device(self.device).type] // math.prod(grid)
         if room < 2:
-            return [[row] for row in range(len(steps))]
-        waves = [self._deviation(grid, step).shape for step in steps]
-        groups = groupby(sorted(range(len(steps)), key=waves.__getitem__), key=waves.__getitem__)
+            return [[row] for row in range(len(nearest))]
+        waves = [self._deviation(grid, step).shape for step in nearest]
+        groups = groupby(sorted(range(len(nearest)), key=waves.__getitem__), key=waves.__getitem__)
         alike = [list(rows) for _, rows in groups]
         return [rows[start : start + room] for rows in alike for start in range(0, len(rows), room)]
 
     def _deviation(self, grid: Shape, step: int) -> torch.Tensor:
         """Standard deviations of the waves at a step between two knots, without the short waves that there are none of.
 
-        They go with white noise that is SCALE too large and with bases that are not normalised.
+        They go with white noise that is STEPS_SCALE too large and with bases that are not normalised.
         """
 
         def make() -> torch.Tensor:
@@ -179,7 +170,7 @@ class GaussianField(Generator):
                 power.lerp_(self._power(grid, knot + 1), between / _STEPS)
             last = [int(power.amax(dim=others).nonzero().max()) for others in ((1, 2), (0, 2), (0, 1))]
             depth, height, width = (2 * ((number + 1) // 2) + 1 for number in last)  # with the opposite of each
-            return power[:depth, :height, :width].sqrt().div_(math.prod(grid) ** 0.5 * SCALE).to(self.device)
+            return power[:depth, :height, :width].sqrt().div_(math.prod(grid) ** 0.5 * STEPS_SCALE).to(self.device)
 
         return self._keep(("waves", grid, step), make)
 
@@ -205,21 +196,26 @@ class GaussianField(Generator):
 
     def _keep(self, key: Key, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """A tensor made once and kept if there is room."""
-        with _LOCK:
-            if key in self._kept:
-                return self._kept[key]
-            made = make()
-            if sum(tensor.nbytes for tensor in (made, *self._kept.values())) > _ROOM:
-                self._kept = {}
-            if made.nbytes <= _ROOM:
-                self._kept[key] = made
-            return made
+        if key in self._kept:
+            return self._kept[key]
+        made = make()
+        if sum(tensor.nbytes for tensor in (made, *self._kept.values())) > _ROOM:
+            self._kept = {}
+        if made.nbytes <= _ROOM:
+            self._kept[key] = made
+        return made
 
     def _move(self) -> None:
         self._kept = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_kept": {}}
+
+
+def _stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Tensors in a row, [n, ...], or [1, ...] where all are the same one."""
+    first = tensors[0]
+    return first[None] if all(tensor is first for tensor in tensors) else torch.stack(list(tensors))
 
 
 def _simplex_level(power: Floats) -> float:

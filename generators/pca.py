@@ -120,7 +120,7 @@ class PCASampler(Generator):
         for rows in self._chunks(len(scores)):
             part = scores[rows].to(self.device, torch.float32)
             values = _product(part, components, mean).reshape(-1, *self.shape_)
-            drawn[rows] = keep_highest(values, counts[rows])
+            keep_highest(values, counts[rows], out=drawn[rows])
         return drawn
 
     def _chunks(self, n: int) -> list[slice]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 Grid = tuple[int, int, int]
 _ROOM = 2**20  # numbers on the way to a basis, at a time
-_ODD = np.uint64(0x0101010101010101)  # the last bit of each of eight bytes
 
 
 def basis(period: int, points: NDArray[np.int64], waves: int) -> torch.Tensor:
@@ -68,45 +66,3 @@ def _opposite(waves: int) -> torch.Tensor:
     place = torch.arange(waves)
     place[1 : 2 * ((waves - 1) // 2) + 1] += torch.tensor([1, -1]).repeat((waves - 1) // 2)
     return place
-
-
-class WhiteNoise:
-    """Rows of independent numbers with the mean, variance, skewness and kurtosis of a normal law, times SCALE.
-
-    Sums of many of them are as normal as those of normal numbers, at a quarter of the price: each is a cubic polynomial
-    of a random odd byte. A row depends on the key and its own number only.
-
-    Args:
-        key: seed.
-        longest: most numbers in a row.
-    """
-
-    def __init__(self, key: int, longest: int) -> None:
-        self._source, self._place, self._stride = np.random.PCG64(key), 0, -(-longest // 8)
-
-    def rows(self, rows: list[int], number: int) -> torch.Tensor:
-        """The first numbers of some rows, float32 [rows, number]."""
-        words = np.stack([self._words(row, -(-number // 8)) for row in rows])
-        words |= _ODD
-        odd = torch.from_numpy(words.view(np.int8))[:, :number].float()
-        return odd.addcmul_(odd * odd, odd, value=_CUBIC)
-
-    def _words(self, row: int, number: int) -> NDArray[np.uint64]:
-        self._source.advance(row * self._stride - self._place)
-        self._place = row * self._stride + number
-        return np.asarray(self._source.random_raw(number))
-
-
-def _normal_cubic() -> tuple[float, float]:
-    """The c for which b + c·b³ has a kurtosis of 3, and its standard deviation, where b is a random odd byte."""
-    odd = np.arange(1, 128, 2) / 128
-
-    def excess(c: float) -> float:
-        square = (odd + c * odd**3) ** 2
-        return float(np.mean(square**2) / np.mean(square) ** 2 - 3)
-
-    c = brentq(excess, 0, 10)
-    return c / 128**2, float(np.sqrt(np.mean((odd + c * odd**3) ** 2)) * 128)
-
-
-_CUBIC, SCALE = _normal_cubic()

@@ -105,11 +105,11 @@ def test_exact_count_gives_the_count_of_the_law_and_else_the_network_decides() -
 def test_without_an_exact_count_the_threshold_gives_the_count_of_the_law_on_average() -> None:
     volumes, density = _half_spaces(32)
     generator = CVAE(**SMALL, epochs=20, learning_rate=1e-2, exact_count=False).fit(volumes, density, rng=0)
-    asked = np.repeat([0.2, 0.5, 0.8], 100)
-    drawn = generator.sample(asked, rng=1).sum(axis=(1, 2, 3)).reshape(3, 100).mean(axis=1)
-    assert drawn == pytest.approx(generator.law_.pore_voxels(asked[::100], 729), rel=0.1)
+    asked = np.repeat([0.2, 0.5, 0.8], 400)
+    drawn = generator.sample(asked, rng=1).sum(axis=(1, 2, 3)).reshape(3, 400).mean(axis=1)
+    assert drawn == pytest.approx(generator.law_.pore_voxels(asked[::400], 729), rel=0.1)
     generator.levels_ = [level + 1 for level in generator.levels_]
-    fewer = generator.sample(asked, rng=1).sum(axis=(1, 2, 3)).reshape(3, 100).mean(axis=1)
+    fewer = generator.sample(asked, rng=1).sum(axis=(1, 2, 3)).reshape(3, 400).mean(axis=1)
     assert (fewer < drawn).all()
 
 
@@ -175,3 +175,19 @@ def test_weights_of_another_configuration_are_refused(tmp_path) -> None:
 def test_the_published_method_is_trained_on_request_only() -> None:
     assert SeedCVAE.trained_on_request
     assert SeedCVAE().params["beta"] == 0
+
+
+def test_layers_that_never_had_pores_stay_empty_in_draws_and_reconstructions() -> None:
+    rng = np.random.default_rng(0)
+    volumes = np.zeros((16, 9, 12, 9), dtype=bool)
+    volumes[:, 2:-2, 3:-2, 2:-2] = rng.random((16, 5, 7, 5)) < 0.5
+    density = np.full(16, 0.5)
+    generator = CVAE(**SMALL, epochs=1).fit(volumes, density, rng=0)
+    assert generator.margin_ == 2
+    inside = np.zeros((9, 12, 9), dtype=bool)
+    inside[2:-2, 2:-2, 2:-2] = True
+    for drawn in (generator.sample(density, rng=1), generator.reconstruct(volumes, density)):
+        assert drawn.any()
+        assert not drawn[:, ~inside].any()
+    open_ = CVAE(**SMALL, epochs=1).fit(np.ones((2, 9, 9, 9), dtype=bool), [0.9, 1.0], rng=0)
+    assert open_.margin_ == 0

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
+from generators.base import _to_bool_array
 from generators.binarise import keep_highest
 
 CUDA = torch.device("cuda:0")
@@ -105,6 +106,16 @@ def test_the_highest_voxels_are_the_same_ones_on_either_path(cuda) -> None:
     assert not cuda.waits
     np.testing.assert_array_equal(here.numpy(), there.numpy())
     np.testing.assert_array_equal(there.sum(dim=(1, 2, 3)), counts)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 3, 3, 3), (1, 2, 4, 8)])
+def test_voxels_leave_the_device_as_bits(shape, cuda) -> None:
+    drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.4
+    with cuda:
+        array = _to_bool_array(drawn, "test")
+    assert cuda.waits == ["cpu", "numpy"]
+    assert array.dtype == np.bool_
+    np.testing.assert_array_equal(array, drawn.numpy())
 
 
 @pytest.mark.parametrize("name", ["cvae", "gaussian-field", "pca", "noise"])

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 
 import data
 from generators.gaussian_field import GaussianField, _invert, _layers, _pairs, _profile, _simplex_level
-from generators.waves import WhiteNoise, basis, product
+from generators.waves import basis, product
 
 
 def _fields(n: int, edge: int = 24, length: float = 1.5, porosity: float = 0.3, seed: int = 0):
@@ -147,7 +147,7 @@ def test_waves_have_a_total_variance_of_1(isotropic) -> None:
     field = GaussianField(isotropic=isotropic).fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
     for grid in ((20, 24, 18), (20, 24, 25)):
         assert field._power(grid, 0).mean().item() == pytest.approx(1)
-        amplitudes = field._amplitudes(WhiteNoise(0, math.prod(grid)), grid, list(range(300)), [0] * 300)
+        amplitudes = field._amplitudes(0, grid, list(range(300)), [0] * 300)
         assert amplitudes[0].numel() < math.prod(grid), "short waves that there are none of are left out"
         values = product(amplitudes, [basis(period, np.arange(period), period) for period in grid])
         assert values.var().item() == pytest.approx(1, abs=0.02)
@@ -156,7 +156,7 @@ def test_waves_have_a_total_variance_of_1(isotropic) -> None:
 def test_voxels_of_a_field_have_the_moments_of_a_normal_law() -> None:
     field = GaussianField().fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
     grid = (20, 20, 20)
-    amplitudes = field._amplitudes(WhiteNoise(0, math.prod(grid)), grid, list(range(400)), [0] * 400)
+    amplitudes = field._amplitudes(0, grid, list(range(400)), [0] * 400)
     values = product(amplitudes, [basis(20, np.arange(20), 20)] * 3).double()
     assert [values.pow(k).mean().item() for k in (1, 2, 3, 4, 6)] == pytest.approx([0, 1, 0, 3, 15], rel=0.05, abs=0.05)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators.waves import SCALE, WhiteNoise, basis, mix, product, spectrum
+from generators.waves import basis, mix, product, spectrum
 
 GRID = (6, 7, 9)
 
@@ -56,19 +56,3 @@ def test_a_spectrum_is_the_fourier_transform_of_the_correlation(isotropic) -> No
     assert np.abs(known.imag).max() < 1e-5
     found = spectrum(correlation, GRID, isotropic).numpy()
     assert found == pytest.approx(known.real[np.ix_(*map(_numbers, GRID))], abs=1e-4)
-
-
-def test_noise_has_four_moments_of_a_normal_law_and_no_memory() -> None:
-    noise = WhiteNoise(0, 10_000).rows(list(range(200)), 10_000).double() / SCALE
-    assert [noise.pow(k).mean().item() for k in (1, 2, 3, 4)] == pytest.approx([0, 1, 0, 3], abs=0.01)
-    for lag in (1, 2, 7, 8, 64):
-        assert (noise[:, lag:] * noise[:, :-lag]).mean().item() == pytest.approx(0, abs=0.003)
-    assert (noise[1:] * noise[:-1]).mean().item() == pytest.approx(0, abs=0.003)
-
-
-def test_a_row_of_noise_depends_on_its_number_only() -> None:
-    all_rows = WhiteNoise(5, 100).rows([0, 1, 2, 3], 100)
-    source = WhiteNoise(5, 100)
-    assert torch.equal(source.rows([3, 1], 20), all_rows[[3, 1], :20])
-    assert torch.equal(source.rows([0], 100), all_rows[:1])
-    assert not torch.equal(all_rows[0], all_rows[1])

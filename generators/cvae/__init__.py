@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import prod
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 
 from ..base import Generator, Shape
 from ..binarise import keep_highest
+from ..noise import normal
 from .loss import LossSettings
 from .module import Phase, TrainingSettings, train
 from .network import ConditionalVAE, LatticeVAE
 
-CHUNK = 64 * 30**3
+CHUNK = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
 """Voxels that are decoded at a time, one volume excepted."""
 LOG_ODDS_LIMIT = 9.0
 LEVELS = np.linspace(0, 1, 21)
@@ -25,6 +27,8 @@ LEVELS = np.linspace(0, 1, 21)
 LOGIT_LIMIT = 40.0
 CALIBRATED = 1024
 """Prior samples by which it is found."""
+BEYOND = 2 * LOGIT_LIMIT
+"""By how much logits are lowered in layers next to the walls that no training volume has pores in."""
 
 
 class VAEGenerator(Generator):
@@ -35,6 +39,7 @@ class VAEGenerator(Generator):
     exact_count: bool
     network_: nn.Module
     levels_: list[float]
+    margin_: int
 
     def _build(self) -> nn.Module:
         """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
@@ -63,6 +68,7 @@ class VAEGenerator(Generator):
                 if value.is_floating_point():
                     value.copy_(value.half())  # as it is saved
         self._move()
+        self.margin_ = self._empty_layers(volumes)
         self.levels_ = self._calibrate(density, rng)
 
     def _condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -78,23 +84,22 @@ class VAEGenerator(Generator):
         levels = torch.as_tensor(np.interp(density, LEVELS, self.levels_), dtype=torch.float32, device=self.device)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
         for rows, logits in self._draw(density, shape, rng):
-            exact = keep_highest(logits, counts[rows]) if self.exact_count else logits > levels[rows, None, None, None]
-            drawn[rows] = exact
+            if self.exact_count:
+                keep_highest(logits, counts[rows], out=drawn[rows])
+            else:
+                torch.gt(logits, levels[rows, None, None, None], out=drawn[rows])
         return drawn
 
     def _draw(
         self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Logits [rows, *shape] of prior samples, chunk by chunk; each sample has a seed of its own."""
-        seeds = rng.integers(2**62, size=len(density)).tolist()
-        source = torch.Generator(self.device)
+        """Logits [rows, *shape] of prior samples, chunk by chunk."""
+        key = int(rng.integers(2**62))
         network = cast("ConditionalVAE", self.network_)
         size = network.latent_shape(shape)
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
-            noise = torch.empty((rows.stop - rows.start, *size), device=self.device)
-            for own, seed in zip(noise, seeds[rows], strict=True):
-                own.normal_(generator=source.manual_seed(seed))
+            noise = normal(key, range(rows.start, rows.stop), prod(size), self.device).reshape(-1, *size)
             return network.from_prior(noise, condition, shape)
 
         return self._decode(latent, density, shape)
@@ -117,12 +122,28 @@ class VAEGenerator(Generator):
         """Logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
         network = cast("ConditionalVAE", self.network_)
         condition = torch.from_numpy(self._condition(density)).to(self.device)
-        chunk = max(1, CHUNK // int(np.prod(shape)))
+        kind = torch.device(self.device).type
+        chunk = max(1, CHUNK[kind] // int(np.prod(shape)))
         for start in range(0, len(density), chunk):
             rows = slice(start, min(start + chunk, len(density)))
-            with torch.inference_mode(), torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+            with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16):
                 logits = network.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
+                self._empty_walls(logits)
             yield rows, logits
+
+    def _empty_layers(self, volumes: NDArray[np.bool_]) -> int:
+        """How many layers next to the walls have no pore in any of the volumes [n, D, H, W]."""
+        pores = np.nonzero(volumes.any(axis=0))
+        if len(pores[0]) == 0:
+            return 0
+        return int(min(min(at.min(), size - 1 - at.max()) for at, size in zip(pores, self.shape_, strict=True)))
+
+    def _empty_walls(self, logits: Tensor) -> None:
+        """Make pores of logits [n, D, H, W] next to the walls less likely than anywhere else, where there were none."""
+        for axis in (1, 2, 3):
+            width = min(self.margin_, logits.shape[axis])
+            logits.narrow(axis, 0, width).sub_(BEYOND)
+            logits.narrow(axis, logits.shape[axis] - width, width).sub_(BEYOND)
 
     def _calibrate(self, density: NDArray[np.float64], rng: np.random.Generator) -> list[float]:
         """The logits above which prior samples at ``LEVELS`` have, on average, as many voxels as the law says.
@@ -154,12 +175,15 @@ class VAEGenerator(Generator):
         """Weights in half precision, which costs nothing: they are used in bfloat16."""
         state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
         arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
-        return arrays, {"levels_": self.levels_}
+        return arrays, {"levels_": self.levels_, "margin_": self.margin_}
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self.levels_ = [float(level) for level in values["levels_"]]
         if len(self.levels_) != len(LEVELS):
             raise ValueError(f"expected {len(LEVELS)} levels, got {len(self.levels_)}")
+        self.margin_ = int(values["margin_"])
+        if not 0 <= self.margin_ < min(self.shape_):
+            raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
         if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
         with torch.device("meta"):  # takes no memory, whatever the sizes

@@ -69,6 +69,9 @@ class SeedCVAE(VAEGenerator):
     def _calibrate(self, density: NDArray[np.float64], rng: np.random.Generator) -> list[float]:  # noqa: ARG002
         return [0.0] * len(LEVELS)  # one half, as published
 
+    def _empty_layers(self, volumes: NDArray[np.bool_]) -> int:  # noqa: ARG002
+        return 0  # as published
+
     def _phases(self) -> list[Phase]:
         loss = LossSettings(
             focal_gamma=self.focal_gamma,
