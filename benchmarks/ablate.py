@@ -22,7 +22,8 @@ from metrics.bands import ALL, density_bands
 
 from .ablation_report import ablation_markdown
 from .cells import Cell, Cells, metric_versions
-from .evaluate import Judge, Options
+from .judge import Judge
+from .options import Options
 from .provenance import environment
 from .store import sweep, write_text
 from .variants import Variant, build, draw, drawing_inputs, judged_on, run_name

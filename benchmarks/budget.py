@@ -16,8 +16,9 @@ from metrics.distances import score
 
 from . import artefacts, isolation
 from .cells import STAGES, Cells
-from .evaluate import FULL, QUICK, Judge, Options
 from .isolation import Tell
+from .judge import Judge
+from .options import FULL, QUICK, Options
 from .runs import run_folder
 
 PROBE_TRAINING = 32

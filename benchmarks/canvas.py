@@ -15,7 +15,7 @@ def figure_class() -> type[Figure]:
         ImportError: if it is not installed, naming the extra.
     """
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
     except ImportError as error:
         raise ImportError("figures need matplotlib: pip install 'porebench[report]'") from error
     return Figure

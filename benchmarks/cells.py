@@ -32,6 +32,8 @@ DRAWING_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 JUDGING_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "numba", "porespy")
 ALL_PACKAGES = tuple(dict.fromkeys([*DRAWING_PACKAGES, *JUDGING_PACKAGES]))
 ROOT = Path(__file__).resolve().parent.parent
+SCORING = ("benchmarks/judge.py", "benchmarks/rows.py")
+"""The code that turns volumes into rows; what it imports of ``metrics`` belongs to it."""
 
 log = logging.getLogger("porebench")
 
@@ -154,7 +156,7 @@ def packages(names: tuple[str, ...]) -> str:
 
 def metric_code() -> str:
     """Digest of the code that turns volumes into rows."""
-    return code_digest("benchmarks/evaluate.py")
+    return code_digest(*SCORING)
 
 
 @functools.cache

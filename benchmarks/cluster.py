@@ -20,7 +20,9 @@ from data import Dataset
 
 from . import artefacts
 from .cells import metric_code
-from .evaluate import Judge, Options, bring_up_to_date
+from .evaluate import bring_up_to_date
+from .judge import Judge
+from .options import Options
 from .results import Outcome, Results
 
 DEATHS = 3

@@ -13,7 +13,8 @@ import pandas as pd
 from data import Dataset
 from generators import GENERATORS
 
-from .evaluate import Options, evaluate
+from .evaluate import evaluate
+from .options import Options
 from .provenance import environment
 from .rescore import Rescored, changed_versions, moved_numbers
 from .results import Outcome

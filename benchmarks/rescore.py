@@ -14,7 +14,7 @@ import pandas as pd
 from data import Dataset
 
 from .cells import Cells, metric_versions
-from .evaluate import Judge, run_identity
+from .judge import Judge, run_identity
 from .ranking import replicates_path
 from .results import Outcome, Results
 from .runs import read_manifest, read_table, run_folders

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,13 +29,11 @@ from . import artefacts, isolation
 from .cells import JUDGING_PACKAGES, Cells, Inputs, code_digest, packages, short_digest
 from .cells import REAL as KEPT
 from .isolation import IsolatedError, Tell
+from .judge import Judge
 from .provenance import peak_memory_mb
 from .results import Outcome
 from .side_report import side_markdown
 from .store import file_digest, write_text
-
-if TYPE_CHECKING:
-    from .evaluate import Judge
 
 log = logging.getLogger("porebench")
 

@@ -18,8 +18,9 @@ from generators import GENERATORS
 
 from .cells import STAGES, Cells, Inputs, changed
 from .drawing import Plan, plan
-from .evaluate import Judge, Options
 from .intervals import coverage_inputs
+from .judge import Judge
+from .options import Options
 from .representative import representative_inputs
 from .runs import read_manifest, run_folders
 from .side_tables import SIDE_TABLES, SideTable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 import data
 import generators
 from benchmarks import artefacts
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 from generators import Generator
 
 SHAPE = (8, 9, 10)
@@ -50,6 +52,17 @@ class Runs(Generator):
         after = (np.arange(voxels) - rng.integers(voxels, size=(len(density), 1))) % voxels
         return (after < pores[:, None]).reshape(-1, *shape)
 '''
+
+HALF = """
+from generators import Generator
+
+class Half(Generator):
+    name = "half"
+    def _fit(self, volumes, density, rng):
+        self.mean_ = float(volumes.mean())
+    def _sample(self, density, shape, rng):
+        return rng.random((len(density), *shape)) < self.mean_
+"""
 
 SMALL: dict[str, dict[str, Any]] = {
     "cvae": {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "epochs": 1, "batch_size": 8, "refine_epochs": 2},
@@ -87,6 +100,14 @@ def own_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a generator that is not registered."""
     file = tmp_path_factory.mktemp("own") / "runs.py"
     file.write_text(OWN)
+    return file
+
+
+@pytest.fixture
+def half_file(tmp_path: Path) -> Path:
+    """A file of the test's own with the shortest generator, Half, to be added to."""
+    file = tmp_path / "mine.py"
+    file.write_text(HALF)
     return file
 
 
@@ -178,6 +199,34 @@ def results(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
     (folder / "speed").mkdir()
     (folder / "speed" / "cpu.json").write_text(json.dumps(run))
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A run of some generators on the small data set, with the fits that it kept, made once; do not change it."""
+
+    @functools.cache
+    def of(*references: str) -> Path:
+        folder = tmp_path_factory.mktemp("finished")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(artefacts, "CACHE", folder / "artefacts")
+            evaluate(tiny, references, folder / "results", Options(quick=True, workers=1))
+        return folder
+
+    return of
+
+
+@pytest.fixture
+def own_copy(finished: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A copy of such a run's results for one test to change, with its fits at hand."""
+
+    def of(*references: str) -> Path:
+        copy = tmp_path / "copy"
+        shutil.copytree(finished(*references), copy)
+        monkeypatch.setattr(artefacts, "CACHE", copy / "artefacts")
+        return copy / "results"
+
+    return of
 
 
 def _speed(name: str, volumes: int, rate: float, group: str = "sampling") -> dict[str, Any]:

@@ -9,7 +9,8 @@ import generators
 from benchmarks import variants
 from benchmarks.ablate import ablate, count_rows
 from benchmarks.cli import main
-from benchmarks.evaluate import Judge, Options
+from benchmarks.judge import Judge
+from benchmarks.options import Options
 from benchmarks.report import outdated_reports, write_reports
 from benchmarks.variants import Variant, build, chosen_variants, draw, drawing_inputs, judged_on
 

@@ -73,5 +73,19 @@ for name in ("sphere-packing", "gaussian-field", "pca", "reference", "memoriser"
 unwanted = {"porespy", "metrics", "benchmarks", "numba"} & set(sys.modules)
 assert not unwanted, unwanted
 """
+    _run(code)
+
+
+def test_the_command_starts_without_what_only_some_commands_need() -> None:
+    code = """
+import sys
+import benchmarks.cli
+unwanted = {"porespy", "numba", "skimage", "pytorch_lightning", "matplotlib", "plotly", "pyvista"} & set(sys.modules)
+assert not unwanted, unwanted
+"""
+    _run(code)
+
+
+def _run(code: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,8 @@ import data
 from benchmarks import isolation
 from benchmarks.budget import Estimate, Estimates, estimate, within
 from benchmarks.cli import main
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 from benchmarks.reproduce import reproduce
 from benchmarks.runs import run_folder
 

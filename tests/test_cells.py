@@ -6,22 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks import artefacts, cells, isolation, store
-from benchmarks import evaluate as module
+from benchmarks import judge as module
 from benchmarks.cells import Cells, changed
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
-OWN = """
-from generators import Generator
-
-class Half(Generator):
-    name = "half"
-    def _fit(self, volumes, density, rng):
-        self.mean_ = float(volumes.mean())
-    def _sample(self, density, shape, rng):
-        return rng.random((len(density), *shape)) < self.mean_
-"""
 QUICK = Options(quick=True, workers=1)
 
 
@@ -76,11 +67,11 @@ def test_changed_metrics_score_the_stored_samples_again(tiny, tmp_path, work, mo
     assert set(work) == {"describe", "score"}
 
 
-def test_a_changed_generator_is_fitted_and_drawn_again(tiny, tmp_path) -> None:
-    file, times = tmp_path / "mine.py", []
+def test_a_changed_generator_is_fitted_and_drawn_again(tiny, tmp_path, half_file) -> None:
+    code, times = half_file.read_text(), []
     for change in "001":
-        file.write_text(OWN + f"\nCHANGE = {change}\n")
-        (outcome,) = evaluate(tiny, [f"{file}:Half"], tmp_path, QUICK)
+        half_file.write_text(code + f"\nCHANGE = {change}\n")
+        (outcome,) = evaluate(tiny, [f"{half_file}:Half"], tmp_path, QUICK)
         assert not outcome.failed
         kept = Cells(tmp_path / "tiny", "half")
         times.append([kept.record(stage).stat().st_mtime_ns for stage in ("fit", "sample")])

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")

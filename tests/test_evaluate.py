@@ -7,23 +7,16 @@ import pytest
 import data
 from benchmarks import artefacts
 from benchmarks.cli import main
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 from benchmarks.report import insert_tables
 from benchmarks.runs import COLUMNS
 from benchmarks.store import load_samples, save_samples
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
-OWN = """
+FAILING = """
 import numpy as np
-from generators import Generator
-
-class Half(Generator):
-    name = "half"
-    def _fit(self, volumes, density, rng):
-        self.mean_ = float(volumes.mean())
-    def _sample(self, density, shape, rng):
-        return rng.random((len(density), *shape)) < self.mean_
 
 class Fails(Half):
     name = "fails"
@@ -38,10 +31,9 @@ class WrongShape(Half):
 
 
 @pytest.fixture
-def own(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(OWN)
-    return file
+def own(half_file):
+    half_file.write_text(half_file.read_text() + FAILING)
+    return half_file
 
 
 def test_a_run_writes_table_manifest_and_samples(tiny, tmp_path) -> None:

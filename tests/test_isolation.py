@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import artefacts, isolation
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 from benchmarks.units import seconds, size
 
 pytestmark = pytest.mark.usefixtures("own_cache")

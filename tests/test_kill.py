@@ -14,7 +14,8 @@ import pytest
 import data
 from benchmarks import artefacts, store
 from benchmarks.cells import STAGES, Cells
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 
 KILLS = 24
 NAMES = ("pca", "noise", "memoriser")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import artefacts
 from benchmarks.cli import main
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 from benchmarks.ranking import RANK_COLUMNS, TIE_COLUMNS, keep_replicates, read_order, replicates_path, write_order
 from benchmarks.ranking_report import own_error, rank_section
 from benchmarks.report import accuracy_markdown
@@ -22,21 +21,10 @@ from metrics.ranking import Replicates
 QUICK = Options(quick=True, workers=1)
 
 
-@pytest.fixture(scope="module")
-def finished(tiny, tmp_path_factory):
-    """A run of two contestants and two controls, one of which is the twin of a contestant."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(artefacts, "CACHE", folder / "artefacts")
-        evaluate(tiny, ["sphere-packing", "pca", "noise", "twin"], folder / "results", QUICK)
-    return folder
-
-
 @pytest.fixture
-def results(finished, tmp_path, monkeypatch):
-    shutil.copytree(finished, tmp_path / "copy")
-    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "copy" / "artefacts")
-    return tmp_path / "copy" / "results"
+def results(own_copy):
+    """A run of two contestants and two controls, one of which is the twin of a contestant."""
+    return own_copy("sphere-packing", "pca", "noise", "twin")
 
 
 def test_a_run_writes_ranks_and_ties(results) -> None:

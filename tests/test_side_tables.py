@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks import side_tables
 from benchmarks.cells import Cells
-from benchmarks.evaluate import Options, evaluate
+from benchmarks.evaluate import evaluate
+from benchmarks.options import Options
 from benchmarks.report import outdated_reports, write_reports
 from benchmarks.store import load_samples
 

@@ -1,7 +1,6 @@
 """``status`` says what still holds; ``rescore`` computes it again from the samples alone."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +14,8 @@ from benchmarks import (
     drawing,
     evaluate,
     intervals,
+    judge,
+    progress,
     representative,
     rescore,
     side_tables,
@@ -22,8 +23,8 @@ from benchmarks import (
     validate,
 )
 from benchmarks.cli import main
-from benchmarks.evaluate import Options
 from benchmarks.interval_report import COUNT, EACH
+from benchmarks.options import Options
 from benchmarks.status import FRESH, MISSING, STALE
 from metrics.descriptors import HEADLINE
 
@@ -32,21 +33,9 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 ASKED_FOR = ("physics", "voxel-test", "intervals")
 
 
-@pytest.fixture(scope="module")
-def finished(tiny, tmp_path_factory):
-    """A run, and the fits that it kept."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(artefacts, "CACHE", folder / "artefacts")
-        evaluate.evaluate(tiny, ["pca", "noise"], folder / "results", Options(quick=True, workers=1))
-    return folder
-
-
 @pytest.fixture
-def results(finished, tmp_path, monkeypatch):
-    shutil.copytree(finished, tmp_path / "copy")
-    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "copy" / "artefacts")
-    return tmp_path / "copy" / "results"
+def results(own_copy):
+    return own_copy("pca", "noise")
 
 
 def _of(states, generator) -> dict[str, str]:
@@ -79,7 +68,7 @@ def test_changed_generator_code_is_named_and_passed_down(tiny, results, monkeypa
 
 
 def test_changed_metrics_leave_the_samples_fresh(tiny, results, monkeypatch) -> None:
-    monkeypatch.setattr(evaluate, "metric_code", lambda: "other")
+    monkeypatch.setattr(judge, "metric_code", lambda: "other")
     found = _states(tiny, results)
     assert found["sample"] == FRESH
     assert found["describe"] == found["score"] == "stale: metric code"
@@ -87,7 +76,7 @@ def test_changed_metrics_leave_the_samples_fresh(tiny, results, monkeypatch) -> 
 
 def test_changed_packages_weights_and_data_are_named(tiny, results, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "packages", lambda names: "numpy 0")
+        patch.setattr(judge, "packages", lambda names: "numpy 0")
         assert _states(tiny, results)["score"] == "stale: packages"
     with monkeypatch.context() as patch:
         patch.setattr(artefacts, "weights_at_hand", lambda *_: "other")
@@ -127,7 +116,7 @@ def test_intervals_and_studies_of_real_volumes_are_listed(tiny, results, monkeyp
     rows = [row | {"descriptor": name} for name in (*HEADLINE, EACH, COUNT)]
     intervals.write_coverage(rows, tiny, 19, 0, folder, "", {"noise": made})
     pores = np.random.default_rng(0).random((24, 24, 24)) < 0.3
-    representative.representative(pores, folder, sizes=[6], bar=evaluate.bars(None))
+    representative.representative(pores, folder, sizes=[6], bar=progress.bars(None))
     checked = {"settings": {"seed": 0}, "inputs": validate.validation_inputs(tiny)}
     (results / "validation" / "tiny").mkdir(parents=True)
     (results / "validation" / "tiny" / "manifest.json").write_text(json.dumps(checked))
@@ -154,6 +143,19 @@ def test_the_digest_of_code_follows_imports_of_metrics_and_no_others() -> None:
     names = {file.name for file in cells.files_of("metrics/physics.py", "benchmarks/trials.py")}
     assert {"physics.py", "transport.py", "_kernels.py", "trials.py", "energy.py"} <= names
     assert not names & {"novelty.py", "voxel_test.py", "defects.py"}
+
+
+def test_the_digest_of_scores_covers_what_makes_rows_and_neither_options_nor_bars() -> None:
+    names = {file.name for file in cells.files_of(*cells.SCORING)}
+    assert {"judge.py", "rows.py", "descriptors.py", "distances.py", "novelty.py", "sizes.py"} <= names
+    assert not names & {"evaluate.py", "options.py", "progress.py", "results.py", "report.py"}
+
+
+def test_a_changed_number_of_resamplings_is_named(tiny, results, monkeypatch) -> None:
+    monkeypatch.setattr(judge, "QUICK", {"n_bootstrap": 3, "n_permutations": 3})
+    found = _states(tiny, results)
+    assert found["describe"] == FRESH
+    assert found["score"] == "stale: resampling"
 
 
 def test_what_is_not_at_hand_is_said(tiny, results, monkeypatch) -> None:
@@ -208,11 +210,11 @@ def test_a_doctored_table_shows_and_is_put_right(tiny, results) -> None:
 
 def test_a_changed_metric_is_shown_with_its_versions(tiny, results, monkeypatch) -> None:
     versions = {**cells.metric_versions(), "diversity": 2}
-    monkeypatch.setattr(evaluate, "metric_versions", lambda: versions)
+    monkeypatch.setattr(judge, "metric_versions", lambda: versions)
     monkeypatch.setattr(rescore, "metric_versions", lambda: versions)
-    rows = evaluate._novelty_rows
+    rows = judge.novelty_rows
     monkeypatch.setattr(
-        evaluate, "_novelty_rows", lambda *args: [{**row, "value": row["value"] + 1} for row in rows(*args)]
+        judge, "novelty_rows", lambda *args: [{**row, "value": row["value"] + 1} for row in rows(*args)]
     )
     compared = list(rescore.rescore(results / "tiny", [tiny]))
     assert any("  diversity all:" in line and "(version 1 -> 2)" in line for line in compared[0].lines())
