@@ -40,11 +40,12 @@ class GaussianField(Generator):
     """Voxels where a Gaussian random field is highest, with the two-point probability of the training volumes.
 
     The two-point probability S2 of a thresholded field is a bivariate normal probability that grows with the
-    correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields are
-    filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a volume
-    is not periodic; its n(d) highest voxels are pore. Densities in between get the
-    interpolated spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible
-    one is taken, and ``clipped_`` says which share of the inverted one was negative.
+    correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields
+    are filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a
+    volume is not periodic; its n(d) highest voxels are pore. The amplitudes of the many waves need not be normal
+    for their sum to be so; they are random steps (``noise.steps``). Densities in between get the interpolated
+    spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible one is
+    taken, and ``clipped_`` says which share of the inverted one was negative.
 
     Where training volumes have fewer pores near the boundary, ρ is estimated inside, and the field gets a mean
     that depends on the distance to the boundary, so that each layer has its porosity.
@@ -60,6 +61,8 @@ class GaussianField(Generator):
         doi:10.1209/0295-5075/14/5/003
         A. P. Roberts, M. Teubner (1995). Transport properties of heterogeneous materials derived from Gaussian random
         fields: Bounds and simulation. Phys. Rev. E 51, 4141-4154. doi:10.1103/PhysRevE.51.4141
+        M. Shinozuka, G. Deodatis (1996). Simulation of multi-dimensional Gaussian stochastic fields by spectral
+        representation. Appl. Mech. Rev. 49, 29-53. doi:10.1115/1.3101883
     """
 
     name = "gaussian-field"
