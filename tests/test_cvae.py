@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from generators.base import SPENT
-from generators.cvae import CVAE
+from generators.cvae import APRON, CVAE
 from generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
 from generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
 from generators.cvae.seed import SeedCVAE
@@ -191,3 +191,16 @@ def test_layers_that_never_had_pores_stay_empty_in_draws_and_reconstructions() -
         assert not drawn[:, ~inside].any()
     open_ = CVAE(**SMALL, epochs=1).fit(np.ones((2, 9, 9, 9), dtype=bool), [0.9, 1.0], rng=0)
     assert open_.margin_ == 0
+
+
+def test_larger_draws_of_an_unbounded_medium_are_cut_from_wider_ones() -> None:
+    rng = np.random.default_rng(0)
+    volumes = rng.random((8, 9, 9, 9)) < 0.4
+    generator = CVAE(**SMALL, epochs=1, exact_count=False).fit(volumes, np.full(8, 0.4), rng=0)
+    assert generator.unbounded_
+    drawn = generator.sample(0.4, shape=(12, 9, 15), rng=1)
+    generator.unbounded_ = False
+    wider = generator.sample(0.4, shape=(12 + 2 * APRON, 9, 15 + 2 * APRON), rng=1)
+    assert np.array_equal(drawn, wider[:, APRON:-APRON, :, APRON:-APRON])
+    volumes[:, 0] = volumes[:, -1] = False
+    assert not CVAE(**SMALL, epochs=1).fit(volumes, np.full(8, 0.4), rng=0).unbounded_

@@ -27,6 +27,11 @@ LEVELS = np.linspace(0, 1, 21)
 LOGIT_LIMIT = 40.0
 CALIBRATED = 1024
 """Prior samples by which it is found."""
+APRON = 18
+"""Voxels beyond each end of an axis that larger volumes of an unbounded medium are drawn with: as far as a decoder of
+two blocks sees, so that what is kept knows of no wall."""
+UNBOUNDED = 0.9
+"""Porosity of the outermost layer over that of the whole from which a medium counts as unbounded."""
 BEYOND = 2 * LOGIT_LIMIT
 """By how much logits are lowered in layers next to the walls that no training volume has pores in."""
 
@@ -40,6 +45,7 @@ class VAEGenerator(Generator):
     network_: nn.Module
     levels_: list[float]
     margin_: int
+    unbounded_: bool
 
     def _build(self) -> nn.Module:
         """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
@@ -69,6 +75,7 @@ class VAEGenerator(Generator):
                     value.copy_(value.half())  # as it is saved
         self._move()
         self.margin_ = self._empty_layers(volumes)
+        self.unbounded_ = bool(_outermost(volumes).mean() >= UNBOUNDED * volumes.mean())
         self.levels_ = self._calibrate(density, rng)
 
     def _condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -96,13 +103,20 @@ class VAEGenerator(Generator):
         """Logits [rows, *shape] of prior samples, chunk by chunk."""
         key = int(rng.integers(2**62))
         network = cast("ConditionalVAE", self.network_)
-        size = network.latent_shape(shape)
+        beyond = [
+            APRON if self.unbounded_ and size > known else 0 for size, known in zip(shape, self.shape_, strict=True)
+        ]
+        depth, height, width = (size + 2 * more for size, more in zip(shape, beyond, strict=True))
+        wide = (depth, height, width)
+        size = network.latent_shape(wide)
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
             noise = normal(key, range(rows.start, rows.stop), prod(size), self.device).reshape(-1, *size)
-            return network.from_prior(noise, condition, shape)
+            return network.from_prior(noise, condition, wide)
 
-        return self._decode(latent, density, shape)
+        kept = [slice(more, more + edge) for more, edge in zip(beyond, shape, strict=True)]
+        for rows, logits in self._decode(latent, density, wide):
+            yield rows, logits[:, *kept]
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: NDArray[np.float64]) -> Tensor:
         depth, height, width = volumes.shape[1:]
@@ -175,13 +189,13 @@ class VAEGenerator(Generator):
         """Weights in half precision, which costs nothing: they are used in bfloat16."""
         state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
         arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
-        return arrays, {"levels_": self.levels_, "margin_": self.margin_}
+        return arrays, {"levels_": self.levels_, "margin_": self.margin_, "unbounded_": self.unbounded_}
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self.levels_ = [float(level) for level in values["levels_"]]
         if len(self.levels_) != len(LEVELS):
             raise ValueError(f"expected {len(LEVELS)} levels, got {len(self.levels_)}")
-        self.margin_ = int(values["margin_"])
+        self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
         if not 0 <= self.margin_ < min(self.shape_):
             raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
         if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
@@ -194,12 +208,19 @@ class VAEGenerator(Generator):
         self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 
 
+def _outermost(volumes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voxels on the six faces of volumes [n, D, H, W], those on edges more than once, flat."""
+    faces = [np.take(volumes, (0, -1), axis=axis) for axis in (1, 2, 3)]
+    return np.concatenate([face.ravel() for face in faces])
+
+
 class CVAE(VAEGenerator):
     """Fully convolutional conditional VAE with a latent lattice: one cell of latent channels for 3³ voxels.
 
     Density enters by feature-wise modulation and as an offset of the logits; the distance to the walls is an input,
-    so any shape can be drawn. One decoder pass from a standard normal latent gives a volume. Training first learns to
-    reconstruct, then refines prior samples by their energy score against real volumes (``texture``).
+    so any shape can be drawn; where the training volumes are cut from a larger medium, so are larger draws. One
+    decoder pass from a standard normal latent gives a volume. Training first learns to reconstruct, then refines
+    prior samples by their energy score against real volumes (``texture``).
 
     Args:
         width: feature channels on the lattice.
