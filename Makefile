@@ -45,7 +45,7 @@ report: $(READY)  ## tables, README and the page results/report.html from what i
 figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)
 	$(BIN)/porebench figures $(ARGS)
 
-train: $(READY)  ## train the conditional VAE on the spheres data set (ARGS="--dataset PATH" for another)
+train: $(READY)  ## train the conditional VAE on spheres until it learns no more (ARGS="--dataset PATH" for another)
 	$(BIN)/porebench train cvae $(ARGS)
 
 clean:  ## remove the virtual environment and caches

@@ -19,9 +19,10 @@ import pandas as pd
 
 from data import Dataset
 from metrics.bands import ALL, density_bands
+from metrics.descriptors import HEADLINE
 
 from .ablation_report import ablation_markdown
-from .cells import Cell, Cells, metric_versions
+from .cells import Cell, Cells, Inputs, code_digest, metric_versions, short_digest
 from .judge import Judge
 from .options import Options
 from .provenance import environment
@@ -31,6 +32,8 @@ from .variants import Variant, build, draw, drawing_inputs, judged_on, run_name
 COLUMNS = ("variant", "seed", "band", "metric", "value", "ci_low", "ci_high")
 KEPT = ("nfr100", "iou", "speck_recall", "copy_rate", "diversity", "c2st_auc", "percolation", "percolation_real")
 """Metrics of ``accuracy.csv`` that the ablation keeps, besides NFR100 of each descriptor."""
+SCORE = ("nfr100", *HEADLINE)
+"""What the score is made of: where one of these has another version, earlier rows cannot stand beside new ones."""
 
 log = logging.getLogger("porebench")
 
@@ -93,9 +96,29 @@ def ablate(
             "params": build(variant, epochs).params,
             **{key: trained.output[key] for key in ("fit_seconds", "fit_machine", "commit", "versions")},
             "peak_memory_mb": trained.peak_memory_mb,
+            "command": command,
+            "inputs": ablation_inputs(variant, seed, judge, epochs),
         }
         _write(folder, rows, {"run": run, **stamp, "trainings": trainings})
     return folder
+
+
+def ablation_inputs(variant: Variant, seed: int, judge: Judge, epochs: int) -> Inputs:
+    """What the rows of a training are made from.
+
+    Args:
+        variant: what was trained.
+        seed: of the training.
+        judge: of ``judged_on``.
+        epochs: budget.
+    """
+    judging = judge.inputs("score", "")
+    return {
+        **drawing_inputs(build(variant, epochs), seed, judge.dataset),
+        "real data": judging["real data"],
+        "metric code": short_digest([judging["metric code"], code_digest("benchmarks/ablate.py")]),
+        "packages": judging["packages"],
+    }
 
 
 def _scored(variant: Variant, seed: int, judge: Judge, epochs: int) -> tuple[list[dict[str, Any]], Cell]:
@@ -148,7 +171,10 @@ def _count_row(band: str, value: float) -> dict[str, Any]:
 
 
 def _earlier(folder: Path, run: dict[str, Any]) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
-    """Rows and records of earlier trainings on the same data and budget, by name."""
+    """Rows and records of earlier trainings on the same data and budget, by name.
+
+    Rows of a metric that has another version by now are left out, unless it is part of the score: then none stays.
+    """
     manifest, table = folder / "manifest.json", folder / "ablation.csv"
     if not (manifest.is_file() and table.is_file()):
         return {}, {}
@@ -158,13 +184,23 @@ def _earlier(folder: Path, run: dict[str, Any]) -> tuple[dict[str, list[dict[str
     except (ValueError, OSError) as error:
         log.warning("the earlier ablation in %s cannot be read and is replaced: %s", folder, error)
         return {}, {}
-    if earlier.get("run") != run:
+    before, now = earlier.get("run", {}), run["metric_versions"]
+    versions = before.get("metric_versions", {})
+    moved = {name for name in (*versions, *now) if versions.get(name) != now.get(name)}
+    if moved & set(SCORE) or {**before, "metric_versions": now} != run:
         log.warning("the earlier ablation in %s had other data, budget or metrics, and is replaced", folder)
         return {}, {}
+    dropped = kept["metric"].str.removesuffix("_real").isin(moved)
+    if dropped.any():
+        names = ", ".join(sorted(set(kept["metric"][dropped])))
+        log.warning("earlier rows of %s are left out: the metric has another version now", names)
+    kept = kept[~dropped]
     clean = kept.astype(object).where(kept.notna(), None)
     rows: dict[str, list[dict[str, Any]]] = {}
     for row in clean.to_dict("records"):
         rows.setdefault(f"{row['variant']}-seed-{row['seed']}", []).append(row)
+    for record in earlier["trainings"].values():
+        record.setdefault("command", earlier["command"])
     return rows, earlier["trainings"]
 
 

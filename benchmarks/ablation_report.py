@@ -26,9 +26,11 @@ def ablation_markdown(table: pd.DataFrame, manifest: dict[str, Any]) -> str:
         manifest: the content of ``manifest.json``.
     """
     run = manifest["run"]
+    records = manifest["trainings"].values()
+    commands = dict.fromkeys(record.get("command", manifest["command"]) for record in records)
     made = (
         f"{_judged(run)}; {_budget(run)}. Training data {run['data'][:12]}, judged data {run['judged'][:12]}. "
-        f"Made {manifest['date']} by `{manifest['command']}`."
+        f"Made {manifest['date']} by {' and '.join(f'`{command}`' for command in commands)}."
     )
     lines = [f"# Ablation on {run['dataset']}", "", made, "", READING, "", *ablation_lines(table, manifest), ""]
     return "\n".join(lines)

@@ -43,7 +43,7 @@ class Fitted:
 
     Attributes:
         generator: ready to sample.
-        digest: hexadecimal, of code, hyper-parameters, training data and seed: what decides its draws.
+        digest: hexadecimal, of code, hyper-parameters, training and validation data and seed: what decides its draws.
         source: "fitted", "cached" or "published".
         seconds: how long the fit took, when it was made.
         machine: the processor it was made on.
@@ -61,14 +61,17 @@ class Fitted:
 def prepare(reference: str, dataset: Dataset) -> tuple[Generator, Volumes]:
     """An unfitted generator, by registered name or ``file.py:Class``, and the volumes that it is to be fitted on.
 
-    Everything learns from the training part, but for the reference, which stands for reality: it draws fresh volumes
-    where the data set is a simulator, and the held-out validation volumes otherwise.
+    Everything learns from the training part, and may ask the validation part when to stop, but for the reference, which
+    stands for reality: it draws fresh volumes where the data set is a simulator, and the held-out validation volumes
+    otherwise.
     """
     if reference == Reference.name:
         simulated = dataset.name in data.NAMES
         return Reference(simulator=dataset.name if simulated else ""), dataset.validation
     found = generators.from_file(reference) if ":" in reference else generators.get(reference)
-    return found(), dataset.train
+    generator = found()
+    generator.validation = (dataset.validation.voxels, dataset.validation.density)
+    return generator, dataset.train
 
 
 def digest(generator: Generator, training: Volumes, seed: int) -> str:
@@ -77,6 +80,7 @@ def digest(generator: Generator, training: Volumes, seed: int) -> str:
     for file in _sources(type(generator)):
         state.update(file.read_bytes())
     content = {"name": generator.name, "params": generator.params, "data": training.digest(), "seed": seed}
+    content |= _validation(generator)
     state.update(json.dumps(content, sort_keys=True, default=repr).encode())
     return state.hexdigest()[:16]
 
@@ -88,8 +92,14 @@ def identity(generator: Generator, training: Volumes, seed: int) -> dict[str, st
         "generator code": code.hexdigest()[:16],
         "parameters": json.dumps(generator.params, sort_keys=True, default=repr),
         "training data": training.digest()[:16],
+        **{name: value[:16] for name, value in _validation(generator).items()},
         "seed": str(seed),
     }
+
+
+def _validation(generator: Generator) -> dict[str, str]:
+    """The digest of what tells the fit when to stop, if anything does."""
+    return {} if generator.validation is None else {"validation data": Volumes(*generator.validation).digest()}
 
 
 def weights_at_hand(generator: Generator, training: Volumes, dataset: str, seed: int) -> str | None:
@@ -154,7 +164,7 @@ def fitted(
     spent = generator.checkpoints / SPENT
     if spent.is_file():
         seconds = max(seconds, float(spent.read_text()))  # this call may only have finished what others began
-    generator.show_progress = False
+    generator.show_progress, generator.validation = False, None
     weights = ""
     try:
         kept = _cached(generator, dataset.name, key)
@@ -187,7 +197,7 @@ def publish(fitted: Fitted, dataset: Dataset, seed: int) -> Path:
 
 
 def manifest(generator: Generator, training: Volumes, seed: int, seconds: float) -> dict[str, Any]:
-    """What must be known of a fit: data, configuration, code, cost and machine."""
+    """What must be known of a fit: data, configuration, code, cost (epochs of each phase of a network) and machine."""
     return {
         "generator": generator.name,
         "params": generator.params,
@@ -196,6 +206,7 @@ def manifest(generator: Generator, training: Volumes, seed: int, seconds: float)
         "seed": seed,
         "commit": commit(),
         "seconds": round(seconds, 1),
+        **({"epochs": generator.epochs_} if hasattr(generator, "epochs_") else {}),
         "processor": processor(),
         "threads": os.cpu_count(),
         "python": platform.python_version(),

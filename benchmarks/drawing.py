@@ -36,6 +36,7 @@ class Plan:
         seed: of fit and draws.
         device: to draw on, as it was asked for.
         trained_on_request: whether it must not be trained unasked.
+        any_shape: whether it can draw other shapes than it was fitted on.
     """
 
     reference: str
@@ -50,6 +51,7 @@ class Plan:
     seed: int
     device: str
     trained_on_request: bool
+    any_shape: bool
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -94,6 +96,7 @@ def plan(reference: str, dataset: Dataset, test: Volumes, folder: Path, *, seed:
         seed,
         device,
         generator.trained_on_request,
+        generator.any_shape,
     )
 
 

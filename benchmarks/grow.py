@@ -25,7 +25,7 @@ from metrics.descriptors import describe
 from metrics.distances import score
 
 from .artefacts import select_test
-from .cells import metric_versions
+from .cells import ALL_PACKAGES, Inputs, code_digest, metric_versions, packages
 from .grown_report import REAL, grown_markdown
 from .provenance import environment
 from .store import write_text
@@ -212,6 +212,24 @@ def wall_rows(draws: Draws, dataset: Dataset) -> list[dict[str, Any]]:
     return rows
 
 
+def grown_inputs(fit: Inputs, test: Volumes, edge: int, n: int) -> Inputs:
+    """What the rows of a generator are made from.
+
+    Args:
+        fit: what it was fitted from, with its weights.
+        test: the volumes that cubes are compared with.
+        edge: of the cubes.
+        n: test volumes whose densities are drawn.
+    """
+    return {
+        **fit,
+        "test data": test.digest()[:16],
+        "cubes": f"{n} of {edge}",
+        "metric code": code_digest("benchmarks/grow.py"),
+        "packages": packages(ALL_PACKAGES),
+    }
+
+
 def grow(
     generators: Sequence[Generator],
     dataset: Dataset,
@@ -223,6 +241,7 @@ def grow(
     workers: int = 1,
     command: str = "",
     tell: Callable[[str], object] = lambda _line: None,
+    inputs: dict[str, Inputs] | None = None,
 ) -> Path:
     """Grow generators, and write ``grown.csv``, ``walls.csv`` and ``grown.md``.
 
@@ -236,6 +255,7 @@ def grow(
         workers: threads that describe volumes.
         command: the command line.
         tell: told which generator is next.
+        inputs: ``grown_inputs`` of each generator, by name, for ``porebench status``.
 
     Returns:
         The Markdown.
@@ -254,7 +274,8 @@ def grow(
     run = {"dataset": dataset.name, "test": dataset.test.digest(), "edge": edge, "n": n, "seed": seed}
     run["metric_versions"] = metric_versions()
     manifest_path = folder / "grown.json"
-    kept = manifest_path.is_file() and json.loads(manifest_path.read_text())["run"] == run
+    earlier = json.loads(manifest_path.read_text()) if manifest_path.is_file() else {}
+    kept = earlier.get("run") == run
     scores = pd.read_csv(folder / "grown.csv") if kept else pd.DataFrame(columns=list(SCORES))
     walls = pd.read_csv(folder / "walls.csv") if kept else pd.DataFrame(columns=list(WALLS))
     for generator in generators:
@@ -267,7 +288,15 @@ def grow(
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in (("grown.csv", scores), ("walls.csv", walls)):
         write_text(folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    manifest = {"run": run, "date": time.strftime("%Y-%m-%d"), "command": command, **environment()}
+    names = {generator.name for generator in generators}
+    cells = {name: made for name, made in earlier.get("cells", {}).items() if kept and name not in names}
+    manifest = {
+        "run": run,
+        "cells": {**cells, **(inputs or {})},
+        "date": time.strftime("%Y-%m-%d"),
+        "command": command,
+        **environment(),
+    }
     write_text(manifest_path, json.dumps(manifest, indent=2) + "\n")
     write_text(folder / "grown.md", grown_markdown(folder))
     return folder / "grown.md"

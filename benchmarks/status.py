@@ -16,8 +16,10 @@ import data
 from data import Dataset, Volumes
 from generators import GENERATORS
 
+from .ablate import ablation_inputs
 from .cells import STAGES, Cells, Inputs, changed
 from .drawing import Plan, plan
+from .grow import grown_inputs
 from .intervals import coverage_inputs
 from .judge import Judge
 from .options import Options
@@ -25,14 +27,16 @@ from .representative import representative_inputs
 from .runs import read_manifest, run_folders
 from .side_tables import SIDE_TABLES, SideTable
 from .validate import validation_inputs
+from .variants import VARIANTS, judged_on
 
 FRESH, STALE, FAILED, MISSING = "fresh", "stale", "failed", "missing"
-OF_DATA = ("training data", "test data", "real data", "weights", "image")
+OF_DATA = ("training data", "validation data", "test data", "real data", "weights", "image")
 """Inputs that cannot be checked where the data set is not at hand."""
 UNRECORDED = "made before inputs were recorded"
 NOBODY = "real volumes"
 """The row of what is made of real volumes alone."""
-INTERVALS, VALIDATION, REPRESENTATIVE = "intervals", "validation", "representative"
+INTERVALS, GROWN = "intervals", "grown"
+VALIDATION, REPRESENTATIVE, ABLATION = "validation", "representative", "ablation"
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class CellState:
     Attributes:
         dataset: name of the data set.
         seed: of the run.
-        generator: whose cell it is.
-        stage: one of ``STAGES``, a side table's, "intervals", "validation" or "representative".
+        generator: whose cell it is; of an ablation, which variant of which generator.
+        stage: one of ``STAGES``, a side table's, "intervals", "grown", "validation", "representative" or "ablation".
         state: "fresh", "stale", "failed" or "missing".
         why: the inputs that changed, the reason of the failure, or what is not at hand.
     """
@@ -113,12 +117,14 @@ def folder_status(folder: Path, given: Sequence[Dataset] = (), own: Sequence[str
             compared = _Comparison(record, plans[name], judge, data_known=dataset is not None)
             states += [CellState(*about, stage, *compared.state(stage)) for stage in _stages(plans[name])]
             states += [CellState(*about, table.stage, *compared.side_state(table)) for table in SIDE_TABLES]
-            states.append(CellState(*about, INTERVALS, *compared.intervals_state()))
+            states.append(CellState(*about, INTERVALS, *compared.study_state(INTERVALS)))
+            if plans[name].any_shape:
+                states.append(CellState(*about, GROWN, *compared.study_state(GROWN)))
     return states
 
 
 def studies_status(results: Path, given: Sequence[Dataset] = ()) -> list[CellState]:
-    """The state of what is made of real volumes alone: validations, and descriptors against block size."""
+    """The state of what no run is needed for: validations, descriptors against block size, and ablations."""
     states = []
     for path in sorted((results / "validation").glob("*/manifest.json")):
         dataset = dataset_of({"dataset": path.parent.name}, given)
@@ -128,6 +134,30 @@ def studies_status(results: Path, given: Sequence[Dataset] = ()) -> list[CellSta
         image = _image(table.parent.name)
         now = representative_inputs(np.zeros((1, 1, 1), dtype=bool) if image is None else image)
         states.append(_study(table.with_suffix(".json"), REPRESENTATIVE, now, data_known=image is not None))
+    for path in sorted((results / "ablation").glob("*/manifest.json")):
+        states += _ablation(path, given)
+    return states
+
+
+def _ablation(path: Path, given: Sequence[Dataset]) -> list[CellState]:
+    """The state of each training of an ablation."""
+    run = {"dataset": path.parent.name}
+    dataset = dataset_of(run, given)
+    judge = Judge(judged_on(dataset or _stand_in(run)), Options(quick=True), path.parent)
+    known = {variant.name: variant for variants in VARIANTS.values() for variant in variants}
+    manifest = _read(path)
+    epochs = manifest.get("run", {}).get("epochs", 0)
+    states = []
+    for record in manifest.get("trainings", {}).values():
+        name, seed = str(record.get("name")), int(record.get("seed", 0))
+        about = (path.parent.name, seed, f"{record.get('generator')}: {name}", ABLATION)
+        if name not in known:
+            states.append(CellState(*about, STALE, "there is no such variant any more"))
+        elif "inputs" not in record:
+            states.append(CellState(*about, STALE, UNRECORDED))
+        else:
+            now = ablation_inputs(known[name], seed, judge, epochs)
+            states.append(CellState(*about, *_compared(record["inputs"], now, data_known=dataset is not None)))
     return states
 
 
@@ -168,7 +198,7 @@ class _Comparison:
 
     def __init__(self, record: dict[str, Any], planned: Plan, judge: Judge, *, data_known: bool) -> None:
         self.recorded: dict[str, Any] = record.get("cells", {})
-        self.intervals = _recorded_intervals(judge.folder).get(planned.name)
+        self.studies = {table: _read(judge.folder / f"{table}.json") for table in (INTERVALS, GROWN)}
         self.samples = str(record.get("samples_digest", ""))
         self.planned = planned
         self.judge = judge
@@ -199,14 +229,19 @@ class _Comparison:
         now = table.inputs(self.judge, {"samples": self.samples[:16]})
         return _compared(self.recorded[table.stage]["inputs"], now, data_known=self.data_known)
 
-    def intervals_state(self) -> tuple[str, str]:
-        """The state of the coverage of the generator's intervals, and why."""
-        if self.intervals is None:
-            return (STALE, UNRECORDED) if self._has_rows(INTERVALS) else (MISSING, "")
-        weights = None if self.planned.at_hand else self.intervals.get("weights", "")
-        draws = int(self.intervals.get("ensembles", "0").rpartition(" ")[2])
-        now = coverage_inputs(self.planned.inputs("fit", weights), self.judge.dataset.test, draws)
-        return _compared(self.intervals, now, data_known=self.data_known)
+    def study_state(self, table: str) -> tuple[str, str]:
+        """The state of the generator's rows in ``intervals.csv`` or ``grown.csv``, and why."""
+        manifest = self.studies[table]
+        made: Inputs | None = manifest.get("cells", {}).get(self.planned.name)
+        if made is None:
+            return (STALE, UNRECORDED) if self._has_rows(table) else (MISSING, "")
+        weights = None if self.planned.at_hand else made.get("weights", "")
+        fit, test, run = self.planned.inputs("fit", weights), self.judge.dataset.test, manifest.get("run", {})
+        if table == INTERVALS:
+            now = coverage_inputs(fit, test, run.get("n", 0))
+        else:
+            now = grown_inputs(fit, test, run.get("edge", 0), run.get("n", 0))
+        return _compared(made, now, data_known=self.data_known)
 
     def _has_rows(self, table: str) -> bool:
         path = self.judge.folder / f"{table}.csv"
@@ -225,11 +260,6 @@ class _Comparison:
         return [name for name in changed(earlier, now) if self.data_known or name not in OF_DATA]
 
 
-def _recorded_intervals(folder: Path) -> dict[str, Inputs]:
-    """What the coverage of each generator's intervals was made from."""
-    return dict(_read(folder / "intervals.json").get("cells", {}))
-
-
 def _read(path: Path) -> dict[str, Any]:
     """The manifest of a study; empty where there is none.
 
@@ -240,7 +270,9 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        parts = (content, content.get("inputs") or {}, content.get("cells", {}), content.get("settings", {}))
+        cells, trainings = content.get("cells", {}), content.get("trainings", {})
+        parts = [content, content.get("inputs") or {}, content.get("settings", {}), content.get("run", {})]
+        parts += [cells, *cells.values(), trainings, *trainings.values()]
     except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}); make it again") from error
     if not all(isinstance(part, dict) for part in parts):

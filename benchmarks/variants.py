@@ -158,6 +158,8 @@ def draw(
 ) -> None:
     """Train one variant and keep what it draws and reconstructs, unless that is at hand.
 
+    All of the budget is used: the fit is not told of validation volumes, on which it is judged.
+
     Args:
         variant: see ``VARIANTS``.
         seed: of fit and draws.

@@ -51,6 +51,8 @@ class Generator(ABC):
         shape_: depth, height and width of the training volumes.
         checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
         machines: devices on a machine, and machines, that a long fit may spread over.
+        validation: held-out volumes bool [m, D, H, W] and densities float64 [m] that tell a long fit when to stop;
+            nothing is learnt from them, and they are not kept. None: it runs to its end.
     """
 
     name: ClassVar[str]
@@ -65,6 +67,7 @@ class Generator(ABC):
     show_progress: bool = False
     checkpoints: Path | None = None
     machines: tuple[int, int] = (1, 1)
+    validation: tuple[NDArray[np.bool_], NDArray[np.float64]] | None = None
 
     # --- what a new generator writes -------------------------------------------------------------------------
 
@@ -126,6 +129,10 @@ class Generator(ABC):
         """
         voxels, densities = _check_volumes(volumes, density)
         depth, height, width = voxels.shape[1:]
+        if self.validation is not None and _check_volumes(*self.validation)[0].shape[1:] != voxels.shape[1:]:
+            raise ValueError(
+                f"validation volumes of {self.validation[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
+            )
         self.shape_ = (depth, height, width)
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
         self._fit(voxels, densities, np.random.default_rng(rng))

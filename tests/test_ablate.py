@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 
 import data
 import generators
-from benchmarks import variants
+from benchmarks import status, variants
 from benchmarks.ablate import ablate, count_rows
 from benchmarks.cli import main
 from benchmarks.judge import Judge
@@ -115,6 +116,64 @@ def test_another_budget_replaces_the_table(few, tmp_path, caplog) -> None:
     folder = ablate(few, TWO[1:], tmp_path, epochs=2, seeds=[0])
     assert set(pd.read_csv(folder / "ablation.csv").variant) == {"no-sparse-weight"}
     assert "is replaced" in caplog.text
+
+
+def _rewrite(path, change) -> None:
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_variants_of_the_global_latent_join_a_table_without_training_others_again(few, tmp_path, monkeypatch) -> None:
+    folder = ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0], command="porebench ablate one")
+    before = pd.read_csv(folder / "ablation.csv")
+    shutil.rmtree(folder / "cells")  # not committed
+    shutil.rmtree(folder / "samples")
+
+    def older(manifest) -> None:
+        manifest["run"]["metric_versions"] |= {"copy_rate": 1, "gone": 1}
+        del manifest["trainings"]["full-seed-0"]["command"]
+
+    _rewrite(folder / "manifest.json", older)
+    monkeypatch.setattr(generators.get("cvae"), "_fit", lambda *_: pytest.fail("trained again"))
+    chosen = chosen_variants("cvae", "global-bce,global-focal,global-focal-edge-cluster")
+    ablate(few, chosen, tmp_path, epochs=1, seeds=[0], command="porebench ablate two")
+    table = pd.read_csv(folder / "ablation.csv")
+    assert list(dict.fromkeys(table.variant)) == ["full", *(f"global-{loss}" for loss in variants.PUBLISHED)]
+    kept = before[before.metric != "copy_rate"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table[table.variant == "full"].reset_index(drop=True), kept)
+    assert set(table.variant[table.metric == "copy_rate"]) == {variant.name for variant in chosen}
+    assert set(table[table.metric == "nfr100"].variant) == set(table.variant)
+    assert "by `porebench ablate one` and `porebench ablate two`." in (folder / "ablation.md").read_text()
+
+
+def test_a_score_of_another_version_does_not_stay_beside_new_ones(few, tmp_path, caplog) -> None:
+    folder = ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0])
+    _rewrite(folder / "manifest.json", lambda manifest: manifest["run"]["metric_versions"].update(mean_chord=0))
+    ablate(few, TWO[1:], tmp_path, epochs=1, seeds=[0])
+    assert set(pd.read_csv(folder / "ablation.csv").variant) == {"no-sparse-weight"}
+    assert "is replaced" in caplog.text
+
+
+def test_status_says_which_trainings_still_hold(few, tmp_path, monkeypatch) -> None:
+    def found(rows, dataset=few):
+        monkeypatch.setitem(variants.VARIANTS, "cvae", rows)
+        return {state.generator: str(state) for state in status.studies_status(tmp_path, [dataset])}
+
+    folder = ablate(few, TWO, tmp_path, epochs=1, seeds=[0])
+    assert found(TWO) == {"cvae: full": "fresh", "cvae: no-sparse-weight": "fresh"}
+    other = Variant("full", "as it is", params={**SMALL, "beta": 0.1})
+    assert found((other,)) == {
+        "cvae: full": "stale: parameters",
+        "cvae: no-sparse-weight": "stale: there is no such variant any more",
+    }
+    smaller = data.Dataset(few.train[:8], few.validation, few.test, "tiny", "factor")
+    assert found(TWO, smaller)["cvae: full"] == "stale: training data, real data"
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmarks.ablate.code_digest", lambda *_: "other")
+        assert found(TWO)["cvae: full"] == "stale: metric code"
+    _rewrite(folder / "manifest.json", lambda manifest: manifest["trainings"]["full-seed-0"].pop("inputs"))
+    assert found(TWO)["cvae: full"] == "stale: made before inputs were recorded"
 
 
 def test_draws_of_another_machine_are_scored_without_training(few, tmp_path, monkeypatch) -> None:

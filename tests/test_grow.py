@@ -1,4 +1,5 @@
 import doctest
+import json
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,10 @@ def test_growing_is_scored_and_written(kind, tiny, tmp_path) -> None:
         dataset = data.Dataset(*parts, "tiny", kind)
     for name in ("noise", "sphere-packing"):
         generator = generators.get(name)().fit(dataset.train.voxels, dataset.train.density, rng=0)
-        grow([generator], dataset, tmp_path / "tiny", edge=36, n=20, command="porebench grow")
+        made = {name: {"seed": name}}
+        grow([generator], dataset, tmp_path / "tiny", edge=36, n=20, command="porebench grow", inputs=made)
+    manifest = json.loads((tmp_path / "tiny" / "grown.json").read_text())
+    assert manifest["cells"] == {"noise": {"seed": "noise"}, "sphere-packing": {"seed": "sphere-packing"}}
     scores = pd.read_csv(tmp_path / "tiny" / "grown.csv")
     assert set(scores.generator) == {"noise", "sphere-packing"}
     assert set(scores.edge) == {12, 36}

@@ -13,6 +13,7 @@ from benchmarks import (
     cells,
     drawing,
     evaluate,
+    grow,
     intervals,
     judge,
     progress,
@@ -30,7 +31,7 @@ from metrics.descriptors import HEADLINE
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
-ASKED_FOR = ("physics", "voxel-test", "intervals")
+ASKED_FOR = ("physics", "voxel-test", "intervals", "grown")
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ def test_right_after_a_run_its_cells_are_fresh_and_the_others_missing(tiny, resu
     made = {stage: state for stage, state in _of(states, "pca").items() if stage not in ASKED_FOR}
     assert list(made) == [*cells.STAGES, "curves", "calibration", "overlap"]
     assert set(made.values()) == {FRESH}
-    assert {_of(states, "pca")[stage] for stage in ASKED_FOR} == {MISSING}
+    assert {_of(states, "noise")[stage] for stage in ASKED_FOR} == {MISSING}
+    assert "grown" not in _of(states, "pca"), "it draws its training shape only"
     assert [stage for stage in _of(states, "noise") if stage in cells.STAGES] == ["fit", "sample", "describe", "score"]
     assert set(_of(states, "memoriser").values()) == {MISSING}
 
@@ -115,26 +117,38 @@ def test_intervals_and_studies_of_real_volumes_are_listed(tiny, results, monkeyp
     row = dict.fromkeys(intervals.COLUMNS, 0) | {"generator": "noise", "band": "all"}
     rows = [row | {"descriptor": name} for name in (*HEADLINE, EACH, COUNT)]
     intervals.write_coverage(rows, tiny, 19, 0, folder, "", {"noise": made})
+    larger = {"noise": grow.grown_inputs(planned.inputs("fit"), tiny.test, 36, 8)}
+    (folder / "grown.json").write_text(json.dumps({"run": {"edge": 36, "n": 8}, "cells": larger}))
     pores = np.random.default_rng(0).random((24, 24, 24)) < 0.3
     representative.representative(pores, folder, sizes=[6], bar=progress.bars(None))
     checked = {"settings": {"seed": 0}, "inputs": validate.validation_inputs(tiny)}
     (results / "validation" / "tiny").mkdir(parents=True)
     (results / "validation" / "tiny" / "manifest.json").write_text(json.dumps(checked))
     found = status.status(results, [tiny])
-    assert _of(found, "noise")["intervals"] == FRESH
+    assert _of(found, "noise")["intervals"] == _of(found, "noise")["grown"] == FRESH
     assert _of(found, "pca")["intervals"] == MISSING
     assert _of(found, status.NOBODY) == {"validation": FRESH, "representative": "fresh, data not at hand"}
-    for module in (intervals, representative, validate):
+    for module in (grow, intervals, representative, validate):
         monkeypatch.setattr(module, "code_digest", lambda *files: "other")
     found = status.status(results, [tiny])
-    assert _of(found, "noise")["intervals"] == "stale: metric code"
+    assert _of(found, "noise")["intervals"] == _of(found, "noise")["grown"] == "stale: metric code"
     assert set(_of(found, status.NOBODY).values()) == {"stale: metric code"}
     assert _of(found, "noise")["score"] == FRESH
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"cells": 3}', '{"inputs": [1]}'])
-def test_a_damaged_manifest_of_a_study_is_one_sentence(tiny, results, text) -> None:
-    (results / "tiny" / "intervals.json").write_text(text)
+def test_rows_of_grown_volumes_without_recorded_inputs_are_stale(tiny, results) -> None:
+    (results / "tiny" / "grown.csv").write_text("generator,value\nnoise,1\n")
+    (results / "tiny" / "grown.json").write_text('{"run": {"edge": 36, "n": 8}}')
+    assert _of(status.status(results, [tiny]), "noise")["grown"] == "stale: made before inputs were recorded"
+
+
+@pytest.mark.parametrize("file", ["tiny/intervals.json", "tiny/grown.json", "ablation/tiny/manifest.json"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"cells": 3}', '{"inputs": [1]}', '{"cells": {"pca": 1}}', '{"run": 1}', '{"trainings": [1]}']
+)
+def test_a_damaged_manifest_of_a_study_is_one_sentence(tiny, results, file, text) -> None:
+    (results / file).parent.mkdir(parents=True, exist_ok=True)
+    (results / file).write_text(text)
     with pytest.raises(ValueError, match="is damaged"):
         status.status(results, [tiny])
 

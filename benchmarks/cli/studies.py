@@ -124,23 +124,30 @@ def grow(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Draw larger cubes than were learnt from, score their inside, and look at what happens at the walls."""
+    from ..drawing import plan
     from ..grow import grow as run
+    from ..grow import grown_inputs
     from ..runs import run_folder
 
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    ready = [
-        artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True).generator for name in generator
-    ]
+    folder = run_folder(out, loaded.name, seed)
+    ready, inputs = [], {}
+    for name in generator:
+        found = artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True)
+        fit = plan(name, loaded, loaded.test, folder, seed=seed, device=device).inputs("fit", found.weights)
+        inputs[found.generator.name] = grown_inputs(fit, loaded.test, edge, n)
+        ready.append(found.generator)
     written = run(
         ready,
         loaded,
-        run_folder(out, loaded.name, seed),
+        folder,
         edge=edge,
         n=n,
         seed=seed,
         workers=os.cpu_count() or 1,
         command=command_line(),
         tell=err_console.print,
+        inputs=inputs,
     )
     show(written.read_text())
 

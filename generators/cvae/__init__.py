@@ -46,6 +46,7 @@ class VAEGenerator(Generator):
     levels_: list[float]
     margin_: int
     unbounded_: bool
+    epochs_: dict[str, int]
 
     def _build(self) -> nn.Module:
         """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
@@ -59,7 +60,8 @@ class VAEGenerator(Generator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = self._build()
-        self.network_ = train(
+        held_out = None if self.validation is None else (self.validation[0], self._condition(self.validation[1]))
+        self.network_, self.epochs_ = train(
             network,
             volumes,
             self._condition(density),
@@ -68,6 +70,7 @@ class VAEGenerator(Generator):
             show_progress=self.show_progress,
             checkpoints=self.checkpoints,
             machines=self.machines,
+            validation=held_out,
         )
         with torch.no_grad():
             for value in self.network_.state_dict().values():
@@ -189,7 +192,8 @@ class VAEGenerator(Generator):
         """Weights in half precision, which costs nothing: they are used in bfloat16."""
         state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
         arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
-        return arrays, {"levels_": self.levels_, "margin_": self.margin_, "unbounded_": self.unbounded_}
+        known = {key: getattr(self, key) for key in ("levels_", "margin_", "unbounded_", "epochs_")}
+        return arrays, known
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self.levels_ = [float(level) for level in values["levels_"]]
@@ -198,6 +202,7 @@ class VAEGenerator(Generator):
         self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
         if not 0 <= self.margin_ < min(self.shape_):
             raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
+        self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
         if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
         with torch.device("meta"):  # takes no memory, whatever the sizes

@@ -1,22 +1,20 @@
-"""Training of a conditional VAE with Lightning: data with symmetries, optimiser, averaged weights, interruption.
+"""Training of a conditional VAE with Lightning: optimiser, averaged weights, early end, interruption.
 
 Two phases, each with its own learning-rate cycle: the network learns to reconstruct, then its prior samples are refined
-against real volumes of the same density while it goes on reconstructing.
+against real volumes of the same density while it goes on reconstructing. With validation volumes, a phase ends early
+once its loss on them gets no better (``callbacks.Patience``, ``VAEModule.validation_step``); they change nothing else.
 """
 
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import logging
-import math
 import tempfile
-import time
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,18 +24,17 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import ModelCheckpoint
+from safetensors import safe_open
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from ..base import SPENT
+from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
+from .callbacks import MONITORED, Bar, Clock, Patience
 from .loss import LossSettings, total_loss
 from .network import ConditionalVAE, Shape
 from .texture import RealTexture, relax
 
-Batch = tuple[Tensor, Tensor, Tensor]
-
-EPOCH_VOLUMES = 448
-"""Volumes that an epoch shows at most, drawn anew each time: large data sets take no longer than the built-in one."""
 PAIRS = 8
 """Densities a step at which a pair of prior samples is scored."""
 REAL_DRAWS = 8
@@ -62,6 +59,7 @@ class TrainingSettings:
         weight_decay: of AdamW.
         average: decay of the moving average of the weights that is kept; 0 keeps the last weights.
         symmetries: augment with the symmetries of the box.
+        early_stop: end once the loss on validation volumes, where there are any, gets no better.
     """
 
     epochs: int
@@ -71,6 +69,7 @@ class TrainingSettings:
     weight_decay: float = 0.0
     average: float = 0.0
     symmetries: bool = True
+    early_stop: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,55 +79,6 @@ class Phase:
     name: str
     loss: LossSettings
     settings: TrainingSettings
-
-
-class SymmetricBatches(IterableDataset[Batch]):
-    """Endless shuffled epochs of batches, each batch seen through one random symmetry of the box.
-
-    The symmetries are the axis permutations that keep the shape, times the eight reflections: 48 for a cube.
-    """
-
-    def __init__(
-        self, volumes: NDArray[np.bool_], condition: NDArray[np.float32], settings: TrainingSettings, seed: int
-    ) -> None:
-        self.volumes = torch.from_numpy(volumes.copy())
-        self.condition = torch.from_numpy(condition)
-        self.pores = self.volumes.flatten(1).sum(dim=1)
-        self.settings = settings
-        self.rng = np.random.default_rng(seed)
-        shape = volumes.shape[1:]
-        turns = [axes for axes in itertools.permutations(range(3)) if tuple(shape[a] for a in axes) == tuple(shape)]
-        self.turns = turns if settings.symmetries else [(0, 1, 2)]
-
-    def __len__(self) -> int:
-        return math.ceil(min(len(self.volumes), EPOCH_VOLUMES) / self.settings.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        rank, ranks = _place()
-        order = self.rng.permutation(len(self.volumes))[:EPOCH_VOLUMES]
-        for chosen in np.array_split(order, len(self)):
-            index = torch.from_numpy(chosen[rank::ranks] if len(chosen) >= ranks else chosen)
-            axes = self.turns[self.rng.integers(len(self.turns))]
-            flips = [axis + 1 for axis in range(3) if self.settings.symmetries and self.rng.random() < 0.5]
-            seen = self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips)
-            yield seen[:, None].float(), self.condition[index], self.pores[index]
-
-
-class Clock(pl.Callback):
-    """Adds the time of each epoch to a file, so that an interrupted training knows what it took."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.spent = float(path.read_text()) if path.is_file() else 0.0
-        self.since = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Write the time down."""
-        if not trainer.is_global_zero:
-            return
-        now = time.perf_counter()
-        self.spent, self.since = self.spent + now - self.since, now
-        self.path.write_text(f"{self.spent:.1f}")
 
 
 class VAEModule(pl.LightningModule):
@@ -163,41 +113,66 @@ class VAEModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Give each process but the first noise of its own."""
-        rank, ranks = _place()
+        rank, ranks = place()
         if rank:
             self.noise.manual_seed(self.noise.initial_seed() + rank + ranks * self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Loss of one batch."""
-        voxels, condition, pores = batch
-        network = cast("ConditionalVAE", self.network)
-        mean, log_variance = network.encode(voxels, condition)
-        latent = mean + self._normal(mean.shape) * (0.5 * log_variance).exp()
-        logits = network.decode(latent, condition, cast("Shape", tuple(voxels.shape[2:])))
         epoch = self.settings.epochs * self.global_step / self.steps
-        loss, terms = total_loss(self.loss, logits, voxels, mean, log_variance, epoch)
+        loss, terms = self._loss(self.network, self.loss, batch, self.noise, epoch)
         if self.texture is not None:
-            terms["energy"] = self._energy_score(condition, pores, cast("Shape", tuple(voxels.shape[2:])))
+            some = slice(0, min(PAIRS, len(batch[0])))
+            voxels, condition, pores = (part[some] for part in batch)
+            first, second = self._prior_pairs(self.network, voxels, condition, pores, self.noise)
+            density = condition[:, 0].contiguous()
+            real = self.texture.like(density, REAL_DRAWS, self.noise)
+            terms["energy"] = self.texture.energy_score(first, second, density, real).mean()
             loss = loss + terms["energy"]
-        self.log_dict({"loss": loss, **terms}, prog_bar=True, batch_size=len(voxels))
+        self.log_dict({"loss": loss, **terms}, prog_bar=True, batch_size=len(batch[0]))
         return loss
 
-    def _normal(self, shape: Sequence[int]) -> Tensor:
-        return torch.randn(tuple(shape), generator=self.noise, device=self.noise.device)
+    def validation_step(self, batch: HeldOutBatch, index: int) -> None:
+        """Log what ``callbacks.Patience`` watches: the loss of the weights that are kept, on validation volumes.
 
-    def _energy_score(self, condition: Tensor, pores: Tensor, shape: Shape) -> Tensor:
-        """Mean energy score of a pair of prior samples at each of the batch's first densities."""
-        assert self.texture is not None  # noqa: S101 - for the type checker
-        network = cast("ConditionalVAE", self.network)
-        some = slice(0, min(PAIRS, len(condition)))
-        asked, counts = condition[some].repeat(2, 1), pores[some].repeat(2)
-        latent = network.from_prior(self._normal((len(asked), *network.latent_shape(shape))), asked, shape)
-        logits = network.decode(latent, asked, shape)[:, 0]
-        logits.register_hook(self._limit)  # type: ignore[no-untyped-call]
-        first, second = relax(logits, counts).chunk(2)
-        density = condition[some, 0].contiguous()
-        real = self.texture.like(density, REAL_DRAWS, self.noise)
-        return self.texture.energy_score(first, second, density, real).mean()
+        It is the phase's loss with the final weight of the KL divergence, plus, where the phase has one, the energy
+        score of a pair of prior samples against each volume, as it is (in training its gradient is scaled). Latents
+        are the same after each epoch, from a source of their own, so epochs can be compared and training is not
+        touched.
+        """
+        voxels, condition, pores, real = batch
+        noise = torch.Generator(self.noise.device).manual_seed(index)
+        settled = replace(self.loss, quiet_epochs=0, ramp_epochs=0)
+        loss, _ = self._loss(self.averaged, settled, (voxels, condition, pores), noise, self.settings.epochs)
+        if self.texture is not None:
+            first, second = self._prior_pairs(self.averaged, voxels, condition, pores, noise)
+            loss = loss + self.texture.energy_score(first, second, condition[:, 0].contiguous(), real).mean()
+        self.log(MONITORED, loss, prog_bar=True, batch_size=len(voxels), sync_dist=True)
+
+    def _loss(
+        self, network: nn.Module, settings: LossSettings, batch: Batch, noise: torch.Generator, epoch: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of reconstructions from a latent of the posterior, without the energy score, and its terms."""
+        voxels, condition, _ = batch
+        vae = cast("ConditionalVAE", network)
+        mean, log_variance = vae.encode(voxels, condition)
+        latent = mean + _normal(mean.shape, noise) * (0.5 * log_variance).exp()
+        logits = vae.decode(latent, condition, cast("Shape", tuple(voxels.shape[2:])))
+        return total_loss(settings, logits, voxels, mean, log_variance, epoch)
+
+    def _prior_pairs(
+        self, network: nn.Module, voxels: Tensor, condition: Tensor, pores: Tensor, noise: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Two relaxed prior samples with the condition and the number of pore voxels of each volume: [B, D, H, W]."""
+        vae = cast("ConditionalVAE", network)
+        shape = cast("Shape", tuple(voxels.shape[2:]))
+        asked = condition.repeat(2, 1)
+        latent = vae.from_prior(_normal((len(asked), *vae.latent_shape(shape)), noise), asked, shape)
+        logits = vae.decode(latent, asked, shape)[:, 0]
+        if logits.requires_grad:
+            logits.register_hook(self._limit)  # type: ignore[no-untyped-call]
+        first, second = relax(logits, pores.repeat(2)).chunk(2)
+        return first, second
 
     def _limit(self, gradient: Tensor) -> Tensor:
         """Scales the gradient by each sample's logits to the weight asked for, and shortens those longer than usual.
@@ -246,6 +221,10 @@ class VAEModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def _normal(shape: Sequence[int], noise: torch.Generator) -> Tensor:
+    return torch.randn(tuple(shape), generator=noise, device=noise.device)
+
+
 def train(
     network: nn.Module,
     volumes: NDArray[np.bool_],
@@ -256,12 +235,17 @@ def train(
     show_progress: bool,
     checkpoints: Path | None = None,
     machines: tuple[int, int] = (1, 1),
-) -> nn.Module:
-    """Train a network and return the weights to keep (the moving average where one is kept), in evaluation mode.
+    validation: tuple[NDArray[np.bool_], NDArray[np.float32]] | None = None,
+) -> tuple[nn.Module, dict[str, int]]:
+    """Train a network; give the weights to keep (the moving average where one is kept) and the epochs of each phase.
 
     Uses a CUDA device where there is one. bfloat16 for matrix work, float32 for weights and the loss. With several
     devices each runs a copy of this program, started by Lightning (or by Slurm), sees its share of each batch, and
     averages gradients with the others; the copies end here, and the first process returns.
+
+    Weights are the last ones, also where a phase ends early: the loss on a few volumes says that nothing is learnt any
+    more, not which of the last epochs is best. A phase that does not end early gives the same weights, to the bit, as
+    without validation volumes.
 
     Args:
         network: what is trained.
@@ -272,16 +256,24 @@ def train(
         show_progress: draw Lightning's progress bar.
         checkpoints: folder where each epoch's state and the time spent are kept and taken up again; None keeps none.
         machines: devices on a machine, and machines.
+        validation: volumes bool [m, D, H, W] and their condition [m, 2] that say when to end a phase early; nothing is
+            learnt from them.
+
+    Returns:
+        The network in evaluation mode, and how many epochs each phase ran, by its name.
     """
     if checkpoints is not None:
         checkpoints.mkdir(parents=True, exist_ok=True)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     rank = 0
+    epochs: dict[str, int] = {}
     for phase in phases:
         noise_seed, order_seed = (int(seed) for seed in rng.integers(2**63, size=2))
         done = checkpoints / f"{phase.name}.safetensors" if checkpoints is not None else None
         if done is not None and done.is_file():
             network.load_state_dict(safetensors.torch.load_file(done))
+            with safe_open(str(done), framework="pt") as file:
+                epochs[phase.name] = int(file.metadata()["epochs"])
             continue
         batches = SymmetricBatches(volumes, condition, phase.settings, order_seed)
         noise = torch.Generator(accelerator).manual_seed(noise_seed)
@@ -290,31 +282,33 @@ def train(
             texture = RealTexture(batches.volumes.to(accelerator), batches.condition[:, 0].to(accelerator))
         module = VAEModule(network, phase, batches, noise, texture)
         module.to(memory_format=torch.channels_last_3d)
-        loader = DataLoader(batches, batch_size=None, generator=torch.Generator())
-        rank = _run(module, loader, accelerator, show_progress, done, machines)
+        held_out = None
+        if validation is not None and phase.settings.early_stop:
+            held_out = HeldOutBatches(*validation, phase.settings.batch_size, texture)
+        rank, epochs[phase.name] = _run(module, phase, held_out, accelerator, show_progress, done, machines)
         network = module.averaged.cpu().requires_grad_(True)
         if done is not None and rank == 0:
-            safetensors.torch.save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
+            weights = {key: value.contiguous() for key, value in network.state_dict().items()}
+            safetensors.torch.save_file(weights, done, metadata={"epochs": str(epochs[phase.name])})
     if rank:
         raise SystemExit  # a copy of the program, which has nothing left to do
-    return network.requires_grad_(False).eval()
-
-
-def _place() -> tuple[int, int]:
-    """Which of how many processes that train together this is."""
-    together = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
+    return network.requires_grad_(False).eval(), epochs
 
 
 def _run(
     module: VAEModule,
-    loader: DataLoader[Batch],
+    phase: Phase,
+    held_out: HeldOutBatches | None,
     accelerator: str,
     show_progress: bool,
     done: Path | None,
     machines: tuple[int, int],
-) -> int:
-    """One Lightning training, from its last checkpoint where there is one; which process of those in it this is."""
+) -> tuple[int, int]:
+    """One Lightning training, from its last checkpoint where there is one.
+
+    Returns:
+        Which process of those in it this is, and the epochs that it ran, those before an interruption included.
+    """
     lightning_log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = lightning_log.level
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
@@ -322,8 +316,15 @@ def _run(
         warnings.filterwarnings("ignore", category=FutureWarning)
         lightning_log.setLevel(logging.WARNING)
         folder = done.with_suffix("") if done is not None else Path(scratch)
-        keep = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         last = folder / "last.ckpt"
+        callbacks: list[pl.Callback] = [Bar()] if show_progress else []
+        if held_out is not None:
+            callbacks.append(
+                Patience(phase.name, phase.settings.epochs, phase.loss.quiet_epochs + phase.loss.ramp_epochs)
+            )
+        if done is not None:
+            keep = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+            callbacks += [Clock(folder.parent / SPENT), keep]
         try:
             trainer = pl.Trainer(
                 accelerator=accelerator,
@@ -331,16 +332,28 @@ def _run(
                 num_nodes=machines[1],
                 strategy="auto" if machines == (1, 1) else "ddp_find_unused_parameters_true",
                 precision="bf16-mixed",
-                max_epochs=module.settings.epochs,
+                max_epochs=phase.settings.epochs,
                 logger=False,
-                callbacks=[keep, Clock(folder.parent / SPENT)] if done is not None else [],
+                callbacks=callbacks,
+                num_sanity_val_steps=0,
                 enable_checkpointing=done is not None,
                 enable_model_summary=False,
                 enable_progress_bar=show_progress,
                 default_root_dir=scratch,
                 gradient_clip_val=CLIP,
             )
-            trainer.fit(module, loader, ckpt_path=last if last.is_file() else None, weights_only=True)
-            return trainer.global_rank
+            trainer.fit(
+                module,
+                _loader(module.batches),
+                _loader(held_out) if held_out is not None else None,
+                ckpt_path=last if last.is_file() else None,
+                weights_only=True,
+            )
+            return trainer.global_rank, trainer.global_step // len(module.batches)
         finally:
             lightning_log.setLevel(level)
+
+
+def _loader(batches: SymmetricBatches | HeldOutBatches) -> DataLoader[Any]:
+    """Batches as they come; the loader draws from a source of its own, not from the global one."""
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())

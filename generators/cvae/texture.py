@@ -217,6 +217,17 @@ class RealTexture:
         spread = torch.lerp(self.spread[lower], self.spread[lower + 1], part)
         return (statistics - mean) / spread
 
+    def of(self, volumes: Tensor, density: Tensor) -> Tensor:
+        """Standardised statistics of given volumes, on the processor: [B, F].
+
+        Args:
+            volumes: float [B, D, H, W].
+            density: [B].
+        """
+        device = self.density.device
+        with torch.no_grad():
+            return self.standardise(local_statistics(volumes.to(device)), density.to(device)).cpu()
+
     def like(self, density: Tensor, count: int, noise: torch.Generator) -> Tensor:
         """Standardised statistics of ``count`` real volumes of about each density: [B, count, F]."""
         total = len(self.density)

@@ -1,0 +1,105 @@
+"""What a training sees: shuffled volumes under the symmetries of the box; and what it is judged on, which stays put."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from .texture import RealTexture
+
+if TYPE_CHECKING:
+    from .module import TrainingSettings
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Voxels [B, 1, D, H, W], condition [B, 2] and number of pore voxels [B]."""
+HeldOutBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""The same, and the texture [B, 1, F] of the volumes."""
+
+EPOCH_VOLUMES = 448
+"""Volumes that an epoch shows at most, drawn anew each time: large data sets take no longer than the built-in one."""
+HELD_OUT = 32
+"""Validation volumes that an epoch is judged on at most, spread evenly over density: enough to say when to stop."""
+
+
+class SymmetricBatches(IterableDataset[Batch]):
+    """Endless shuffled epochs of batches, each batch seen through one random symmetry of the box.
+
+    The symmetries are the axis permutations that keep the shape, times the eight reflections: 48 for a cube.
+    """
+
+    def __init__(
+        self, volumes: NDArray[np.bool_], condition: NDArray[np.float32], settings: TrainingSettings, seed: int
+    ) -> None:
+        self.volumes = torch.from_numpy(volumes.copy())
+        self.condition = torch.from_numpy(condition)
+        self.pores = self.volumes.flatten(1).sum(dim=1)
+        self.settings = settings
+        self.rng = np.random.default_rng(seed)
+        shape = volumes.shape[1:]
+        turns = [axes for axes in itertools.permutations(range(3)) if tuple(shape[a] for a in axes) == tuple(shape)]
+        self.turns = turns if settings.symmetries else [(0, 1, 2)]
+
+    def __len__(self) -> int:
+        return math.ceil(min(len(self.volumes), EPOCH_VOLUMES) / self.settings.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rank, ranks = place()
+        order = self.rng.permutation(len(self.volumes))[:EPOCH_VOLUMES]
+        for chosen in np.array_split(order, len(self)):
+            index = torch.from_numpy(chosen[rank::ranks] if len(chosen) >= ranks else chosen)
+            axes = self.turns[self.rng.integers(len(self.turns))]
+            flips = [axis + 1 for axis in range(3) if self.settings.symmetries and self.rng.random() < 0.5]
+            seen = self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips)
+            yield seen[:, None].float(), self.condition[index], self.pores[index]
+
+
+class HeldOutBatches(IterableDataset[HeldOutBatch]):
+    """The same few validation volumes each time, in the same order, each batch spread over density.
+
+    Every process that trains together sees all of them.
+
+    Args:
+        volumes: bool [n, D, H, W].
+        condition: density and log-odds of the porosity, [n, 2].
+        batch_size: volumes a step.
+        texture: describes the volumes; None where the loss has no energy score.
+    """
+
+    def __init__(
+        self,
+        volumes: NDArray[np.bool_],
+        condition: NDArray[np.float32],
+        batch_size: int,
+        texture: RealTexture | None,
+    ) -> None:
+        order = np.argsort(condition[:, 0], kind="stable")
+        chosen = order[np.linspace(0, len(order) - 1, min(HELD_OUT, len(order))).round().astype(np.int64)]
+        count = math.ceil(len(chosen) / batch_size)
+        dealt = [chosen[start::count] for start in range(count)]
+        self.batches = [_held_out(volumes[rows], condition[rows], texture) for rows in dealt]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[HeldOutBatch]:
+        return iter(self.batches)
+
+
+def _held_out(volumes: NDArray[np.bool_], condition: NDArray[np.float32], texture: RealTexture | None) -> HeldOutBatch:
+    voxels, asked = torch.from_numpy(volumes).float(), torch.from_numpy(condition)
+    real = torch.zeros(len(voxels), 1, 0) if texture is None else texture.of(voxels, asked[:, 0])[:, None]
+    return voxels[:, None], asked, voxels.flatten(1).sum(dim=1).long(), real
+
+
+def place() -> tuple[int, int]:
+    """Which of how many processes that train together this is."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
