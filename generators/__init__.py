@@ -9,11 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-import torch
-
 from .base import Generator
-
-torch.set_num_threads(torch.get_num_threads())  # else the matrix library takes as few as it sees fit, often one
 
 GENERATORS: dict[str, str] = {
     "cvae": "generators.cvae:CVAE",
