@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 import data
+from generators import Generator
 
 from .. import artefacts
 from ..artefacts import ROOT
+from ..cells import Inputs
 from .console import command_line, err_console, show
 from .parameters import (
     BlockOption,
@@ -91,7 +93,6 @@ def intervals(
     """Count how many real test volumes lie inside the 90 % intervals of each generator's ensembles."""
     from metrics.descriptors import describe
 
-    from ..drawing import plan
     from ..intervals import coverage_inputs, coverage_rows, write_coverage
     from ..runs import run_folder
 
@@ -102,11 +103,10 @@ def intervals(
     test = describe(loaded.test.voxels, workers=workers)
     rows, inputs = [], {}
     for name in chosen:
-        ready = artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True)
-        err_console.print(ready.generator.name)
-        rows += coverage_rows(ready.generator, loaded, test, n=n, seed=seed, workers=workers)
-        fit = plan(name, loaded, loaded.test, folder, seed=seed, device=device).inputs("fit", ready.weights)
-        inputs[ready.generator.name] = coverage_inputs(fit, loaded.test, n)
+        ready, fit = _fitted(name, loaded, folder, seed, device)
+        err_console.print(ready.name)
+        rows += coverage_rows(ready, loaded, test, n=n, seed=seed, workers=workers)
+        inputs[ready.name] = coverage_inputs(fit, loaded.test, n)
     written = write_coverage(rows, loaded, n, seed, folder, command_line(), inputs)
     show(written.read_text())
 
@@ -124,7 +124,6 @@ def grow(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Draw larger cubes than were learnt from, score their inside, and look at what happens at the walls."""
-    from ..drawing import plan
     from ..grow import grow as run
     from ..grow import grown_inputs
     from ..runs import run_folder
@@ -133,10 +132,9 @@ def grow(
     folder = run_folder(out, loaded.name, seed)
     ready, inputs = [], {}
     for name in generator:
-        found = artefacts.fitted(name, loaded, seed=seed, device=device, show_progress=True)
-        fit = plan(name, loaded, loaded.test, folder, seed=seed, device=device).inputs("fit", found.weights)
-        inputs[found.generator.name] = grown_inputs(fit, loaded.test, edge, n)
-        ready.append(found.generator)
+        found, fit = _fitted(name, loaded, folder, seed, device)
+        inputs[found.name] = grown_inputs(fit, loaded.test, edge, n)
+        ready.append(found)
     written = run(
         ready,
         loaded,
@@ -150,6 +148,15 @@ def grow(
         inputs=inputs,
     )
     show(written.read_text())
+
+
+def _fitted(name: str, dataset: data.Dataset, folder: Path, seed: int, device: str) -> tuple[Generator, Inputs]:
+    """A generator, at hand or fitted now, and what the fit is made from, as ``status`` compares it."""
+    from ..drawing import plan
+
+    found = artefacts.fitted(name, dataset, seed=seed, device=device, show_progress=True)
+    planned = plan(name, dataset, dataset.test, folder, seed=seed, device=device)
+    return found.generator, planned.inputs("fit", found.weights)
 
 
 def explain(
