@@ -3,8 +3,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
-# Threads that wait asleep: two programs on one machine otherwise slow each other down tenfold.
-export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate test test-slow bench check report figures train clean
@@ -21,6 +19,9 @@ $(READY): pyproject.toml constraints.txt
 
 evaluate: $(READY)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
 	$(BIN)/porebench evaluate $(ARGS)
+
+# Threads that wait asleep: two programs on one machine otherwise slow each other down tenfold.
+test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 test: $(READY)  ## the test suite, about four minutes (ARGS="-k name" passes options on)
 	$(BIN)/pytest -n 2 $(ARGS)

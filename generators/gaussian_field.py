@@ -17,7 +17,8 @@ from scipy.special import ndtri
 from .base import Generator, Shape
 from .binarise import keep_highest
 from .noise import STEPS_SCALE, steps
-from .waves import basis, mix, product, spectrum
+from .walls import profile, sides
+from .waves import basis, mix, product, spectrum, transform, unsorted
 
 Floats = NDArray[np.float64]
 Key = tuple[str, Shape, int]
@@ -29,8 +30,9 @@ _REACH = 16  # longest lag that is estimated, in voxels
 _QUIET = 0.05  # correlations that stay below this are taken for noise,
 _GAP = 2  # with no more than so many voxels from one that does not to the next,
 _SIGNIFICANT, _FEW = 6, 20  # and so are those that stay below so many standard deviations or so few pairs
-_INNER = 0.9  # a layer is an inner one if it has this share of the porosity inside
 _CHUNK = {"cpu": 2**21, "cuda": 2**27}  # amplitudes in memory at a time, one volume excepted
+_LONG = 430  # sides of a grid, together, from which a Fourier transform is faster than products axis by axis
+_SLAB = 2**20  # means of voxels in memory at a time
 _FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
 _STEPS = 8  # at which spectra are interpolated between two knots
 _ROOM = 2**27  # bytes of spectra and means that are kept for the next call
@@ -95,9 +97,10 @@ class GaussianField(Generator):
         useful = np.flatnonzero((porosity > 0) & (porosity < 1))
         useful = useful[np.argsort(density[useful], kind="stable")]
         bins = np.array_split(useful, np.clip(len(useful) // _MEMBERS, 1, _BINS))
-        layer = _layers(self.shape_)
-        profiles = [_profile(volumes[members], layer) for members in bins]
-        self.layers_ = np.array([ndtri(profile) for profile, _ in profiles]) if self.walls else np.zeros((len(bins), 0))
+        profiles = [profile(volumes[members]) for members in bins]
+        self.layers_ = (
+            np.array([ndtri(porosities) for porosities, _ in profiles]) if self.walls else np.zeros((len(bins), 0))
+        )
         fits = [
             _correlation(_inside(volumes[members], inner if self.walls else 0), self.isotropic)
             for members, (_, inner) in zip(bins, profiles, strict=True)
@@ -124,20 +127,23 @@ class GaussianField(Generator):
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
         place = np.interp(_log(density), self.knots_, np.arange(len(self.knots_)))
         nearest = np.rint(place * _STEPS).astype(np.int64).tolist()
-        reach = int(self.support_.max())
-        grid = (shape[0] + reach, shape[1] + reach, shape[2] + reach)
-        bases = [
-            basis(period, np.arange(size), period).to(self.device) for period, size in zip(grid, shape, strict=True)
-        ]
+        grid = _grid(shape, int(self.support_.max()))
+        bases = []
+        if not _is_long(grid):
+            bases = [basis(period, np.arange(n), period).to(self.device) for period, n in zip(grid, shape, strict=True)]
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
         key = int(rng.integers(2**62))
 
         parts = self._alike(grid, nearest)
         done = 0
         for rows in parts:
-            field = product(self._amplitudes(key, grid, rows, [nearest[row] for row in rows]), bases)
+            near = [nearest[row] for row in rows]
+            if bases:
+                field = product(self._amplitudes(key, grid, rows, near), bases)
+            else:
+                field = transform(self._amplitudes(key, grid, rows, near), shape)
             if self.layers_.shape[1]:
-                field += _stack([self._means(shape, nearest[row]) for row in rows])
+                self._add_means(field, near)
             keep_highest(field, counts[rows], out=drawn[done : done + len(rows)])
             done += len(rows)
         order = np.concatenate(parts)
@@ -148,7 +154,7 @@ class GaussianField(Generator):
         deviations = [self._deviation(grid, step) for step in nearest]
         white = steps(key, rows, deviations[0].numel(), self.device).reshape(-1, *deviations[0].shape)
         white *= _stack(deviations)
-        return white if self.isotropic else mix(white)
+        return white if self.isotropic or _is_long(grid) else mix(white)
 
     def _alike(self, grid: Shape, nearest: list[int]) -> list[list[int]]:
         """Rows that are drawn together: as many as there is room for that have as many waves."""
@@ -171,6 +177,8 @@ class GaussianField(Generator):
             power = self._power(grid, knot)
             if between:
                 power.lerp_(self._power(grid, knot + 1), between / _STEPS)
+            if _is_long(grid):
+                return unsorted(power).sqrt_().div_(math.prod(grid) ** 0.5 * STEPS_SCALE).to(self.device)
             last = [int(power.amax(dim=others).nonzero().max()) for others in ((1, 2), (0, 2), (0, 1))]
             depth, height, width = (2 * ((number + 1) // 2) + 1 for number in last)  # with the opposite of each
             return power[:depth, :height, :width].sqrt().div_(math.prod(grid) ** 0.5 * STEPS_SCALE).to(self.device)
@@ -184,18 +192,29 @@ class GaussianField(Generator):
         power = torch.threshold_(power, _FAINT, 0)
         return power.div_(power.mean())
 
-    def _means(self, shape: Shape, step: int) -> torch.Tensor:
-        """Mean of the field at each voxel, at a step between two knots."""
+    def _add_means(self, field: torch.Tensor, steps: list[int]) -> None:
+        """Add to fields [n, D, H, W] the mean at each voxel, a slab at a time; each at a step between two knots."""
+        depth, height, width = field.shape[1:]
+        planes = _stack([self._means((height, width), step) for step in steps])
+        layer = np.minimum(sides((depth, height, width))[0], planes.shape[1] - 1)
+        at = torch.as_tensor(layer, device=field.device)
+        thickness = max(1, _SLAB // planes[:, 0].numel())
+        for start in range(0, len(at), thickness):
+            slab = slice(start, start + thickness)
+            field[:, slab] += planes[:, at[slab]]
+
+    def _means(self, plane: tuple[int, int], step: int) -> torch.Tensor:
+        """Mean of the field in the planes of each layer along the first axis, [layers, H, W]."""
 
         def make() -> torch.Tensor:
             knot, between = divmod(step, _STEPS)
             after = min(knot + 1, len(self.layers_) - 1)
             means = self.layers_[knot] + between / _STEPS * (self.layers_[after] - self.layers_[knot])
-            depth, height, width = (np.minimum(side, len(means) - 1) for side in _sides(shape))
+            _, height, width = sides((1, *plane))
             layer = np.minimum.outer(np.arange(len(means)), np.minimum.outer(height, width))
-            return torch.as_tensor(means.astype(np.float32)[layer], device=self.device)[depth]
+            return torch.as_tensor(means.astype(np.float32)[layer], device=self.device)
 
-        return self._keep(("means", shape, step), make)
+        return self._keep(("means", (1, *plane), step), make)
 
     def _keep(self, key: Key, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """A tensor made once and kept if there is room."""
@@ -221,6 +240,19 @@ def _stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return first[None] if all(tensor is first for tensor in tensors) else torch.stack(list(tensors))
 
 
+def _grid(shape: Shape, reach: int) -> Shape:
+    """A periodic grid that is wider than a volume by the range of the correlation."""
+    depth, height, width = (size + reach for size in shape)
+    if _is_long((depth, height, width)):
+        depth, height, width = (int(next_fast_len(period)) for period in (depth, height, width))
+    return depth, height, width
+
+
+def _is_long(grid: Shape) -> bool:
+    """Whether fields of a grid are made by a Fourier transform; then its waves come as those of ``transform`` do."""
+    return sum(grid) >= _LONG
+
+
 def _simplex_level(power: Floats) -> float:
     """The t for which max(power - t, 0) has mean 1.
 
@@ -235,28 +267,6 @@ def _simplex_level(power: Floats) -> float:
 def _log(density: Floats) -> Floats:
     logarithm: Floats = np.log(np.maximum(density, 1e-9))
     return logarithm
-
-
-def _sides(shape: Shape) -> list[NDArray[np.int64]]:
-    """Distance of each voxel of an axis to the nearer end."""
-    return [np.minimum(np.arange(size), np.arange(size)[::-1]) for size in shape]
-
-
-def _layers(shape: Shape) -> NDArray[np.int64]:
-    """Distance of each voxel to the nearest boundary voxel along an axis, int64 of that shape."""
-    layers: NDArray[np.int64] = np.minimum.reduce(np.meshgrid(*_sides(shape), indexing="ij"))
-    return layers
-
-
-def _profile(volumes: NDArray[np.bool_], layer: NDArray[np.int64]) -> tuple[Floats, int]:
-    """Porosity of each layer, constant inside, and the first inner layer; the porosity is never quite 0 or 1."""
-    size = np.bincount(layer.ravel()) * float(max(len(volumes), 1))
-    pores = np.bincount(layer.ravel(), weights=volumes.sum(axis=0).ravel()) if len(volumes) else size / 2
-    deep = np.arange(len(size)) >= len(size) // 2
-    inner = int(np.argmax(pores / size >= _INNER * pores[deep].sum() / size[deep].sum()))
-    inner = min(inner, max(0, (min(layer.shape) - 4) // 2))
-    pores[inner:], size[inner:] = pores[inner:].sum(), size[inner:].sum()
-    return np.asarray(np.clip(pores, 0.5, size - 0.5) / size), inner
 
 
 def _inside(volumes: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:

@@ -49,6 +49,36 @@ def product(values: torch.Tensor, factors: list[torch.Tensor]) -> torch.Tensor:
     return torch.bmm(first.T.expand(n, -1, -1), values).reshape(n, *(factor.shape[1] for factor in factors))
 
 
+def transform(values: torch.Tensor, points: Grid) -> torch.Tensor:
+    """Sums of oblique waves cas(2πk·r/P) with amplitudes values [n, a, b, c], at the first points: [n, x, y, z].
+
+    The wave numbers of the amplitudes run from 0 to the period, as those of a Fourier transform, which this is: the
+    Hartley transform of real numbers is the real part of it less the imaginary one, and the half that is not stored
+    is where all signs are turned.
+    """
+    period, (x, y, z) = values.shape[3], points
+    half = torch.fft.rfftn(values, dim=(1, 2, 3))
+    del values
+    sums = torch.empty((len(half), x, y, z), device=half.device)
+    near = min(z, half.shape[3])
+    torch.sub(half.real[:, :x, :y, :near], half.imag[:, :x, :y, :near], out=sums[..., :near])
+    for i in range(x if near < z else 0):  # plane by plane, which stays in the cache
+        plane = half[:, -i, :, period - z + 1 : period - near + 1]
+        turned = (plane.real + plane.imag).flip(1, 2)
+        sums[:, i, 0, near:] = turned[:, -1]
+        sums[:, i, 1:, near:] = turned[:, : y - 1]
+    return sums
+
+
+def unsorted(waves: torch.Tensor) -> torch.Tensor:
+    """Waves [a, b, c], which come long ones first, in the order that ``transform`` takes them in."""
+    for axis, period in enumerate(waves.shape):
+        number = torch.arange(period, device=waves.device)
+        place = torch.where(2 * number <= period, (2 * number - 1).clamp(min=0), 2 * (period - number))
+        waves = waves.index_select(axis, place)
+    return waves
+
+
 def mix(waves: torch.Tensor) -> torch.Tensor:
     """Amplitudes of products of waves that make the same field as given amplitudes of oblique waves, and back.
 

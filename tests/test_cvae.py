@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from generators.base import SPENT
-from generators.cvae import APRON, CVAE
+from generators.cvae import CVAE
 from generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
 from generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
 from generators.cvae.seed import SeedCVAE
@@ -61,7 +61,7 @@ def test_a_large_lattice_is_drawn_in_tiles_without_seams(monkeypatch) -> None:
         for parameter in network.parameters():
             parameter.normal_(0, 0.2)
         whole = network.decode(network.from_prior(noise, condition, shape), condition, shape)
-        monkeypatch.setattr("generators.cvae.network.TILE", 4)
+        monkeypatch.setattr("generators.cvae.network.TILE", (4, 4, 4))
         tiled = network.decode(network.from_prior(noise, condition, shape), condition, shape)
     assert torch.allclose(whole, tiled, atol=1e-4 * float(whole.std()))
 
@@ -193,6 +193,28 @@ def test_layers_that_never_had_pores_stay_empty_in_draws_and_reconstructions() -
     assert open_.margin_ == 0
 
 
+@pytest.mark.parametrize("prior_blocks", [0, 1])
+def test_from_as_far_as_a_network_sees_a_wall_changes_nothing(prior_blocks) -> None:
+    torch.manual_seed(0)
+    network = LatticeVAE(4, 2, 1, 1, prior_blocks)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    sight, size = network.sight, 12
+    condition = torch.tensor([[0.5, 0.0]])
+    cells = -(-sight // 3)
+    near, far = ((size + 2 * more,) * 3 for more in (3 * cells, 3 * cells + 9))
+    noise = torch.randn(1, *network.latent_shape(far))
+    with torch.no_grad():
+        drawn = [
+            network.decode(network.from_prior(latent, condition, shape), condition, shape)
+            for latent, shape in ((noise[..., 3:-3, 3:-3, 3:-3].contiguous(), near), (noise, far))
+        ]
+    inside = [slice((it.shape[-1] - size) // 2, (it.shape[-1] + size) // 2) for it in drawn]
+    one, other = (it[..., at, at, at] for it, at in zip(drawn, inside, strict=True))
+    assert torch.allclose(one, other, atol=1e-4)
+    assert not torch.allclose(drawn[0][..., :size, :size, :size], one, atol=1e-4)
+
+
 def test_larger_draws_of_an_unbounded_medium_are_cut_from_wider_ones() -> None:
     rng = np.random.default_rng(0)
     volumes = rng.random((8, 9, 9, 9)) < 0.4
@@ -200,7 +222,8 @@ def test_larger_draws_of_an_unbounded_medium_are_cut_from_wider_ones() -> None:
     assert generator.unbounded_
     drawn = generator.sample(0.4, shape=(12, 9, 15), rng=1)
     generator.unbounded_ = False
-    wider = generator.sample(0.4, shape=(12 + 2 * APRON, 9, 15 + 2 * APRON), rng=1)
-    assert np.array_equal(drawn, wider[:, APRON:-APRON, :, APRON:-APRON])
+    sight = generator.network_.sight
+    wider = generator.sample(0.4, shape=(12 + 2 * sight, 9, 15 + 2 * sight), rng=1)
+    assert np.array_equal(drawn, wider[:, sight:-sight, :, sight:-sight])
     volumes[:, 0] = volumes[:, -1] = False
     assert not CVAE(**SMALL, epochs=1).fit(volumes, np.full(8, 0.4), rng=0).unbounded_

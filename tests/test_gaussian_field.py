@@ -8,7 +8,8 @@ from scipy.special import ndtri
 from scipy.stats import multivariate_normal
 
 import data
-from generators.gaussian_field import GaussianField, _invert, _layers, _pairs, _profile, _simplex_level
+from generators.gaussian_field import GaussianField, _invert, _pairs, _simplex_level
+from generators.walls import layers
 from generators.waves import basis, product
 
 
@@ -112,26 +113,12 @@ def test_the_number_of_pore_voxels_is_exact() -> None:
 def test_layers_next_to_the_boundary_get_their_porosity_where_walls_are_learnt() -> None:
     density = np.full(64, 0.95)
     volumes = data.simulate(density, rng=0, shape=(24, 24, 24))
-    layer = _layers((24, 24, 24))
+    layer = layers((24, 24, 24))
     wanted = np.bincount(layer.ravel(), weights=volumes.mean(axis=0).ravel()) / np.bincount(layer.ravel())
     for walls in (True, False):
         drawn = GaussianField(walls=walls).fit(volumes, density, rng=0).sample(density, rng=1)
         profile = np.bincount(layer.ravel(), weights=drawn.mean(axis=0).ravel()) / np.bincount(layer.ravel())
         assert (profile[:4] == pytest.approx(wanted[:4], abs=0.03)) == walls
-
-
-def test_layers_are_numbered_from_the_nearest_boundary() -> None:
-    layers = _layers((3, 5, 6))
-    assert layers[1, 2, 2] == 1
-    assert layers[0].max() == 0
-    assert _layers((5, 5, 5))[2, 2, 2] == 2
-
-
-def test_a_stationary_set_has_no_outer_layers() -> None:
-    volumes = np.random.default_rng(0).random((40, 12, 12, 12)) < 0.3
-    profile, inner = _profile(volumes, _layers((12, 12, 12)))
-    assert inner == 0
-    assert profile == pytest.approx([0.3] * 6, abs=0.01)
 
 
 def test_scattered_voxels_are_drawn_scattered() -> None:
@@ -140,6 +127,24 @@ def test_scattered_voxels_are_drawn_scattered() -> None:
     assert field.support_.max() == 0
     drawn = field.sample(0.5, 64, rng=1)
     assert _axis_lags(drawn, 1)[1] == pytest.approx(drawn.mean() ** 2, rel=0.15)
+
+
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_a_transform_makes_fields_of_the_same_kind_as_products(monkeypatch, isotropic) -> None:
+    rng = np.random.default_rng(0)
+    smooth = gaussian_filter(rng.standard_normal((24, 20, 20, 20)), (0, 2, 0.7, 0.7), mode="wrap")
+    smooth[:, :3] -= 1
+    field = GaussianField(isotropic=isotropic).fit(smooth > 0.1, np.full(24, 0.5), rng=0)
+    found = []
+    for long in (10**6, 0):
+        monkeypatch.setattr("generators.gaussian_field._LONG", long)
+        field.to("cpu")  # forgets what it kept
+        drawn = field.sample(0.5, 200, rng=1)
+        lags = [np.mean(np.take(drawn, range(2, 20), axis) & np.take(drawn, range(18), axis)) for axis in (1, 2, 3)]
+        oblique = np.mean(drawn[:, :, 1:, 1:] & drawn[:, :, :-1, :-1])
+        found.append([drawn[:, 0].mean(), drawn[:, 5].mean(), *lags, oblique])
+    assert not np.array_equal(*found)
+    assert found[0] == pytest.approx(found[1], abs=0.01)
 
 
 @pytest.mark.parametrize("isotropic", [True, False])
@@ -161,7 +166,7 @@ def test_voxels_of_a_field_have_the_moments_of_a_normal_law() -> None:
     assert [values.pow(k).mean().item() for k in (1, 2, 3, 4, 6)] == pytest.approx([0, 1, 0, 3, 15], rel=0.05, abs=0.05)
 
 
-@pytest.mark.parametrize("shape", [(10, 11, 12), (130, 130, 130)])
+@pytest.mark.parametrize("shape", [(10, 11, 12), (130, 130, 130), (150, 150, 150)])
 def test_the_same_voxels_are_drawn_in_any_company_and_by_any_number_of_threads(shape) -> None:
     density = np.linspace(0.4, 1, 48)
     field = GaussianField().fit(data.simulate(density, rng=0, shape=(16, 16, 16)), density, rng=0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators.waves import basis, mix, product, spectrum
+from generators.waves import basis, mix, product, spectrum, transform, unsorted
 
 GRID = (6, 7, 9)
 
@@ -41,6 +41,14 @@ def test_mixed_amplitudes_make_the_field_of_oblique_waves() -> None:
     slow = amplitudes.flatten().numpy() @ _cas(_angles())
     bases = [basis(period, np.arange(period), period) for period in GRID]
     assert product(mix(amplitudes)[None], bases).flatten().numpy() == pytest.approx(slow, abs=1e-3)
+
+
+@pytest.mark.parametrize("points", [GRID, (1, 1, 1), (4, 5, 7), (6, 7, 3)])
+def test_a_transform_makes_the_field_of_oblique_waves(points) -> None:
+    amplitudes = torch.randn(2, *GRID, generator=torch.Generator().manual_seed(0))
+    found = transform(torch.stack([unsorted(each) for each in amplitudes]), points)
+    slow = (amplitudes.flatten(1).numpy() @ _cas(_angles())).reshape(2, *GRID)
+    assert found.numpy() == pytest.approx(slow[:, : points[0], : points[1], : points[2]], abs=1e-3)
 
 
 @pytest.mark.parametrize("isotropic", [True, False])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..base import Generator, Shape
 from ..binarise import keep_highest
 from ..noise import normal
+from ..walls import empty_layers, profile
 from .loss import LossSettings
 from .module import Phase, TrainingSettings, train
 from .network import ConditionalVAE, LatticeVAE
@@ -27,11 +28,6 @@ LEVELS = np.linspace(0, 1, 21)
 LOGIT_LIMIT = 40.0
 CALIBRATED = 1024
 """Prior samples by which it is found."""
-APRON = 18
-"""Voxels beyond each end of an axis that larger volumes of an unbounded medium are drawn with: as far as a decoder of
-two blocks sees, so that what is kept knows of no wall."""
-UNBOUNDED = 0.9
-"""Porosity of the outermost layer over that of the whole from which a medium counts as unbounded."""
 BEYOND = 2 * LOGIT_LIMIT
 """By how much logits are lowered in layers next to the walls that no training volume has pores in."""
 
@@ -78,7 +74,7 @@ class VAEGenerator(Generator):
                     value.copy_(value.half())  # as it is saved
         self._move()
         self.margin_ = self._empty_layers(volumes)
-        self.unbounded_ = bool(_outermost(volumes).mean() >= UNBOUNDED * volumes.mean())
+        self.unbounded_ = profile(volumes)[1] == 0
         self.levels_ = self._calibrate(density, rng)
 
     def _condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -103,11 +99,15 @@ class VAEGenerator(Generator):
     def _draw(
         self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Logits [rows, *shape] of prior samples, chunk by chunk."""
+        """Logits [rows, *shape] of prior samples, chunk by chunk.
+
+        Larger volumes of an unbounded medium are the inside of ones so wide that it knows of no wall.
+        """
         key = int(rng.integers(2**62))
         network = cast("ConditionalVAE", self.network_)
         beyond = [
-            APRON if self.unbounded_ and size > known else 0 for size, known in zip(shape, self.shape_, strict=True)
+            network.sight if self.unbounded_ and size > known else 0
+            for size, known in zip(shape, self.shape_, strict=True)
         ]
         depth, height, width = (size + 2 * more for size, more in zip(shape, beyond, strict=True))
         wide = (depth, height, width)
@@ -149,11 +149,8 @@ class VAEGenerator(Generator):
             yield rows, logits
 
     def _empty_layers(self, volumes: NDArray[np.bool_]) -> int:
-        """How many layers next to the walls have no pore in any of the volumes [n, D, H, W]."""
-        pores = np.nonzero(volumes.any(axis=0))
-        if len(pores[0]) == 0:
-            return 0
-        return int(min(min(at.min(), size - 1 - at.max()) for at, size in zip(pores, self.shape_, strict=True)))
+        """How many layers next to the walls stay empty in draws."""
+        return empty_layers(volumes)
 
     def _empty_walls(self, logits: Tensor) -> None:
         """Make pores of logits [n, D, H, W] next to the walls less likely than anywhere else, where there were none."""
@@ -211,12 +208,6 @@ class VAEGenerator(Generator):
         tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(tensors, assign=True)
         self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
-
-
-def _outermost(volumes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels on the six faces of volumes [n, D, H, W], those on edges more than once, flat."""
-    faces = [np.take(volumes, (0, -1), axis=axis) for axis in (1, 2, 3)]
-    return np.concatenate([face.ravel() for face in faces])
 
 
 class CVAE(VAEGenerator):

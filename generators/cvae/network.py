@@ -16,14 +16,18 @@ from torch.nn import functional as F  # noqa: N812
 
 CELL = 3
 REACH = 6.0
-TILE = 80
-"""Cells an axis that are decoded at a time, at most, with their surroundings."""
+TILE = (40, 80, 80)
+"""Cells an axis that are decoded at a time, at most, without their surroundings: slabs, which have few seams."""
 
 Shape = tuple[int, int, int]
 
 
 class ConditionalVAE(Protocol):
     """What the Lightning module and the generators need of a network."""
+
+    @property
+    def sight(self) -> int:
+        """Voxels from which a voxel of a prior sample knows nothing of a wall, if the network has any shape."""
 
     def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior."""
@@ -107,7 +111,8 @@ class FiLMBlock(nn.Module):
         """Features [B, d, h, w, width] from features and embedded condition [B, condition_width]."""
         scale, shift = self.film(condition)[:, None, None, None].chunk(2, dim=-1)
         y = torch.addcmul(shift, _convolve(self.first, F.silu(x)), 1 + scale)
-        return x + _convolve(self.second, F.silu(y))
+        y = F.silu(y, inplace=not torch.is_grad_enabled())  # what is not learned from need not be kept
+        return _convolve(self.second, y).add_(x)
 
 
 class LatticeVAE(nn.Module):
@@ -141,6 +146,11 @@ class LatticeVAE(nn.Module):
             nn.init.zeros_(self.prior_out.weight)
             nn.init.zeros_(self.prior_out.bias)  # type: ignore[arg-type]
 
+    @property
+    def sight(self) -> int:
+        """As far as decoder and prior see together, and as far again as cells are told of a wall: voxels."""
+        return CELL * (_reach(self.decoder) + (_reach(self.prior) if len(self.prior) else 0)) + int(REACH)
+
     def latent_shape(self, shape: Shape) -> tuple[int, ...]:
         """Channels and cells an axis of one latent."""
         return (self.latent_channels, *lattice(shape))
@@ -171,7 +181,7 @@ class LatticeVAE(nn.Module):
                 x = block(x, embedded)
             return cells + _convolve(self.prior_out, F.silu(x)).float()
 
-        return _by_tiles(run, _last(noise), _walls(shape, noise), 2 + 2 * len(self.prior)).movedim(-1, 1)
+        return _by_tiles(run, _last(noise), _walls(shape, noise), _reach(self.prior)).movedim(-1, 1)
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Logits [B, 1, *shape] of the pore probability."""
@@ -183,13 +193,18 @@ class LatticeVAE(nn.Module):
                 x = block(x, embedded)
             return _convolve(self.decoder_out, F.silu(x))
 
-        cells = _by_tiles(run, _last(latent), _walls(shape, latent), 2 + 2 * len(self.decoder))
+        cells = _by_tiles(run, _last(latent), _walls(shape, latent), _reach(self.decoder))
         logits = depth_to_space(cells.movedim(-1, 1))[:, :, : shape[0], : shape[1], : shape[2]]
-        return torch.add(logits, condition[:, 1, None, None, None, None])  # in single precision
+        return logits.float().add_(condition[:, 1, None, None, None, None])
 
 
 def _walls(shape: Shape, like: Tensor) -> Tensor:
     return _last(wall_distance(shape, like.device).to(like.dtype))
+
+
+def _reach(blocks: nn.ModuleList) -> int:
+    """Cells that a convolution, blocks and a convolution see to each side."""
+    return 2 + 2 * len(blocks)
 
 
 def _by_tiles(run: Callable[[Tensor, Tensor], Tensor], cells: Tensor, walls: Tensor, reach: int) -> Tensor:
@@ -199,7 +214,7 @@ def _by_tiles(run: Callable[[Tensor, Tensor], Tensor], cells: Tensor, walls: Ten
     is never cut.
     """
     size = cells.shape[1:4]
-    parts = [-(-edge // TILE) for edge in size]
+    parts = [-(-edge // most) for edge, most in zip(size, TILE, strict=True)]
     if max(parts) == 1 or torch.is_grad_enabled():
         return run(cells, walls)
     whole: Tensor | None = None
@@ -252,6 +267,11 @@ class GlobalVAE(nn.Module):
             for wide, narrow in ((256, 128), (128, 64), (64, 32))
         )
         self.out = nn.Conv3d(32, 1, 3, padding=1)
+
+    @property
+    def sight(self) -> int:
+        """None: it draws one shape only."""
+        return 0
 
     def latent_shape(self, shape: Shape) -> tuple[int, ...]:  # noqa: ARG002 - one vector whatever the shape
         """Length of the latent vector."""
