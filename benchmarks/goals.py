@@ -18,8 +18,9 @@ from metrics.bands import ALL
 
 from .artefacts import PUBLISHED
 from .markdown import table_lines
+from .scaling_report import growths, read_scaling
 from .speed_report import NOT_MEASURED, PEER
-from .timings import merged
+from .timings import Timing, merged
 
 HEAD = (
     "Goals of the conditional VAE and of speed, each beside what a command in this repository measured on the test "
@@ -40,6 +41,13 @@ RATIOS = (
     ("cvae-prior", "cvae-seed", 3.0),
 )
 BATCH = 64
+FITTED, FIT_SECONDS = ("sphere-packing", "gaussian-field", "pca"), 10.0
+DESCRIBED, DESCRIBE_SECONDS, WORKERS = 512, 8.0, 2
+DRAWN, GPU_MILLISECONDS = 512, 10.0
+SMALL, LARGE, HUGE = 30**3, 240**3, 512**3
+OVER_LINEAR, BYTES_A_VOXEL, HUGE_GB = 1.5, 16.0, 6.0
+LARGE_DRAWS = ("gaussian-field", "sphere-packing", *OURS)
+HUGE_DRAWS = ("gaussian-field", "sphere-packing")
 
 
 @dataclass(frozen=True)
@@ -178,14 +186,49 @@ def _size(_results: Path) -> Iterator[Finding]:
         yield _compare(goal, max(sizes, default=None), most=WEIGHTS_MB, digits=".1f")
 
 
+def _timings(results: Path) -> list[Timing]:
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((results / "speed").glob("*.json"))]
+    return merged(bench for run in runs for bench in run["benchmarks"])
+
+
 def _speed(results: Path) -> Iterator[Finding]:
-    path = results / "speed" / "cpu.json"
-    timings = merged(json.loads(path.read_text(encoding="utf-8"))["benchmarks"]) if path.is_file() else []
+    timings = _timings(results)
     timed = {it.generator: it for it in timings if it.group == "peers" and it.volumes == BATCH}
     for name, rival, least in RATIOS:
         ratio = median(timed[name].over(timed[rival])) if {name, rival} <= timed.keys() else None
         goal = f"{name}: {least:g} × the volumes a second of {rival}, batch {BATCH}"
         yield _compare(goal, ratio, least=least, digits=".1f")
+    fits = {it.generator: it.seconds for it in timings if it.group == "fit"}
+    for name in FITTED:
+        yield _compare(f"{name}: fitted in {FIT_SECONDS:g} s", fits.get(name), most=FIT_SECONDS, digits=".2g")
+    scored = [it for it in timings if it.group == "scoring" and it.info["params"] == {"workers": WORKERS}]
+    goal = f"{DESCRIBED} volumes described in {DESCRIBE_SECONDS:g} s on two cores"
+    yield _compare(goal, DESCRIBED / scored[0].rate if scored else None, most=DESCRIBE_SECONDS, digits=".1f")
+    drawn = {it.generator: it.milliseconds * it.volumes for it in timings if (it.device, it.volumes) == ("cuda", DRAWN)}
+    goal = f"cvae: {DRAWN} volumes on a GPU in {GPU_MILLISECONDS:g} ms"
+    yield _compare(goal, drawn.get("cvae"), most=GPU_MILLISECONDS, digits=".1f")
 
 
-STUDIES = (_reconstruction, _generation, _condition, _size, _speed)
+def _large(results: Path) -> Iterator[Finding]:
+    """Time and memory of large draws, in proportion to their voxels."""
+    table = read_scaling(results)
+    grown = {} if table is None else {growth.generator: growth for growth in growths(table)}
+    for name in LARGE_DRAWS:
+        growth = grown.get(name)
+        measured = growth is not None and {SMALL, LARGE} <= set(growth.voxels)
+        at = growth.voxels.index(LARGE) if growth is not None and measured else 0
+        for small, what in ((growth and growth.seconds[0], "one"), (growth and growth.batched, f"one of {BATCH}")):
+            ratio = growth.over_linear(small, at) if growth is not None and small and at else None
+            goal = f"{name}: time of 240³ ≤ {OVER_LINEAR:g} × 512 times that of {what} of 30³"
+            yield _compare(goal, ratio, most=OVER_LINEAR)
+        memory = growth.bytes_a_voxel(at) if growth is not None and at else None
+        yield _compare(f"{name}: ≤ {BYTES_A_VOXEL:g} bytes a voxel at 240³", memory, most=BYTES_A_VOXEL, digits=".1f")
+    for name in HUGE_DRAWS:
+        growth = grown.get(name)
+        memory = None
+        if growth is not None and HUGE in growth.voxels:
+            memory = growth.memory[growth.voxels.index(HUGE)] / 1e9
+        yield _compare(f"{name}: 512³ within {HUGE_GB:g} GB", memory, most=HUGE_GB, digits=".2g")
+
+
+STUDIES = (_reconstruction, _generation, _condition, _size, _speed, _large)

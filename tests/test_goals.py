@@ -75,3 +75,40 @@ def test_speed_is_compared_within_the_run_of_the_peers(results) -> None:
     ]
     (results / "speed" / "cpu.json").write_text(json.dumps({"benchmarks": benches}))
     assert _found(results)["pca: 15 × the volumes a second of porespy blobs, batch 64"] == ("16.0", "met")
+
+
+def test_cost_is_read_from_the_timings_and_from_the_table_of_sizes(results) -> None:
+    (results / "speed").mkdir()
+    timed = (
+        ("fit", "pca", {}, 448, 11.0, "cpu"),
+        ("scoring", "descriptors", {"workers": 1}, 64, 9.0, "cpu"),
+        ("scoring", "descriptors", {"workers": 2}, 64, 0.5, "cpu"),
+        ("sampling", "cvae", {}, 512, 0.02, "cuda"),
+    )
+    benches = [
+        {
+            "group": group,
+            "extra_info": {"generator": name, "volumes": volumes, "params": settings},
+            "params": {"device": device},
+            "stats": {"median": seconds, "data": [seconds]},
+        }
+        for group, name, settings, volumes, seconds, device in timed
+    ]
+    (results / "speed" / "cpu.json").write_text(json.dumps({"benchmarks": benches[:3]}))
+    (results / "speed" / "gpu.json").write_text(json.dumps({"benchmarks": benches[3:]}))
+    rows = ["generator,edge,volumes,block,seconds,before_bytes,peak_bytes"]
+    for edge, volumes, seconds, memory in ((30, 1, 0.01, 1), (30, 64, 0.064, 1), (120, 1, 0.1, 2), (240, 1, 1, 242)):
+        rows.append(f"gaussian-field,{edge},{volumes},0,{seconds},0,{memory * 1_000_000}")
+    rows.append("sphere-packing,30,1,0,0.1,0,1000000")
+    rows.append("sphere-packing,512,1,0,0.1,0,7000000000")
+    (results / "speed" / "scaling.csv").write_text("\n".join(rows) + "\n")
+    found = _found(results)
+    assert found["pca: fitted in 10 s"] == ("11", "missed")
+    assert found["512 volumes described in 8 s on two cores"] == ("4.0", "met")
+    assert found["cvae: 512 volumes on a GPU in 10 ms"] == ("20.0", "missed")
+    assert found["gaussian-field: time of 240³ ≤ 1.5 × 512 times that of one of 30³"] == ("0.20", "met")
+    assert found["gaussian-field: time of 240³ ≤ 1.5 × 512 times that of one of 64 of 30³"] == ("1.95", "missed")
+    assert found["gaussian-field: ≤ 16 bytes a voxel at 240³"] == ("19.8", "missed")
+    assert found["gaussian-field: 512³ within 6 GB"] == ("not measured", "–")
+    assert found["sphere-packing: 512³ within 6 GB"] == ("7", "missed")
+    assert found["sphere-packing: ≤ 16 bytes a voxel at 240³"] == ("not measured", "–")
