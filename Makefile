@@ -17,11 +17,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
+# Threads that wait asleep: a program beside it otherwise slows each draw down, up to a hundredfold.
+evaluate test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
+
 evaluate: $(READY)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
 	$(BIN)/porebench evaluate $(ARGS)
-
-# Threads that wait asleep: two programs on one machine otherwise slow each other down tenfold.
-test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 test: $(READY)  ## the test suite, about four minutes (ARGS="-k name" passes options on)
 	$(BIN)/pytest -n 2 $(ARGS)
