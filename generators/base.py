@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from sklearn.exceptions import NotFittedError
 from torch.nn import functional
 
+from .machine import Precision
 from .porosity_law import PorosityLaw
 from .stored import check_axes, check_params, check_sizes, check_stored_shape, parse_header
 
@@ -47,6 +48,7 @@ class Generator(ABC):
         devices: torch device types it can sample on.
         trained_on_request: True if ``evaluate`` must not train it unasked (hours, not minutes).
         axes: the axes of each learnt array, as ``stored.check_axes`` takes them, to refuse damaged files; None for any.
+        precision: number format in which a network multiplies, as asked for; "auto" is what the device is fast at.
         law_: the number of pore voxels of the training volumes as a function of density.
         shape_: depth, height and width of the training volumes.
         checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
@@ -64,6 +66,7 @@ class Generator(ABC):
     law_: PorosityLaw
     shape_: Shape
     device: str = "cpu"
+    precision: Precision = "auto"
     show_progress: bool = False
     checkpoints: Path | None = None
     machines: tuple[int, int] = (1, 1)
@@ -208,9 +211,18 @@ class Generator(ABC):
         self._check_shape((depth, height, width))
         return _to_bool_array(self._reconstruct(voxels, densities), self.name)
 
+    @property
+    def number_format(self) -> str | None:
+        """Name of the number format in which a network multiplies on its device; None for what is no network."""
+        return None
+
     @final
-    def to(self, device: str) -> Self:
+    def to(self, device: str, precision: Precision | None = None) -> Self:
         """Move sampling to a torch device.
+
+        Args:
+            device: of torch.
+            precision: number format in which a network multiplies from now on; None leaves it as it is.
 
         Raises:
             ValueError: if the generator does not run there.
@@ -222,6 +234,7 @@ class Generator(ABC):
         if kind == "cuda" and not torch.cuda.is_available():
             raise RuntimeError(f"device {device} was asked for, but torch finds no CUDA device on this machine")
         self.device = device
+        self.precision = precision or self.precision
         if hasattr(self, "shape_"):
             self._move()
         return self

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..base import Generator, Shape
 from ..binarise import keep_highest
+from ..machine import product_format
 from ..noise import normal
 from ..walls import empty_layers, profile
 from .loss import LossSettings
@@ -44,6 +45,11 @@ class VAEGenerator(Generator):
     unbounded_: bool
     epochs_: dict[str, int]
 
+    @property
+    def number_format(self) -> str:
+        """Name of the number format in which its network multiplies on its device."""
+        return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
+
     def _build(self) -> nn.Module:
         """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
         raise NotImplementedError
@@ -67,6 +73,7 @@ class VAEGenerator(Generator):
             checkpoints=self.checkpoints,
             machines=self.machines,
             validation=held_out,
+            precision=self.precision,
         )
         with torch.no_grad():
             for value in self.network_.state_dict().values():
@@ -140,10 +147,11 @@ class VAEGenerator(Generator):
         network = cast("ConditionalVAE", self.network_)
         condition = torch.from_numpy(self._condition(density)).to(self.device)
         kind = torch.device(self.device).type
+        used = product_format(kind, self.precision)
         chunk = max(1, CHUNK[kind] // int(np.prod(shape)))
         for start in range(0, len(density), chunk):
             rows = slice(start, min(start + chunk, len(density)))
-            with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16):
+            with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
                 logits = network.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
                 self._empty_walls(logits)
             yield rows, logits
@@ -186,7 +194,7 @@ class VAEGenerator(Generator):
         self.network_.to(self.device)
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Weights in half precision, which costs nothing: they are used in bfloat16."""
+        """Weights in half precision: the fit has rounded them to it."""
         state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
         arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
         known = {key: getattr(self, key) for key in ("levels_", "margin_", "unbounded_", "epochs_")}

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..base import SPENT
+from ..machine import Precision, product_format
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import MONITORED, Bar, Clock, Patience
 from .loss import LossSettings, total_loss
@@ -236,12 +237,14 @@ def train(
     checkpoints: Path | None = None,
     machines: tuple[int, int] = (1, 1),
     validation: tuple[NDArray[np.bool_], NDArray[np.float32]] | None = None,
+    precision: Precision = "auto",
 ) -> tuple[nn.Module, dict[str, int]]:
     """Train a network; give the weights to keep (the moving average where one is kept) and the epochs of each phase.
 
-    Uses a CUDA device where there is one. bfloat16 for matrix work, float32 for weights and the loss. With several
-    devices each runs a copy of this program, started by Lightning (or by Slurm), sees its share of each batch, and
-    averages gradients with the others; the copies end here, and the first process returns.
+    Uses a CUDA device where there is one. Products in the number format that it is fast at, or the one asked for;
+    weights and loss in float32. With several devices each runs a copy of this program, started by Lightning (or by
+    Slurm), sees its share of each batch, and averages gradients with the others; the copies end here, and the first
+    process returns.
 
     Weights are the last ones, also where a phase ends early: the loss on a few volumes says that nothing is learnt any
     more, not which of the last epochs is best. A phase that does not end early gives the same weights, to the bit, as
@@ -258,6 +261,7 @@ def train(
         machines: devices on a machine, and machines.
         validation: volumes bool [m, D, H, W] and their condition [m, 2] that say when to end a phase early; nothing is
             learnt from them.
+        precision: number format of products.
 
     Returns:
         The network in evaluation mode, and how many epochs each phase ran, by its name.
@@ -275,17 +279,18 @@ def train(
             with safe_open(str(done), framework="pt") as file:
                 epochs[phase.name] = int(file.metadata()["epochs"])
             continue
+        used = product_format(accelerator, precision)
         batches = SymmetricBatches(volumes, condition, phase.settings, order_seed)
         noise = torch.Generator(accelerator).manual_seed(noise_seed)
         texture = None
         if phase.loss.energy_weight:
-            texture = RealTexture(batches.volumes.to(accelerator), batches.condition[:, 0].to(accelerator))
+            texture = RealTexture(batches.volumes.to(accelerator), batches.condition[:, 0].to(accelerator), used)
         module = VAEModule(network, phase, batches, noise, texture)
         module.to(memory_format=torch.channels_last_3d)
         held_out = None
         if validation is not None and phase.settings.early_stop:
             held_out = HeldOutBatches(*validation, phase.settings.batch_size, texture)
-        rank, epochs[phase.name] = _run(module, phase, held_out, accelerator, show_progress, done, machines)
+        rank, epochs[phase.name] = _run(module, phase, held_out, accelerator, show_progress, done, machines, used)
         network = module.averaged.cpu().requires_grad_(True)
         if done is not None and rank == 0:
             weights = {key: value.contiguous() for key, value in network.state_dict().items()}
@@ -303,6 +308,7 @@ def _run(
     show_progress: bool,
     done: Path | None,
     machines: tuple[int, int],
+    used: torch.dtype,
 ) -> tuple[int, int]:
     """One Lightning training, from its last checkpoint where there is one.
 
@@ -331,7 +337,7 @@ def _run(
                 devices=machines[0],
                 num_nodes=machines[1],
                 strategy="auto" if machines == (1, 1) else "ddp_find_unused_parameters_true",
-                precision="bf16-mixed",
+                precision="bf16-mixed" if used == torch.bfloat16 else "32-true",
                 max_epochs=phase.settings.epochs,
                 logger=False,
                 callbacks=callbacks,

@@ -138,17 +138,18 @@ def _cells(volume: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return sum(map(_total, pairs), torch.zeros(())), sum(map(_total, squares), torch.zeros(())), _total(cubes)
 
 
-def local_statistics(volume: Tensor) -> Tensor:
+def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tensor:
     """Numbers that describe the texture of each volume, most of them a mean over its pore voxels: [B, F].
 
     Args:
         volume: pore or solid, or relaxed between 0 and 1, float [B, D, H, W]; the count of pore must not vary with what
             is differentiated.
+        used: number format of the products of voxels; zeros and ones need no more than bfloat16.
     """
     shortest = min(volume.shape[1:])
     pores = _total(volume).detach().clamp(min=1)[:, None]
     solid = 1 - volume
-    rough = volume.bfloat16()  # products of zeros and ones need no more
+    rough = volume.to(used)
     pairs, squares, cubes = _cells(rough)
     solid_pairs, solid_squares, solid_cubes = _cells(1 - rough)
     euler_6 = _total(volume) - pairs + squares - cubes
@@ -179,14 +180,16 @@ class RealTexture:
     Args:
         volumes: float [N, D, H, W].
         density: [N].
+        used: number format of the products of voxels.
         chunk: volumes described at a time.
     """
 
-    def __init__(self, volumes: Tensor, density: Tensor, chunk: int = 32) -> None:
+    def __init__(self, volumes: Tensor, density: Tensor, used: torch.dtype = torch.float32, chunk: int = 32) -> None:
+        self.used = used
         order = torch.argsort(density)
         self.density = density[order].contiguous()
         with torch.no_grad():
-            found = torch.cat([local_statistics(part.float()) for part in torch.split(volumes[order], chunk)])
+            found = torch.cat([local_statistics(part.float(), used) for part in torch.split(volumes[order], chunk)])
         self.grid = torch.linspace(float(self.density[0]), float(self.density[-1]), 101, device=density.device)
         means, spreads = zip(*(self._fit(found, float(at)) for at in self.grid), strict=True)
         self.mean, self.spread = torch.stack(means), torch.stack(spreads).clamp(min=1e-4)
@@ -226,7 +229,7 @@ class RealTexture:
         """
         device = self.density.device
         with torch.no_grad():
-            return self.standardise(local_statistics(volumes.to(device)), density.to(device)).cpu()
+            return self.standardise(local_statistics(volumes.to(device), self.used), density.to(device)).cpu()
 
     def like(self, density: Tensor, count: int, noise: torch.Generator) -> Tensor:
         """Standardised statistics of ``count`` real volumes of about each density: [B, count, F]."""
@@ -246,7 +249,8 @@ class RealTexture:
             real: what ``like`` gave for them.
         """
         one, two = (
-            self.standardise(local_statistics(sample), density).clamp(-LARGEST, LARGEST) for sample in (first, second)
+            self.standardise(local_statistics(sample, self.used), density).clamp(-LARGEST, LARGEST)
+            for sample in (first, second)
         )
         plain = crps(one, two, real).mean(dim=1)
         whitened = crps(one @ self.whitening, two @ self.whitening, real @ self.whitening).mean(dim=1)

@@ -1,0 +1,42 @@
+"""Choices that depend on the processor or GPU: each made here, once, for the reason given beside it."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Number format of products and convolutions, as a user asks for it."""
+
+
+@functools.cache
+def product_format(kind: str, asked: Precision = "auto") -> torch.dtype:
+    """Return the number format in which networks multiply on a kind of device.
+
+    Where a processor or GPU has units for bfloat16, products in it are several times as fast as in float32. Where it
+    has none, they are emulated and take ten to forty times as long.
+
+    Args:
+        kind: "cpu" or "cuda".
+        asked: "auto" for what the device is fast at, or the name of a format.
+
+    Raises:
+        ValueError: if there is no such format.
+    """
+    if asked == "auto":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if kind == "cuda" else _bfloat16_units()
+        return torch.bfloat16 if fast else torch.float32
+    if asked not in {"float32", "bfloat16"}:
+        raise ValueError(f"precision must be auto, float32 or bfloat16, got {asked!r}")
+    return torch.bfloat16 if asked == "bfloat16" else torch.float32
+
+
+def _bfloat16_units() -> bool:
+    """Return whether the processor, within the limits set by ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA, has them."""
+    known = (
+        getattr(torch.cpu, name, lambda: False) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
+    allowed = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return allowed and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and any(has() for has in known)
