@@ -14,13 +14,13 @@ from statistics import median
 
 import pandas as pd
 
-from metrics.bands import ALL
+from porebench.metrics.bands import ALL
 
-from .artefacts import PUBLISHED
-from .markdown import table_lines
-from .scaling_report import Growth, growths, read_scaling
-from .speed_report import NOT_MEASURED, PEER
-from .timings import merged
+from .evaluate.fits import PUBLISHED
+from .report.scaling import Growth, growths, read_scaling
+from .report.speed import NOT_MEASURED, PEER
+from .report.text import table_lines
+from .store.timings import merged
 
 HEAD = (
     "Goals of the conditional VAE and of speed, each beside what a command in this repository measured on the test "

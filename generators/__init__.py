@@ -12,16 +12,16 @@ from pathlib import Path
 from .base import Generator
 
 GENERATORS: dict[str, str] = {
-    "cvae": "generators.cvae:CVAE",
-    "cvae-prior": "generators.cvae:CVAEPrior",
-    "cvae-seed": "generators.cvae.seed:SeedCVAE",
-    "sphere-packing": "generators.sphere_packing:SpherePacking",
-    "gaussian-field": "generators.gaussian_field:GaussianField",
-    "pca": "generators.pca:PCASampler",
-    "reference": "generators.controls:Reference",
-    "memoriser": "generators.controls:Memoriser",
-    "noise": "generators.controls:Noise",
-    "twin": "generators.twin:Twin",
+    "cvae": "cvae.generator:CVAE",
+    "cvae-prior": "cvae.generator:CVAEPrior",
+    "cvae-seed": "cvae.seed:SeedCVAE",
+    "sphere-packing": "sphere_packing:SpherePacking",
+    "gaussian-field": "gaussian_field:GaussianField",
+    "pca": "pca:PCASampler",
+    "reference": "controls:Reference",
+    "memoriser": "controls:Memoriser",
+    "noise": "controls:Noise",
+    "twin": "twin:Twin",
 }
 
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
@@ -37,7 +37,7 @@ def get(name: str) -> type[Generator]:
     if name not in GENERATORS:
         raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
     module, attribute = GENERATORS[name].split(":")
-    return _class_of(importlib.import_module(module), attribute, GENERATORS[name])
+    return _class_of(importlib.import_module(f".{module}", __name__), attribute, GENERATORS[name])
 
 
 def from_file(reference: str) -> type[Generator]:

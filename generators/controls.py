@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from data import simulate
+from porebench.data import simulate
 
 from .base import Generator, Shape
 from .binarise import keep_highest

@@ -16,9 +16,9 @@ from scipy.special import ndtri
 
 from .base import Generator, Shape
 from .binarise import keep_highest
-from .noise import STEPS_SCALE, steps
+from .counter_rng import STEPS_SCALE, steps
+from .hartley import basis, mix, product, spectrum, transform, unsorted
 from .walls import profile, sides
-from .waves import basis, mix, product, spectrum, transform, unsorted
 
 Floats = NDArray[np.float64]
 Key = tuple[str, Shape, int]

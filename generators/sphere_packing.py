@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 
-from data.spheres import stamp_balls
+from porebench.data.spheres import stamp_balls
 
 from .base import Generator, Shape
 from .sphere_moments import NODES, START, Floats, Keys, ball_number, match_moments, quantiles, standard

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data.volumes import DensityKind
+from porebench.data.volumes import DensityKind
 
 FACTOR_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 HEADLINE_FROM = 0.4  # below, a volume of 30³ holds a few balls at most: printed beside the headline

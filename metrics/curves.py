@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data.volumes import DensityKind
+from porebench.data.volumes import DensityKind
 
 from .descriptors import HEADLINE, Descriptors
 

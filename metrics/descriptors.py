@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._fields import Fields, fields
+from ._batch import Fields, fields
 from .morphology import DESCRIPTORS
 
 HEADLINE = tuple(DESCRIPTORS)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._fields import S2_RADII, Fields, count_true, fields
+from ._batch import S2_RADII, Fields, count_true, fields
 
 Voxels = NDArray[np.bool_] | Fields
 Values = NDArray[np.float64]

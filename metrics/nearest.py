@@ -9,7 +9,7 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from data.volumes import Volumes
+from porebench.data.volumes import Volumes
 
 from ._kernels import shared_bits, shared_shifted
 from .overlap import corrected_iou

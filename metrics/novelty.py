@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.volumes import DensityKind, Volumes
+from porebench.data.volumes import DensityKind, Volumes
 
 from ._kernels import shared_bits
 from .bands import ALL, Band, density_bands

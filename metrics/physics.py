@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta, norm
 
-from data.volumes import DensityKind
+from porebench.data.volumes import DensityKind
 
 from .bands import density_bands
 from .transport import effective_diffusivity

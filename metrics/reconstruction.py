@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from data.volumes import DensityKind, Volumes
+from porebench.data.volumes import DensityKind, Volumes
 
-from ._fields import TOUCHING, count_true
+from ._batch import TOUCHING, count_true
 from ._kernels import high_peaks, squared_distance
 from .bands import ALL, density_bands
-from .companions import wasserstein
 from .overlap import corrected_iou, iou
+from .physical import wasserstein
 
 SMALL_PORE = 33  # voxels of a ball of radius 2
 SPECK = 3  # voxels

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from data.volumes import DensityKind
+from porebench.data.volumes import DensityKind
 
+from .band_score import Estimate
 from .bands import ALL, density_bands
 from .energy import resample
 from .ranking import INTERVAL
 from .reconstruction import pore_radii
-from .scores import Estimate
 
 Floats = NDArray[np.float64]
 SMALL_RADIUS = 2.0  # voxels; a ball of 33 voxels

@@ -16,12 +16,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import data
-import generators
-from benchmarks import artefacts
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
-from generators import Generator
+from porebench import data, generators
+from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.generators import Generator
 
 SHAPE = (8, 9, 10)
 
@@ -32,7 +31,7 @@ OWN = '''
 
 import numpy as np
 
-from generators import Generator
+from porebench.generators import Generator
 
 
 class Runs(Generator):
@@ -54,7 +53,7 @@ class Runs(Generator):
 '''
 
 HALF = """
-from generators import Generator
+from porebench.generators import Generator
 
 class Half(Generator):
     name = "half"
@@ -179,7 +178,7 @@ def tiny() -> data.Dataset:
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits are kept in a folder of the test's own."""
-    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "artefacts")
+    monkeypatch.setattr(fits, "CACHE", tmp_path / "artefacts")
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +186,7 @@ def results(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A small results folder, as ``evaluate`` and the speed benchmarks leave it; do not change it."""
     folder = tmp_path_factory.mktemp("small") / "results"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(artefacts, "CACHE", folder.parent / "artefacts")
+        patch.setattr(fits, "CACHE", folder.parent / "artefacts")
         evaluate(
             tiny, ["reference", "pca", "noise"], folder, Options(quick=True, workers=1), command="porebench evaluate"
         )
@@ -209,7 +208,7 @@ def finished(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Ca
     def of(*references: str) -> Path:
         folder = tmp_path_factory.mktemp("finished")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(artefacts, "CACHE", folder / "artefacts")
+            patch.setattr(fits, "CACHE", folder / "artefacts")
             evaluate(tiny, references, folder / "results", Options(quick=True, workers=1))
         return folder
 
@@ -223,7 +222,7 @@ def own_copy(finished: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.
     def of(*references: str) -> Path:
         copy = tmp_path / "copy"
         shutil.copytree(finished(*references), copy)
-        monkeypatch.setattr(artefacts, "CACHE", copy / "artefacts")
+        monkeypatch.setattr(fits, "CACHE", copy / "artefacts")
         return copy / "results"
 
     return of

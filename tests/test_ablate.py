@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import data
-import generators
-from benchmarks import status, variants
-from benchmarks.ablate import ablate, count_rows
-from benchmarks.cli import main
-from benchmarks.judge import Judge
-from benchmarks.options import Options
-from benchmarks.report import outdated_reports, write_reports
-from benchmarks.variants import Variant, build, chosen_variants, draw, drawing_inputs, judged_on
+from porebench import data, generators
+from porebench.benchmarks.audit import status
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.score import Judge
+from porebench.benchmarks.report.documents import outdated_reports, write_reports
+from porebench.benchmarks.studies import variants
+from porebench.benchmarks.studies.ablation import ablate, count_rows
+from porebench.benchmarks.studies.variants import Variant, build, chosen_variants, draw, drawing_inputs, judged_on
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1}
 TWO = (
@@ -170,7 +170,7 @@ def test_status_says_which_trainings_still_hold(few, tmp_path, monkeypatch) -> N
     smaller = data.Dataset(few.train[:8], few.validation, few.test, "tiny", "factor")
     assert found(TWO, smaller)["cvae: full"] == "stale: training data, real data"
     with monkeypatch.context() as patch:
-        patch.setattr("benchmarks.ablate.code_digest", lambda *_: "other")
+        patch.setattr("porebench.benchmarks.studies.ablation.code_digest", lambda *_: "other")
         assert found(TWO)["cvae: full"] == "stale: metric code"
     _rewrite(folder / "manifest.json", lambda manifest: manifest["trainings"]["full-seed-0"].pop("inputs"))
     assert found(TWO)["cvae: full"] == "stale: made before inputs were recorded"

@@ -5,10 +5,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-
-from metrics import morphology
-from metrics.morphology import COMPONENT_SIZES, SQUARED_RADII
 from tests.surrogates import spheres
+
+from porebench.metrics import morphology
+from porebench.metrics.morphology import COMPONENT_SIZES, SQUARED_RADII
 
 
 @cache

@@ -63,14 +63,14 @@ def test_generators_are_imported_fitted_and_sampled_without_porespy_or_metrics()
     code = """
 import sys
 import numpy as np
-import data, generators
+from porebench import data, generators
 density = np.linspace(0.3, 1, 6)
 volumes = data.simulate(density, rng=0, shape=(8, 9, 10))
 for name in generators.GENERATORS:
     generators.get(name)
 for name in ("sphere-packing", "gaussian-field", "pca", "reference", "memoriser", "noise"):
     generators.get(name)().fit(volumes, density, rng=0).sample(0.9, 2, rng=1)
-unwanted = {"porespy", "metrics", "benchmarks", "numba"} & set(sys.modules)
+unwanted = {"porespy", "porebench.metrics", "porebench.benchmarks", "numba"} & set(sys.modules)
 assert not unwanted, unwanted
 """
     _run(code)
@@ -79,7 +79,7 @@ assert not unwanted, unwanted
 def test_the_command_starts_without_what_only_some_commands_need() -> None:
     code = """
 import sys
-import benchmarks.cli
+import porebench.benchmarks.cli
 unwanted = {"porespy", "numba", "skimage", "pytorch_lightning", "matplotlib", "plotly", "pyvista"} & set(sys.modules)
 assert not unwanted, unwanted
 """

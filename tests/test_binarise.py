@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generators.binarise import keep_highest
+from porebench.generators.binarise import keep_highest
 
 
 def _slow(scores: torch.Tensor, counts: list[int]) -> torch.Tensor:

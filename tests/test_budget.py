@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-import data
-from benchmarks import isolation
-from benchmarks.budget import Estimate, Estimates, estimate, within
-from benchmarks.cli import main
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
-from benchmarks.reproduce import reproduce
-from benchmarks.runs import run_folder
+from porebench import data
+from porebench.benchmarks.audit.estimate import Estimate, Estimates, estimate, within
+from porebench.benchmarks.audit.reproduce import reproduce
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate import isolation
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.store.results import run_folder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 QUICK = Options(quick=True, workers=1)

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import artefacts, cells, isolation, store
-from benchmarks import judge as module
-from benchmarks.cells import Cells, changed
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
+from porebench.benchmarks.evaluate import fits, isolation
+from porebench.benchmarks.evaluate import score as module
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.store import cells, files
+from porebench.benchmarks.store.cells import Cells, changed
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -91,7 +92,7 @@ def test_damaged_samples_are_drawn_again(tiny, tmp_path, work, damage) -> None:
     work.clear()
     evaluate(tiny, ["noise"], tmp_path, QUICK)
     assert work == ["call"]
-    assert store.load_samples(path).shape == tiny.test.shape
+    assert files.load_samples(path).shape == tiny.test.shape
 
 
 def test_a_damaged_record_counts_as_missing(tiny, tmp_path, work, caplog) -> None:
@@ -104,10 +105,10 @@ def test_a_damaged_record_counts_as_missing(tiny, tmp_path, work, caplog) -> Non
 
 
 def test_the_row_of_long_trained_weights_stays_while_nothing_has_changed(tiny, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("generators.pca.PCASampler.trained_on_request", True)
-    artefacts.fitted("pca", tiny, refit=True)
+    monkeypatch.setattr("porebench.generators.pca.PCASampler.trained_on_request", True)
+    fits.fitted("pca", tiny, refit=True)
     (before,) = evaluate(tiny, ["pca"], tmp_path, QUICK)
-    for path in (artefacts.CACHE, tmp_path / "tiny" / "cells", tmp_path / "tiny" / "samples"):
+    for path in (fits.CACHE, tmp_path / "tiny" / "cells", tmp_path / "tiny" / "samples"):
         path.rename(tmp_path / f"away-{path.name}")
     (after,) = evaluate(tiny, ["pca"], tmp_path, QUICK)
     assert not after.failed
@@ -115,7 +116,7 @@ def test_the_row_of_long_trained_weights_stays_while_nothing_has_changed(tiny, t
         for stage in ("calibration", "overlap"):  # made afresh, of a fit that is at hand and of no reconstructions
             del each.record["cells"][stage]
     assert after.record == before.record
-    monkeypatch.setattr(artefacts, "digest", lambda *_: "changed")
+    monkeypatch.setattr(fits, "digest", lambda *_: "changed")
     (changed_code,) = evaluate(tiny, ["pca"], tmp_path, QUICK)
     assert changed_code.failed
     assert "porebench train pca" in changed_code.record["reason"]
@@ -131,22 +132,22 @@ def test_another_seed_has_a_folder_of_its_own(tiny, tmp_path) -> None:
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path) -> None:
     path = tmp_path / "file.txt"
-    store.write_text(path, "old")
+    files.write_text(path, "old")
 
     def fails(file):
         file.write(b"new")
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        store.write(path, fails)
+        files.write(path, fails)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_half_written_files_of_killed_runs_are_swept(tmp_path) -> None:
     (tmp_path / "cells").mkdir()
-    (tmp_path / "cells" / f".sample.npz-1-1{store.PART}").write_bytes(b"half")
-    store.sweep(tmp_path)
+    (tmp_path / "cells" / f".sample.npz-1-1{files.PART}").write_bytes(b"half")
+    files.sweep(tmp_path)
     assert list((tmp_path / "cells").iterdir()) == []
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.conftest import BLOCKS
-from benchmarks.timings import merged, voxel_facts
+from porebench.benchmarks.speed.conftest import BLOCKS
+from porebench.benchmarks.store.timings import merged, voxel_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = """
 import numpy as np
 import pytest
-from benchmarks.timings import voxel_facts
+from porebench.benchmarks.store.timings import voxel_facts
 
 @pytest.mark.parametrize("name", ["a", "b", "c", "d"])
 def test_speed(measure, name):
@@ -32,7 +32,16 @@ def test_changing(measure):
 
 def test_every_benchmark_runs_in_every_block_in_another_order(tmp_path) -> None:
     (tmp_path / "test_it.py").write_text(FILE)
-    command = [sys.executable, "-m", "pytest", "-p", "benchmarks.conftest", "-p", "no:cacheprovider", "test_it.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "porebench.benchmarks.speed.conftest",
+        "-p",
+        "no:cacheprovider",
+        "test_it.py",
+    ]
     command += ["-q", "-rf", "--benchmark-json=times.json"]
     alone = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}  # nobody's worker
     alone["PYTHONPATH"] = str(ROOT)

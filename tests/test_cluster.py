@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -17,7 +17,7 @@ KILLS = '''
 import os, signal
 from pathlib import Path
 import numpy as np
-from generators import Generator
+from porebench.generators import Generator
 
 class Kills(Generator):
     """Kills the worker that it runs for, the first time."""

@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-import generators
-from generators import Generator
-from generators.porosity_law import PorosityLaw
+from porebench import generators
+from porebench.generators import Generator
+from porebench.generators.porosity_law import PorosityLaw
 
 SHAPE = (8, 9, 10)
 VOXELS = 720
@@ -363,7 +363,7 @@ def test_unknown_names_and_files_are_refused_in_words(tmp_path, own_file) -> Non
     with pytest.raises(ValueError, match="not a class derived from"):
         generators.from_file(f"{own_file}:np")
     (tmp_path / "nameless.py").write_text(
-        "from generators import Generator\nclass Nameless(Generator):\n    _fit = _sample = None\n"
+        "from porebench.generators import Generator\nclass Nameless(Generator):\n    _fit = _sample = None\n"
     )
     with pytest.raises(ValueError, match="needs a class attribute `name`"):
         generators.from_file(f"{tmp_path}/nameless.py:Nameless")

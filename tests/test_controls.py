@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-import data
-from generators.controls import Memoriser, Noise, Reference
-from generators.sphere_packing import SpherePacking
-from generators.twin import Twin
+from porebench import data
+from porebench.generators.controls import Memoriser, Noise, Reference
+from porebench.generators.sphere_packing import SpherePacking
+from porebench.generators.twin import Twin
 
 SHAPE = (8, 9, 10)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from metrics.curves import BINS, calibration, density_bins, descriptor_curves
-from metrics.descriptors import HEADLINE, describe
 from tests.surrogates import spheres
+
+from porebench.metrics.curves import BINS, calibration, density_bins, descriptor_curves
+from porebench.metrics.descriptors import HEADLINE, describe
 
 
 def test_calibration_is_mean_spread_and_bias_at_each_density() -> None:

@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from generators.base import SPENT
-from generators.cvae import CVAE
-from generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
-from generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
-from generators.cvae.seed import SeedCVAE
+from porebench.generators.base import SPENT
+from porebench.generators.cvae.generator import CVAE
+from porebench.generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
+from porebench.generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
+from porebench.generators.cvae.seed import SeedCVAE
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 
@@ -61,7 +61,7 @@ def test_a_large_lattice_is_drawn_in_tiles_without_seams(monkeypatch) -> None:
         for parameter in network.parameters():
             parameter.normal_(0, 0.2)
         whole = network.decode(network.from_prior(noise, condition, shape), condition, shape)
-        monkeypatch.setattr("generators.cvae.network.TILE", (4, 4, 4))
+        monkeypatch.setattr("porebench.generators.cvae.network.TILE", (4, 4, 4))
         tiled = network.decode(network.from_prior(noise, condition, shape), condition, shape)
     assert torch.allclose(whole, tiled, atol=1e-4 * float(whole.std()))
 

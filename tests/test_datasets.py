@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import data
-from data import NAMES, Volumes, datasets, load, write_folder
+from porebench import data
+from porebench.data import NAMES, Volumes, datasets, load, write_folder
 
 ROCKS = Path(os.environ.get("POREBENCH_ROCKS", Path(__file__).parents[2] / "shared" / "rocks"))
 needs_rocks = pytest.mark.skipif(not ROCKS.is_dir(), reason=f"needs the tomographies in {ROCKS} (POREBENCH_ROCKS)")

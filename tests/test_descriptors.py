@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 from skimage import measure
+from tests.surrogates import ball, spheres, stamp_ball
 
-from metrics._fields import S2_RADII, Fields
-from metrics._kernels import squared_distance, squared_thickness
-from metrics.descriptors import HEADLINE, Descriptors, describe, percolation, porespy
-from metrics.morphology import (
+from porebench.metrics._batch import S2_RADII, Fields
+from porebench.metrics._kernels import squared_distance, squared_thickness
+from porebench.metrics.descriptors import HEADLINE, Descriptors, describe, percolation, porespy
+from porebench.metrics.morphology import (
     CHORD_LENGTHS,
     DESCRIPTORS,
     PATH_LENGTHS,
@@ -38,10 +39,9 @@ from metrics.morphology import (
     thickness_distribution,
     two_point_correlation,
 )
-from metrics.nearest import symmetries, transform
-from metrics.table import METRICS
-from metrics.transport import effective_diffusivity
-from tests.surrogates import ball, spheres, stamp_ball
+from porebench.metrics.nearest import symmetries, transform
+from porebench.metrics.table import METRICS
+from porebench.metrics.transport import effective_diffusivity
 
 MODULES = (
     "adjustment",

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-import data
-import generators.cvae
-from benchmarks import isolation
-from benchmarks.cells import DRAWING_PACKAGES, packages
-from generators import GENERATORS, gaussian_field, get, pca, sphere_packing
+from porebench import data, generators
+from porebench.benchmarks.evaluate import isolation
+from porebench.benchmarks.store.cells import DRAWING_PACKAGES, packages
+from porebench.generators import GENERATORS, gaussian_field, get, pca, sphere_packing
 
 SHAPE = (8, 9, 10)
 MADE_WITH = "numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1, torch 2.13.0"

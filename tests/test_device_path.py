@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from generators.base import _to_bool_array
-from generators.binarise import keep_highest
+from porebench.generators.base import _to_bool_array
+from porebench.generators.binarise import keep_highest
 
 CUDA = torch.device("cuda:0")
 WAITS = {

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from generators.cvae import CVAE
+from porebench.generators.cvae.generator import CVAE
 
 SCRIPT = """
 import sys
 import numpy as np
-from generators.cvae import CVAE, callbacks
+from porebench.generators.cvae import callbacks
+from porebench.generators.cvae.generator import CVAE
 
 callbacks.PATIENCE = 1
 density = np.linspace(0.1, 0.9, 32)

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import kstest, wasserstein_distance
-
-from data.volumes import DensityKind
-from metrics.adjustment import Adjustment, fitting_window, log_count
-from metrics.bands import density_bands
-from metrics.companions import fit_density_law, percolation_share, wasserstein
-from metrics.descriptors import HEADLINE, Descriptors, describe
-from metrics.distances import ScoreResult, energy_effect, noise_floor_ratio, score
-from metrics.energy import effects, kernel, pairwise, resample, swapped_effects, toss
 from tests.surrogates import blurred, gaussian_field, shuffled, spheres
+
+from porebench.data.volumes import DensityKind
+from porebench.metrics.adjustment import Adjustment, fitting_window, log_count
+from porebench.metrics.bands import density_bands
+from porebench.metrics.descriptors import HEADLINE, Descriptors, describe
+from porebench.metrics.energy import effects, kernel, pairwise, resample, swapped_effects, toss
+from porebench.metrics.physical import fit_density_law, percolation_share, wasserstein
+from porebench.metrics.score import ScoreResult, energy_effect, noise_floor_ratio, score
 
 Floats = NDArray[np.float64]
 SIZE = 22  # the ladder's cubes: large enough for all effects, small enough for seconds

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import artefacts
-from generators.cvae import CVAE, callbacks, module
-from generators.cvae.batches import HELD_OUT, HeldOutBatches
-from generators.cvae.callbacks import MONITORED
-from generators.cvae.module import VAEModule
-from generators.cvae.seed import SeedCVAE
+from porebench.benchmarks.evaluate import fits
+from porebench.generators.cvae import callbacks, module
+from porebench.generators.cvae.batches import HELD_OUT, HeldOutBatches
+from porebench.generators.cvae.callbacks import MONITORED
+from porebench.generators.cvae.generator import CVAE
+from porebench.generators.cvae.module import VAEModule
+from porebench.generators.cvae.seed import SeedCVAE
 
 TINY = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8}
 TWO_PHASES = {**TINY, "epochs": 3, "refine_epochs": 3, "prior_blocks": 1, "ramp_epochs": 0}
 OWN = """
-from generators.cvae import CVAE
+from porebench.generators.cvae.generator import CVAE
 
 
 class Short(CVAE):
@@ -237,15 +238,15 @@ def test_a_fit_may_ask_the_validation_part_and_says_how_long_it_took(tiny, tmp_p
     asked = []
     fit = CVAE._fit
     monkeypatch.setattr(CVAE, "_fit", lambda self, *a: (asked.append(self.validation), fit(self, *a)))
-    ready = artefacts.fitted(f"{file}:Short", tiny, refit=True)
+    ready = fits.fitted(f"{file}:Short", tiny, refit=True)
     ((voxels, density),) = asked
     assert (voxels == tiny.validation.voxels).all()
     assert (density == tiny.validation.density).all()
     assert ready.generator.validation is None, "it is not kept"
-    (stated,) = artefacts.CACHE.rglob("short-*.json")
+    (stated,) = fits.CACHE.rglob("short-*.json")
     assert json.loads(stated.read_text())["epochs"] == {"learn": 2}
-    again = artefacts.fitted(f"{file}:Short", tiny)
+    again = fits.fitted(f"{file}:Short", tiny)
     assert again.source == "cached"
     assert again.generator.epochs_ == {"learn": 2}
     other = replace(tiny, validation=tiny.test)
-    assert artefacts.digest(*artefacts.prepare("pca", other), 0) != artefacts.digest(*artefacts.prepare("pca", tiny), 0)
+    assert fits.digest(*fits.prepare("pca", other), 0) != fits.digest(*fits.prepare("pca", tiny), 0)

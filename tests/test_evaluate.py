@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import data
-from benchmarks import artefacts
-from benchmarks.cli import main
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
-from benchmarks.report import insert_tables
-from benchmarks.runs import COLUMNS
-from benchmarks.store import load_samples, save_samples
+from porebench import data
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.report.documents import insert_tables
+from porebench.benchmarks.store.files import load_samples, save_samples
+from porebench.benchmarks.store.results import COLUMNS
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -81,7 +81,7 @@ def test_a_generator_that_fails_becomes_a_row_and_the_others_finish(tiny, tmp_pa
 
 
 def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path) -> None:
-    guide = (artefacts.ROOT / "CONTRIBUTING.md").read_text()
+    guide = (fits.ROOT / "CONTRIBUTING.md").read_text()
     file = tmp_path / "porosity_map.py"
     file.write_text(guide.partition("```python\n")[2].partition("```")[0])
     (outcome,) = evaluate(tiny, [f"{file}:PorosityMap"], tmp_path, Options(quick=True, workers=1))
@@ -91,12 +91,12 @@ def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path)
 
 
 def test_fewer_samples_are_spread_over_density(tiny) -> None:
-    chosen = artefacts.select_test(tiny, 10)
+    chosen = fits.select_test(tiny, 10)
     assert len(chosen) == 10
     assert np.ptp(chosen.density) > 0.9
     for samples in (0, 51):
         with pytest.raises(ValueError, match="between 1 and the 50 test volumes"):
-            artefacts.select_test(tiny, samples)
+            fits.select_test(tiny, samples)
 
 
 def test_damaged_samples_are_noticed(tiny, tmp_path) -> None:
@@ -112,21 +112,21 @@ def test_damaged_samples_are_noticed(tiny, tmp_path) -> None:
 
 
 def test_a_fit_is_found_again_and_a_changed_configuration_is_not(tiny) -> None:
-    first = artefacts.fitted("pca", tiny)
-    again = artefacts.fitted("pca", tiny)
+    first = fits.fitted("pca", tiny)
+    again = fits.fitted("pca", tiny)
     assert (first.source, again.source) == ("fitted", "cached")
     assert again.digest == first.digest
     assert np.array_equal(first.generator.sample(0.5, 3, rng=0), again.generator.sample(0.5, 3, rng=0))
-    assert artefacts.fitted("pca", tiny, seed=1).digest != first.digest
+    assert fits.fitted("pca", tiny, seed=1).digest != first.digest
 
 
 def test_published_weights_count_only_for_their_data_and_configuration(tiny, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(artefacts, "PUBLISHED", tmp_path / "weights")
-    artefacts.publish(artefacts.fitted("pca", tiny), tiny, seed=0)
-    monkeypatch.setattr(artefacts, "CACHE", tmp_path / "elsewhere")
-    assert artefacts.fitted("pca", tiny).source == "published"
+    monkeypatch.setattr(fits, "PUBLISHED", tmp_path / "weights")
+    fits.publish(fits.fitted("pca", tiny), tiny, seed=0)
+    monkeypatch.setattr(fits, "CACHE", tmp_path / "elsewhere")
+    assert fits.fitted("pca", tiny).source == "published"
     other = data.Dataset(tiny.validation, tiny.train, tiny.test, "tiny", "factor")
-    assert artefacts.fitted("pca", other).source == "fitted"
+    assert fits.fitted("pca", other).source == "fitted"
 
 
 def test_a_table_replaces_what_stands_between_its_markers() -> None:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-import data
-from benchmarks.cli import main
-from benchmarks.explain import STEPS, Activity, activity, at_densities, explain, traversal
-from benchmarks.variants import Variant, build
+from porebench import data
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.studies.explain import STEPS, Activity, activity, at_densities, explain, traversal
+from porebench.benchmarks.studies.variants import Variant, build
 
 
 class Toy(torch.nn.Module):

@@ -4,16 +4,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from skimage.io import imread
+from tests.tables import CALIBRATION, CURVES
 
-import data
-from benchmarks import lines
-from benchmarks.cli import main
-from benchmarks.drawn import exposed_faces
-from benchmarks.draws import REAL, NoDrawsError, read_draws, typical_slice
-from benchmarks.figures import WIDTHS, makers, style, write_figures
-from benchmarks.palette import looks
-from benchmarks.profiles import read_calibration, read_curves
-from benchmarks.series import (
+from porebench import data
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.draws import REAL, NoDrawsError, read_draws, typical_slice
+from porebench.benchmarks.report import lines
+from porebench.benchmarks.report.figures import WIDTHS, makers, style, write_figures
+from porebench.benchmarks.report.profiles import read_calibration, read_curves
+from porebench.benchmarks.report.series import (
     Cost,
     Score,
     costs,
@@ -25,9 +24,10 @@ from benchmarks.series import (
     read_speed,
     throughputs,
 )
-from benchmarks.store import save_samples
-from generators import GENERATORS
-from tests.tables import CALIBRATION, CURVES
+from porebench.benchmarks.report.style import looks
+from porebench.benchmarks.report.volumes import exposed_faces
+from porebench.benchmarks.store.files import save_samples
+from porebench.generators import GENERATORS
 
 pytest.importorskip("matplotlib")
 
@@ -93,7 +93,7 @@ def test_real_volumes_of_another_run_are_refused(results, tiny, tmp_path) -> Non
 
 
 def test_a_built_in_data_set_is_drawn_from_afresh_where_no_draws_are_kept(results, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("benchmarks.artefacts.CACHE", tmp_path / "artefacts")
+    monkeypatch.setattr("porebench.benchmarks.evaluate.fits.CACHE", tmp_path / "artefacts")
     dataset = data.load("spheres-small")
     (run,) = read_runs(results)
     table = run.table[run.table["generator"] != "pca"].replace("reference", "unheard-of")

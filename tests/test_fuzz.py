@@ -22,12 +22,15 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 from scipy.io import savemat
 
-import data
-from benchmarks import formats, report, runs, store
-from benchmarks.cells import Cells
-from data import images, seed_format
-from generators import get
-from metrics.descriptors import describe
+from porebench import data
+from porebench.benchmarks.report import documents as report
+from porebench.benchmarks.store import files
+from porebench.benchmarks.store import results as runs
+from porebench.benchmarks.store.cells import Cells
+from porebench.data import export as formats
+from porebench.data import images, seed_format
+from porebench.generators import get
+from porebench.metrics.descriptors import describe
 
 SECONDS = 30  # of processor time: other programs may keep the machine busy
 MEMORY = 2**30  # bytes a reader may take beyond what the tests themselves have
@@ -84,7 +87,7 @@ def _file_of(write) -> bytes:
 
 
 def _samples() -> bytes:
-    return _file_of(lambda path: store.save_samples(data.Volumes(np.stack([CUBE] * 3), np.full(3, 0.4)), path))
+    return _file_of(lambda path: files.save_samples(data.Volumes(np.stack([CUBE] * 3), np.full(3, 0.4)), path))
 
 
 @functools.cache
@@ -161,7 +164,7 @@ READERS = {
     "image.zip": ("a.zip", lambda: _zip({"a.npy": _npy(GREY)}), data.read_volume),
     "image.tif": ("a.tif", _tiff, data.read_volume),
     "image.raw": ("a.raw", GREY.tobytes, lambda path: data.read_volume(path, shape=(6, 6, 6), dtype="u1")),
-    "samples": ("a.npz", _samples, store.load_samples),
+    "samples": ("a.npz", _samples, files.load_samples),
     "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_any),
     "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
     "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
@@ -417,7 +420,7 @@ def test_bombs_are_refused_before_they_unpack(guarded) -> None:
     small = bytearray(bomb)
     at = small.rfind(b"PK\x01\x02") + 24  # the size that the directory states
     small[at : at + 4] = struct.pack("<I", 0xFFFFFFF0)
-    for name, read in (("a.npz", store.read_arrays), ("a.npz", data.read_volume), ("a.zip", data.read_volume)):
+    for name, read in (("a.npz", files.read_arrays), ("a.npz", data.read_volume), ("a.zip", data.read_volume)):
         (guarded / name).write_bytes(small)
         assert answer(read, guarded / name) != "read"
 

@@ -7,10 +7,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ndtri
 from scipy.stats import multivariate_normal
 
-import data
-from generators.gaussian_field import GaussianField, _invert, _pairs, _simplex_level
-from generators.walls import layers
-from generators.waves import basis, product
+from porebench import data
+from porebench.generators.gaussian_field import GaussianField, _invert, _pairs, _simplex_level
+from porebench.generators.hartley import basis, product
+from porebench.generators.walls import layers
 
 
 def _fields(n: int, edge: int = 24, length: float = 1.5, porosity: float = 0.3, seed: int = 0):
@@ -137,7 +137,7 @@ def test_a_transform_makes_fields_of_the_same_kind_as_products(monkeypatch, isot
     field = GaussianField(isotropic=isotropic).fit(smooth > 0.1, np.full(24, 0.5), rng=0)
     found = []
     for long in (10**6, 0):
-        monkeypatch.setattr("generators.gaussian_field._LONG", long)
+        monkeypatch.setattr("porebench.generators.gaussian_field._LONG", long)
         field.to("cpu")  # forgets what it kept
         drawn = field.sample(0.5, 200, rng=1)
         lags = [np.mean(np.take(drawn, range(2, 20), axis) & np.take(drawn, range(18), axis)) for axis in (1, 2, 3)]
@@ -184,7 +184,7 @@ def test_the_same_voxels_are_drawn_in_any_company_and_by_any_number_of_threads(s
 
 def test_only_so_much_is_kept_for_the_next_call(monkeypatch) -> None:
     field = GaussianField().fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
-    monkeypatch.setattr("generators.gaussian_field._ROOM", 1)
+    monkeypatch.setattr("porebench.generators.gaussian_field._ROOM", 1)
     first = field.sample(0.5, 2, rng=0)
     assert not field._kept
     monkeypatch.undo()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.goals import goal_documents
+from porebench.benchmarks.goals import goal_documents
 
 
 def _found(results) -> dict[str, tuple[str, str]]:

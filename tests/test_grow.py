@@ -5,14 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import benchmarks.grow
-import benchmarks.intervals
-import data
-import generators
-from benchmarks import artefacts
-from benchmarks.cli import main
-from benchmarks.grow import grow, inner_blocks, wall_profile
-from benchmarks.report import outdated_reports, write_reports
+from porebench import data, generators
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.report.documents import outdated_reports, write_reports
+from porebench.benchmarks.studies import growth as growth_module
+from porebench.benchmarks.studies import intervals as intervals_module
+from porebench.benchmarks.studies.growth import grow, inner_blocks, wall_profile
 
 
 def test_inner_blocks_leave_out_a_layer_of_blocks() -> None:
@@ -27,7 +26,7 @@ def test_inner_blocks_leave_out_a_layer_of_blocks() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    tried = [doctest.testmod(module) for module in (benchmarks.grow, benchmarks.intervals)]
+    tried = [doctest.testmod(module) for module in (growth_module, intervals_module)]
     assert all(result.attempted and not result.failed for result in tried)
 
 
@@ -103,9 +102,9 @@ def test_what_cannot_be_grown_is_one_sentence(arguments, words, monkeypatch, cap
 @pytest.mark.parametrize("edge", [60, 120])
 def test_the_committed_weights_draw_larger_cubes(edge) -> None:
     spheres = data.load("spheres")
-    if artefacts.weights_at_hand(*artefacts.prepare("cvae", spheres), "spheres", 0) is None:
+    if fits.weights_at_hand(*fits.prepare("cvae", spheres), "spheres", 0) is None:
         pytest.skip("no weights of this configuration at hand: porebench train cvae")
-    generator = artefacts.fitted("cvae", spheres).generator
+    generator = fits.fitted("cvae", spheres).generator
     (volume,) = generator.sample(0.8, shape=(edge, edge, edge), rng=0)
     assert volume.shape == (edge, edge, edge)
     inside = volume[15:-15, 15:-15, 15:-15]

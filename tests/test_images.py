@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from scipy.io import savemat
 
-from data import blocks, images, read_volume
+from porebench.data import blocks, images, read_volume
 
 ROCKS = Path(os.environ.get("POREBENCH_ROCKS", Path(__file__).parents[2] / "shared" / "rocks"))
 needs_rocks = pytest.mark.skipif(not ROCKS.is_dir(), reason=f"needs the tomographies in {ROCKS} (POREBENCH_ROCKS)")

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import data
-import generators
-from benchmarks.cli import main
-from benchmarks.intervals import coverage_rows, held, interval, occupancy_summary, write_coverage
-from benchmarks.report import outdated_reports, write_reports
-from benchmarks.variants import Variant, build
-from metrics.descriptors import HEADLINE, describe
+from porebench import data, generators
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.report.documents import outdated_reports, write_reports
+from porebench.benchmarks.studies.intervals import coverage_rows, held, interval, occupancy_summary, write_coverage
+from porebench.benchmarks.studies.variants import Variant, build
+from porebench.metrics.descriptors import HEADLINE, describe
 
 
 def run(monkeypatch, command: str) -> int:

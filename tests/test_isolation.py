@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import artefacts, isolation
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
-from benchmarks.units import seconds, size
+from porebench.benchmarks.cli.units import seconds, size
+from porebench.benchmarks.evaluate import fits, isolation
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 FAULTS = """
 import ctypes, os, signal, subprocess, sys, threading, time
 import numpy as np
-from generators import Generator
+from porebench.generators import Generator
 
 class Good(Generator):
     name = "good"
@@ -152,10 +152,10 @@ def test_an_interrupted_run_ends_its_processes_and_keeps_finished_rows(faults, t
         FAULTS
         + f"\nWaits = fault(sample=lambda _: (open({str(mark)!r}, 'w').write(str(os.getpid())), time.sleep(1000)))"
     )
-    command = [sys.executable, "-m", "benchmarks.cli", "evaluate", "--samples", "20", "--quick", "--dataset"]
+    command = [sys.executable, "-m", "porebench.benchmarks.cli", "evaluate", "--samples", "20", "--quick", "--dataset"]
     command += ["spheres-small", "--generators", "noise", "--generator", f"{file}:Waits", "--out", str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(artefacts.ROOT)}
-    with subprocess.Popen(command, cwd=artefacts.ROOT, stderr=subprocess.PIPE, text=True, env=environment) as run:  # noqa: S603
+    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
+    with subprocess.Popen(command, cwd=fits.ROOT, stderr=subprocess.PIPE, text=True, env=environment) as run:  # noqa: S603
         while not (mark.is_file() and mark.read_text()):
             assert run.poll() is None, run.stderr.read()
             time.sleep(0.1)

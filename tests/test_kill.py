@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pytest
 
-import data
-from benchmarks import artefacts, store
-from benchmarks.cells import STAGES, Cells
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
+from porebench import data
+from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.store import files
+from porebench.benchmarks.store.cells import STAGES, Cells
 
 KILLS = 24
 NAMES = ("pca", "noise", "memoriser")
@@ -23,13 +24,13 @@ NAMES = ("pca", "noise", "memoriser")
 
 def _command(folder, out) -> list[str]:
     words = ["evaluate", "--quick", "--dataset", str(folder), "--generators", ",".join(NAMES), "--out", str(out)]
-    return [sys.executable, "-m", "benchmarks.cli", *words]
+    return [sys.executable, "-m", "porebench.benchmarks.cli", *words]
 
 
 def _start(command) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(artefacts.ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, cwd=artefacts.ROOT, env=environment, **quiet)  # noqa: S603
+    return subprocess.Popen(command, cwd=fits.ROOT, env=environment, **quiet)  # noqa: S603
 
 
 def _finished(run) -> set[tuple[str, str]]:
@@ -73,26 +74,26 @@ def test_killed_at_random_points_a_run_loses_nothing_finished(tiny, tmp_path) ->
             out, before = tmp_path / f"out{completed}", set()
     assert _start(_command(folder, out)).wait() == 0
     assert (out / "tiny-set" / "accuracy.csv").read_bytes() == expected
-    assert not list(out.rglob(f"*{store.PART}"))
+    assert not list(out.rglob(f"*{files.PART}"))
     assert killed == KILLS
 
 
 @pytest.mark.parametrize("moment", ["while writing", "before renaming", "after renaming"])
 def test_killed_in_the_middle_of_a_write_the_old_file_or_the_new_one_stands(moment, tmp_path) -> None:
     path = tmp_path / "file.txt"
-    store.write_text(path, "old")
+    files.write_text(path, "old")
     kill = "os.kill(os.getpid(), 9)"
     code = {
-        "while writing": f"store.write(path, lambda f: (f.write(b'ne'), f.flush(), {kill}))",
-        "before renaming": f"Path.replace = lambda *_: {kill}; store.write_text(path, 'new')",
-        "after renaming": f"store._flush_folder = lambda _: {kill}; store.write_text(path, 'new')",
+        "while writing": f"files.write(path, lambda f: (f.write(b'ne'), f.flush(), {kill}))",
+        "before renaming": f"Path.replace = lambda *_: {kill}; files.write_text(path, 'new')",
+        "after renaming": f"files._flush_folder = lambda _: {kill}; files.write_text(path, 'new')",
     }[moment]
-    program = f"import os; from pathlib import Path; from benchmarks import store; path = Path({str(path)!r}); {code}"
-    environment = {**os.environ, "PYTHONPATH": str(artefacts.ROOT)}
+    program = f"import os; from pathlib import Path; from porebench.benchmarks.store import files; path = Path({str(path)!r}); {code}"
+    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=False)  # noqa: S603
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == ("new" if moment == "after renaming" else "old")
-    store.sweep(tmp_path)
+    files.sweep(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
 
 
@@ -101,7 +102,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_from_there(tiny, tmp_pa
     options = Options(quick=True, workers=1)
     evaluate(tiny, ["noise"], tmp_path, options)
     before = (tmp_path / "tiny" / "accuracy.csv").read_bytes()
-    write = store.write_path
+    write = files.write_path
 
     def full(path, content):
         if path.name in {"describe.npz", "accuracy.csv"}:
@@ -109,7 +110,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_from_there(tiny, tmp_pa
         write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_path", full)
+        patch.setattr(files, "write_path", full)
         with pytest.raises(OSError, match="No space left on device"):
             evaluate(tiny, ["memoriser"], tmp_path, options)
     assert (tmp_path / "tiny" / "accuracy.csv").read_bytes() == before
@@ -124,8 +125,8 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path) -> None:
     (tmp_path / "out").write_text("")
     done = subprocess.run(  # noqa: S603
         _command("spheres-small", tmp_path / "out"),
-        cwd=artefacts.ROOT,
-        env={**os.environ, "PYTHONPATH": str(artefacts.ROOT)},
+        cwd=fits.ROOT,
+        env={**os.environ, "PYTHONPATH": str(fits.ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -141,8 +142,8 @@ def test_a_file_size_limit_stands_for_a_full_disk(tiny, tmp_path) -> None:
     folder = tmp_path / "tiny-set"
     data.write_folder(data.Volumes(tiny.train.voxels, tiny.train.density), folder)
     limited = ["bash", "-c", 'ulimit -f 2; exec "$@"', "--", *_command(folder, tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": str(artefacts.ROOT)}
-    done = subprocess.run(limited, cwd=artefacts.ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
+    done = subprocess.run(limited, cwd=fits.ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     _finished(tmp_path / "out" / "tiny-set")

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from generators.cvae.loss import (
+from porebench.generators.cvae.loss import (
     LossSettings,
     annealed_beta,
     cluster_penalty,

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from generators.noise import STEPS_SCALE, _words, normal, steps
+from porebench.generators.counter_rng import STEPS_SCALE, _words, normal, steps
 
 MASK = 2**64 - 1
 

@@ -7,13 +7,13 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from data.volumes import Volumes
-from metrics.bands import density_bands
-from metrics.nearest import MIN_PORE_VOXELS, familiarity, nearest, symmetries, transform
-from metrics.novelty import diversity, judge_novelty
-from metrics.overlap import corrected_iou, iou
 from tests.surrogates import keep_largest, spheres
+
+from porebench.data.volumes import Volumes
+from porebench.metrics.bands import density_bands
+from porebench.metrics.nearest import MIN_PORE_VOXELS, familiarity, nearest, symmetries, transform
+from porebench.metrics.novelty import diversity, judge_novelty
+from porebench.metrics.overlap import corrected_iou, iou
 
 SIZE = 16
 BANDS = ("0.4-0.6", "0.6-0.8", "0.8-1.0")
@@ -44,7 +44,7 @@ def sets() -> Sets:
 @pytest.fixture(autouse=True)
 def fewer_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as the small volumes here need."""
-    monkeypatch.setattr("metrics.nearest.LOOK_UPS", 40_000)
+    monkeypatch.setattr("porebench.metrics.nearest.LOOK_UPS", 40_000)
 
 
 def test_honest_volumes_are_not_called_copies(sets: Sets) -> None:

@@ -9,14 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.cli import main
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
-from benchmarks.ranking import RANK_COLUMNS, TIE_COLUMNS, keep_replicates, read_order, replicates_path, write_order
-from benchmarks.ranking_report import own_error, rank_section
-from benchmarks.report import accuracy_markdown
-from metrics.descriptors import HEADLINE
-from metrics.ranking import Replicates
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.ranking import (
+    RANK_COLUMNS,
+    TIE_COLUMNS,
+    keep_replicates,
+    read_order,
+    replicates_path,
+    write_order,
+)
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.report.documents import accuracy_markdown
+from porebench.benchmarks.report.ranking import own_error, rank_section
+from porebench.metrics.descriptors import HEADLINE
+from porebench.metrics.ranking import Replicates
 
 QUICK = Options(quick=True, workers=1)
 
@@ -137,8 +144,8 @@ def test_the_command_adds_the_controls(tiny, tmp_path, monkeypatch, capsys) -> N
         (out / "tiny" / "accuracy.md").write_text("| |\n")
         return []
 
-    monkeypatch.setattr("benchmarks.evaluate.evaluate", record)
-    monkeypatch.setattr("data.load", lambda *_, **__: tiny)
+    monkeypatch.setattr("porebench.benchmarks.evaluate.run.evaluate", record)
+    monkeypatch.setattr("porebench.data.load", lambda *_, **__: tiny)
     for out, more in (("with", ""), ("without", "--no-controls")):
         command = f"porebench evaluate --generators pca,noise --out {tmp_path / out} {more}"
         monkeypatch.setattr("sys.argv", command.split())

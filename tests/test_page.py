@@ -3,12 +3,12 @@ import sys
 
 import pandas as pd
 import pytest
-
-from benchmarks.cli import main
-from benchmarks.page import build_page, write_page
-from benchmarks.page.tables import explanation, render_markdown
-from benchmarks.series import read_runs
 from tests.tables import CALIBRATION, CURVES
+
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.report.page import build_page, write_page
+from porebench.benchmarks.report.page.tables import explanation, render_markdown
+from porebench.benchmarks.report.series import read_runs
 
 pytest.importorskip("plotly")
 pytestmark = pytest.mark.usefixtures("own_cache")

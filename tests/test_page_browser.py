@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.page import write_page
+from porebench.benchmarks.report.page import write_page
 
 webdriver = pytest.importorskip("selenium.webdriver")
 

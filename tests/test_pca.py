@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from generators.pca import PCASampler
+from porebench.generators.pca import PCASampler
 
 
 def _slabs(n: int, seed: int = 0):

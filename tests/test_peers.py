@@ -3,8 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.peers import PEERS, Settings, deadline, matched, peer_settings
-from metrics.morphology import mean_chord
+from porebench.benchmarks.speed.peers import PEERS, Settings, deadline, matched, peer_settings
+from porebench.metrics.morphology import mean_chord
 
 POROSITY, CHORD = 0.2, 3.4
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 from scipy.stats import binom
+from tests.surrogates import spheres
 
-from metrics.descriptors import percolation
-from metrics.physics import (
+from porebench.metrics.descriptors import percolation
+from porebench.metrics.physics import (
     AXES,
     binomial,
     diffusivity_by_band,
@@ -21,8 +22,7 @@ from metrics.physics import (
     percolation_by_band,
     relative_diffusivity,
 )
-from metrics.transport import effective_diffusivity
-from tests.surrogates import spheres
+from porebench.metrics.transport import effective_diffusivity
 
 
 def test_slabs_conduct_along_themselves_and_not_across() -> None:

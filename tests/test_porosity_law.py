@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import data
-from generators.porosity_law import PorosityLaw
+from porebench import data
+from porebench.generators.porosity_law import PorosityLaw
 
 VOXELS = 27_000
 

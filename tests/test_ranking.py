@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from metrics.energy import effects, kernel, pairwise, resample
-from metrics.ranking import Replicates, difference, differences, ranks, sensitivity
+from porebench.metrics.energy import effects, kernel, pairwise, resample
+from porebench.metrics.ranking import Replicates, difference, differences, ranks, sensitivity
 
 Floats = NDArray[np.float64]
 BANDS, DESCRIPTORS = ("low", "high"), ("s", "euler", "chord")

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import h_maxima
-
-from data.volumes import Volumes
-from metrics._kernels import high_peaks
-from metrics.reconstruction import ReconstructionResult, compare_voxels, pore_radii, reconstruction_scores
 from tests.surrogates import ball, blurred, shuffled, spheres
+
+from porebench.data.volumes import Volumes
+from porebench.metrics._kernels import high_peaks
+from porebench.metrics.reconstruction import ReconstructionResult, compare_voxels, pore_radii, reconstruction_scores
 
 SIZE = 22
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)

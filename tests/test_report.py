@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.artefacts import ROOT
-from benchmarks.report import accuracy_markdown, documents, outdated_reports, write_reports
-from benchmarks.runs import read_table
-from benchmarks.speed_report import rival_table, sampling_table, speed_markdown
-from benchmarks.timings import merged
+from porebench.benchmarks.evaluate.fits import ROOT
+from porebench.benchmarks.report.documents import accuracy_markdown, documents, outdated_reports, write_reports
+from porebench.benchmarks.report.speed import rival_table, sampling_table, speed_markdown
+from porebench.benchmarks.store.results import read_table
+from porebench.benchmarks.store.timings import merged
 
 
 def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:

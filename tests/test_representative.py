@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import data
-from benchmarks.cli import main
-from benchmarks.report import write_reports
-from metrics.descriptors import describe
-from metrics.representative import sampled_blocks, size_points
+from porebench import data
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.report.documents import write_reports
+from porebench.metrics.descriptors import describe
+from porebench.metrics.representative import sampled_blocks, size_points
 
 
 def _by_name(points):

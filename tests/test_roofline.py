@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.roofline import LIMITS, probe, reaches, work
-from benchmarks.timings import Timing
-from generators import GENERATORS, get
-from generators.cvae import CVAE
+from porebench.benchmarks.speed.work import LIMITS, probe, reaches, work
+from porebench.benchmarks.store.timings import Timing
+from porebench.generators import GENERATORS, get
+from porebench.generators.cvae.generator import CVAE
 
 
 def _timing(group: str, name: str, seconds: float, volumes: int = 1, **info) -> Timing:

@@ -3,12 +3,12 @@ import sys
 import pandas as pd
 import pytest
 
-from benchmarks.cli import main
-from benchmarks.figures import makers, style
-from benchmarks.scaling import BATCH, Draw, chosen, density_of, plan, scaling
-from benchmarks.scaling_report import TABLE, growths, read_scaling, scaling_lines
-from generators import CONTROLS
-from generators.porosity_law import PorosityLaw
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.report.figures import makers, style
+from porebench.benchmarks.report.scaling import TABLE, growths, read_scaling, scaling_lines
+from porebench.benchmarks.speed.scaling import BATCH, Draw, chosen, density_of, plan, scaling
+from porebench.generators import CONTROLS
+from porebench.generators.porosity_law import PorosityLaw
 
 
 def _rows(*rows: tuple[str, int, int, int, float, float]) -> pd.DataFrame:

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from metrics.classifier import descriptor_auc, fold_auc
-from metrics.coverage import NEIGHBOURS, coverage, expected_coverage
+from porebench.metrics.coverage import NEIGHBOURS, coverage, expected_coverage
+from porebench.metrics.descriptor_classifier import descriptor_auc, fold_auc
 
 
 def test_a_classifier_guesses_on_equal_sets_and_never_errs_on_separate_ones() -> None:

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from data import Volumes, read_folder, simulate, write_folder
-from data.seed_format import read_file
+from porebench.data import Volumes, read_folder, simulate, write_folder
+from porebench.data.seed_format import read_file
 
 EDGE = 4
 

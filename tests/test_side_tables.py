@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import side_tables
-from benchmarks.cells import Cells
-from benchmarks.evaluate import evaluate
-from benchmarks.options import Options
-from benchmarks.report import outdated_reports, write_reports
-from benchmarks.store import load_samples
+from porebench.benchmarks.evaluate import side_tables
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.report.documents import outdated_reports, write_reports
+from porebench.benchmarks.store.cells import Cells
+from porebench.benchmarks.store.files import load_samples
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 COUNTING = """
-from generators import Generator
+from porebench.generators import Generator
 
 class Counting(Generator):
     name = "counting"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-import data
-from data.spheres import draw_spheres
-from metrics.reconstruction import pore_radii
-from metrics.sizes import detected_radii, size_scores
+from porebench import data
+from porebench.data.spheres import draw_spheres
+from porebench.metrics.reconstruction import pore_radii
+from porebench.metrics.sizes import detected_radii, size_scores
 
 DENSITY = np.repeat([0.1, 0.5, 0.7, 0.9], 12)
 

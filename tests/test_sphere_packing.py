@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-import data
-from generators.sphere_moments import _counts, quantiles
-from generators.sphere_packing import SpherePacking
+from porebench import data
+from porebench.generators.sphere_moments import _counts, quantiles
+from porebench.generators.sphere_packing import SpherePacking
 
 EDGE = 20
 
@@ -149,7 +149,7 @@ def test_a_model_fitted_on_its_own_draws_is_found_again(spheres) -> None:
 
 @pytest.mark.slow
 def test_volumes_of_the_published_law_can_hardly_be_told_from_real_ones() -> None:
-    descriptors, distances = import_module("metrics.descriptors"), import_module("metrics.distances")
+    descriptors, distances = import_module("porebench.metrics.descriptors"), import_module("porebench.metrics.score")
     train, density = _packs("spheres", n=448, low=0.0, edge=30)
     test, requested = _packs("spheres", n=300, seed=9, low=0.4, edge=30)
     packing = SpherePacking().fit(train, density, rng=0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from data import LAWS, NAMES, Dataset, SphereLaw, load, simulate, stamp_balls
-from data.spheres import draw_spheres
+from porebench.data import LAWS, NAMES, Dataset, SphereLaw, load, simulate, stamp_balls
+from porebench.data.spheres import draw_spheres
 
 
 @pytest.fixture(scope="module")

@@ -7,27 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import data
-from benchmarks import (
-    artefacts,
-    cells,
-    drawing,
-    evaluate,
-    grow,
-    intervals,
-    judge,
-    progress,
-    representative,
-    rescore,
-    side_tables,
-    status,
-    validate,
-)
-from benchmarks.cli import main
-from benchmarks.interval_report import COUNT, EACH
-from benchmarks.options import Options
-from benchmarks.status import FRESH, MISSING, STALE
-from metrics.descriptors import HEADLINE
+from porebench import data
+from porebench.benchmarks.audit import compare as rescore
+from porebench.benchmarks.audit import status
+from porebench.benchmarks.audit.status import FRESH, MISSING, STALE
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate import draw as drawing
+from porebench.benchmarks.evaluate import fits, progress, side_tables
+from porebench.benchmarks.evaluate import run as evaluate
+from porebench.benchmarks.evaluate import score as judge
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.report.intervals import COUNT, EACH
+from porebench.benchmarks.store import cells
+from porebench.benchmarks.studies import growth as grow
+from porebench.benchmarks.studies import intervals, representative
+from porebench.benchmarks.studies.validation import run as validate
+from porebench.metrics.descriptors import HEADLINE
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -61,8 +56,8 @@ def test_right_after_a_run_its_cells_are_fresh_and_the_others_missing(tiny, resu
 
 
 def test_changed_generator_code_is_named_and_passed_down(tiny, results, monkeypatch) -> None:
-    identity = artefacts.identity
-    monkeypatch.setattr(artefacts, "identity", lambda *args: {**identity(*args), "generator code": "other"})
+    identity = fits.identity
+    monkeypatch.setattr(fits, "identity", lambda *args: {**identity(*args), "generator code": "other"})
     found = _states(tiny, results)
     assert found["fit"] == found["sample"] == "stale: generator code"
     assert found["describe"] == "stale: sample"
@@ -81,7 +76,7 @@ def test_changed_packages_weights_and_data_are_named(tiny, results, monkeypatch)
         patch.setattr(judge, "packages", lambda names: "numpy 0")
         assert _states(tiny, results)["score"] == "stale: packages"
     with monkeypatch.context() as patch:
-        patch.setattr(artefacts, "weights_at_hand", lambda *_: "other")
+        patch.setattr(fits, "weights_at_hand", lambda *_: "other")
         assert _states(tiny, results)["sample"] == "stale: weights"
     other = replace(tiny, train=tiny.validation)
     assert "training data" in _of(status.status(results, [other]), "pca")["fit"]
@@ -97,8 +92,8 @@ def test_side_tables_follow_the_samples_and_their_own_code(tiny, results, monkey
         found = _of(status.status(results, [tiny]), "noise")
         assert found["physics"] == "stale: metric code"
         assert found["score"] == FRESH
-    identity = artefacts.identity
-    monkeypatch.setattr(artefacts, "identity", lambda *args: {**identity(*args), "generator code": "other"})
+    identity = fits.identity
+    monkeypatch.setattr(fits, "identity", lambda *args: {**identity(*args), "generator code": "other"})
     assert _of(status.status(results, [tiny]), "noise")["curves"] == "stale: sample"
 
 
@@ -173,7 +168,7 @@ def test_a_changed_number_of_resamplings_is_named(tiny, results, monkeypatch) ->
 
 
 def test_what_is_not_at_hand_is_said(tiny, results, monkeypatch) -> None:
-    for path in (artefacts.CACHE, results / "tiny" / "samples"):
+    for path in (fits.CACHE, results / "tiny" / "samples"):
         path.rename(path.with_name("away"))
     found = _states(tiny, results)
     assert found["fit"] == "fresh, weights not at hand"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators.cvae.texture import RealTexture, _SoftHistogram, crps, local_statistics, relax
+from porebench.generators.cvae.texture import RealTexture, _SoftHistogram, crps, local_statistics, relax
 
 
 def _blobs(n: int, share: float, edge: int = 12, seed: int = 0) -> torch.Tensor:

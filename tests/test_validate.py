@@ -12,15 +12,24 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-import data
-from benchmarks import validate as module
-from benchmarks.cli import main
-from benchmarks.defects import LESS, REAL, clustered, matched_sets, monodisperse, planted, salted, scaled
-from benchmarks.trials import Pool, Trials, rate, run_trials, told_apart
-from benchmarks.validate import POWER_COLUMNS, TIE_COLUMNS, Settings, validate
-from benchmarks.validation_report import validation_tables
-from metrics.adjustment import Adjustment
-from metrics.descriptors import HEADLINE, Descriptors
+from porebench import data
+from porebench.benchmarks.cli import main
+from porebench.benchmarks.report.validation import validation_tables
+from porebench.benchmarks.studies.validation import run as module
+from porebench.benchmarks.studies.validation.defects import (
+    LESS,
+    REAL,
+    clustered,
+    matched_sets,
+    monodisperse,
+    planted,
+    salted,
+    scaled,
+)
+from porebench.benchmarks.studies.validation.run import POWER_COLUMNS, TIE_COLUMNS, Settings, validate
+from porebench.benchmarks.studies.validation.trials import Pool, Trials, rate, run_trials, told_apart
+from porebench.metrics.adjustment import Adjustment
+from porebench.metrics.descriptors import HEADLINE, Descriptors
 
 SHAPE = (12, 12, 12)
 LAW = data.LAWS["spheres"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.io import imread
 
-from benchmarks.viewing import has_display, pore_surface
+from porebench.benchmarks.report.viewing import has_display, pore_surface
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE = """
@@ -54,7 +54,7 @@ def test_without_a_display_a_picture_of_the_volume_is_written(folder) -> None:
     voxels = np.zeros((9, 9, 9), dtype=bool)
     voxels[2:7, 2:7, 2:7] = True
     np.save(folder / "cube.npy", voxels)
-    done = _run("-m", "benchmarks.cli", "view", "cube.npy", folder=folder)
+    done = _run("-m", "porebench.benchmarks.cli", "view", "cube.npy", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "wrote view.png" in done.stderr
     picture = imread(folder / "view.png")[..., :3].astype(int)
@@ -63,7 +63,7 @@ def test_without_a_display_a_picture_of_the_volume_is_written(folder) -> None:
 
 
 def test_what_is_neither_file_nor_generator_is_one_sentence(folder) -> None:
-    done = _run("-m", "benchmarks.cli", "view", "nothing", folder=folder)
+    done = _run("-m", "porebench.benchmarks.cli", "view", "nothing", folder=folder)
     assert done.returncode == 2
     assert done.stderr.startswith("porebench: there is no file nothing: give a volume")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from metrics.voxel_test import voxel_auc
 from tests.surrogates import shuffled, spheres
+
+from porebench.metrics.voxel_classifier import voxel_auc
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from generators.walls import empty_layers, layers, profile
+from porebench.generators.walls import empty_layers, layers, profile
 
 
 def test_layers_are_numbered_from_the_nearest_boundary() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators.waves import basis, mix, product, spectrum, transform, unsorted
+from porebench.generators.hartley import basis, mix, product, spectrum, transform, unsorted
 
 GRID = (6, 7, 9)
 

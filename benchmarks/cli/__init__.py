@@ -10,10 +10,10 @@ from rich.logging import RichHandler
 from sklearn.exceptions import NotFittedError
 
 from .console import err_console
-from .documents import figures, report
-from .scoring import evaluate, reproduce, rescore, status
+from .evaluate import evaluate, reproduce, rescore, status
+from .generators import make_data, sample, train, view
+from .report import figures, report
 from .studies import ablate, explain, grow, intervals, representative, scaling, validate
-from .volumes import make_data, sample, train, view
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-import data
-from generators import GENERATORS
+from porebench import data
+from porebench.generators import GENERATORS
 
-from .. import artefacts
+from ..evaluate import fits
 
 DatasetOption = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
 BlockOption = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
@@ -47,7 +47,7 @@ def chosen_generators(
         drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
     """
     if registered is None:
-        names = [] if own else [name for name in GENERATORS if artefacts.at_hand(name, dataset, seed, drawn_in)]
+        names = [] if own else [name for name in GENERATORS if fits.at_hand(name, dataset, seed, drawn_in)]
     else:
         names = named_generators(registered)
     return list(dict.fromkeys(names + own))

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-import data
-from generators import Generator
+from porebench import data
+from porebench.generators import Generator
 
-from .. import artefacts
-from ..artefacts import ROOT
-from ..cells import Inputs
+from ..evaluate import fits
+from ..evaluate.fits import ROOT
+from ..store.cells import Inputs
 from .console import command_line, err_console, show
 from .parameters import (
     BlockOption,
@@ -40,8 +40,8 @@ def representative(
     pore_value: PoreValueOption = None,
 ) -> None:
     """Say how large a block of a rock must be: each descriptor against block size, as a table, a CSV and a figure."""
-    from ..progress import bars, progress_display
-    from ..representative import representative as run
+    from ..evaluate.progress import bars, progress_display
+    from ..studies.representative import representative as run
 
     volume, name = data.load_image(dataset, pore_value=pore_value)
     with progress_display() as progress:
@@ -67,9 +67,9 @@ def validate(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Measure the benchmark itself: plant known defects, count false alarms, check intervals and ties."""
-    from ..progress import progress_display
-    from ..validate import QUICK, Settings
-    from ..validate import validate as run
+    from ..evaluate.progress import progress_display
+    from ..studies.validation.run import QUICK, Settings
+    from ..studies.validation.run import validate as run
 
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     settings = Settings(seed=seed, **QUICK) if quick else Settings(seed=seed)
@@ -91,10 +91,10 @@ def intervals(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Count how many real test volumes lie inside the 90 % intervals of each generator's ensembles."""
-    from metrics.descriptors import describe
+    from porebench.metrics.descriptors import describe
 
-    from ..intervals import coverage_inputs, coverage_rows, write_coverage
-    from ..runs import run_folder
+    from ..store.results import run_folder
+    from ..studies.intervals import coverage_inputs, coverage_rows, write_coverage
 
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     chosen = chosen_generators(generators, generator or [], loaded, seed)
@@ -124,9 +124,9 @@ def grow(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Draw larger cubes than were learnt from, score their inside, and look at what happens at the walls."""
-    from ..grow import grow as run
-    from ..grow import grown_inputs
-    from ..runs import run_folder
+    from ..store.results import run_folder
+    from ..studies.growth import grow as run
+    from ..studies.growth import grown_inputs
 
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
     folder = run_folder(out, loaded.name, seed)
@@ -152,9 +152,9 @@ def grow(
 
 def _fitted(name: str, dataset: data.Dataset, folder: Path, seed: int, device: str) -> tuple[Generator, Inputs]:
     """A generator, at hand or fitted now, and what the fit is made from, as ``status`` compares it."""
-    from ..drawing import plan
+    from ..evaluate.draw import plan
 
-    found = artefacts.fitted(name, dataset, seed=seed, device=device, show_progress=True)
+    found = fits.fitted(name, dataset, seed=seed, device=device, show_progress=True)
     planned = plan(name, dataset, dataset.test, folder, seed=seed, device=device)
     return found.generator, planned.inputs("fit", found.weights)
 
@@ -171,10 +171,10 @@ def explain(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Draw what the latent channels of a conditional VAE do, what density changes, and which channels are active."""
-    from ..explain import explain as run
+    from ..studies.explain import explain as run
 
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    ready = artefacts.fitted(generator, loaded, seed=seed, show_progress=True)
+    ready = fits.fitted(generator, loaded, seed=seed, show_progress=True)
     path = o or ROOT / "results" / "figures" / f"explain-{ready.generator.name}-{loaded.name}.png"
     found = run(ready.generator, loaded, path, seed=seed)
     for channel in found.order[:8]:
@@ -200,8 +200,8 @@ def ablate(
     skip_bad: SkipBadOption = False,
 ) -> None:
     """Train variants of a generator on one budget and score them on validation volumes: what is each term worth?"""
-    from ..ablate import ablate as run
-    from ..variants import chosen_variants
+    from ..studies.ablation import ablate as run
+    from ..studies.variants import chosen_variants
 
     chosen = chosen_variants(generator, variants)
     loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
@@ -234,9 +234,9 @@ def scaling(
     out: ResultsOption = ROOT / "results",
 ) -> None:
     """Measure time and peak memory of one draw against its size, each in a process of its own."""
-    from ..scaling import EDGES, chosen
-    from ..scaling import scaling as run
-    from ..scaling_report import read_scaling, scaling_lines
+    from ..report.scaling import read_scaling, scaling_lines
+    from ..speed.scaling import EDGES, chosen
+    from ..speed.scaling import scaling as run
 
     names = chosen(named_generators(generators) if generators else [])
     run(names, out, edges=sorted(set(edge or EDGES)), blocks=blocks, tell=err_console.print)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from . import LEVELS, VAEGenerator
+from .generator import LEVELS, VAEGenerator
 from .loss import LossSettings
 from .module import Phase, TrainingSettings
 from .network import GlobalVAE

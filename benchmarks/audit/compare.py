@@ -1,0 +1,180 @@
+"""Scores computed again from stored samples, old against new."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from porebench.data import Dataset
+
+from ..evaluate.accuracy import Outcome, Results
+from ..evaluate.ranking import replicates_path
+from ..evaluate.score import Judge, run_identity
+from ..store.cells import Cells, metric_versions
+from ..store.files import load_samples, write
+from ..store.results import read_manifest, read_table, run_folders
+from .status import dataset_of, run_judge
+
+SAME = 1e-5
+"""Relative difference below which two numbers of ``accuracy.csv``, which has six digits, are the same."""
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """One generator's old and new numbers.
+
+    Attributes:
+        dataset: name of the data set.
+        generator: whose row it is.
+        numbers: how many values were compared.
+        moved: old and new value by (band, metric), where they differ; NaN where there was or is none.
+        versions: old and new version by metric, where they differ.
+        note: what is wrong with the stored samples; "" if nothing is.
+    """
+
+    dataset: str
+    generator: str
+    numbers: int
+    moved: dict[tuple[str, str], tuple[float, float]]
+    versions: dict[str, tuple[int | None, int | None]]
+    note: str = ""
+
+    def lines(self) -> list[str]:
+        """The comparison as text: one line, and one for each number that moved."""
+        head = f"{self.dataset} {self.generator}: "
+        if self.note:
+            return [head + self.note]
+        lines = [f"{head}{len(self.moved)} of {self.numbers} numbers moved"]
+        for (band, metric), (old, new) in self.moved.items():
+            before, after = self.versions.get(metric.partition(":")[0], (None, None))
+            version = f" (version {before} -> {after})" if before != after else ""
+            lines.append(f"  {metric} {band}: {old:.6g} -> {new:.6g}{version}")
+        return lines
+
+
+def rescore(results: Path, given: Sequence[Dataset] = (), *, keep: bool = True) -> Iterator[Rescored]:
+    """Compute every score again from the samples that are stored, without fitting or drawing.
+
+    Args:
+        results: a results folder, or the folder of one run.
+        given: data sets that are not built in.
+        keep: put the new numbers into the tables; rows whose samples are not stored are then dropped where metric
+            versions have changed, since they cannot be compared any more.
+
+    Yields:
+        Old against new, one generator after the other.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+    """
+    folders = [results] if (results / "manifest.json").is_file() else run_folders(results)
+    if not folders:
+        raise FileNotFoundError(f"there are no results in {results}; porebench evaluate makes some")
+    for folder in folders:
+        yield from _rescore_run(folder, given, keep=keep)
+
+
+def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Iterator[Rescored]:
+    manifest = read_manifest(folder)
+    run = manifest["run"]
+    table = read_table(folder)
+    dataset = dataset_of(run, given)
+    versions = changed_versions(run.get("metric_versions", {}))
+    note = ""
+    if dataset is None:
+        note = "its data set is not at hand; give it with --dataset"
+    elif dataset.digest() != run.get("data"):
+        note = "the data set is not the one it was scored on"
+    with tempfile.TemporaryDirectory() as scratch:
+        judge = None if dataset is None or note else run_judge(Path(scratch), run, dataset)
+        store = Results(folder, run_identity(judge), "") if judge is not None and keep else None
+        for name, record in manifest["generators"].items():
+            if record["status"] != "scored":
+                continue
+            problem = note or _unfit(folder, name, record)
+            if problem or judge is None:
+                yield Rescored(run["dataset"], name, 0, {}, {}, problem)
+                continue
+            rows = _rows(folder, name, judge)
+            moved = moved_numbers(table[table["generator"] == name], rows)
+            if store is not None:
+                _keep(folder, name, record, rows, judge, store)
+            yield Rescored(run["dataset"], name, len(rows), moved, versions)
+
+
+def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
+    """Why the stored samples cannot be scored; "" if they can."""
+    path = Cells(folder, name).arrays("sample")
+    if not path.is_file():
+        return "its samples are not stored here"
+    try:
+        samples = load_samples(path)
+    except ValueError as error:
+        return str(error)
+    return "" if samples.digest() == record.get("samples_digest") else "the stored samples are not those of the table"
+
+
+def _rows(folder: Path, name: str, judge: Judge) -> list[dict[str, Any]]:
+    """All numbers of a generator, from nothing but its stored samples."""
+    stored, scratch = Cells(folder, name), Cells(judge.folder, name)
+    for stage in ("sample", "reconstruct"):
+        source = stored.arrays(stage)
+        if source.is_file():
+            _copy(source, scratch.arrays(stage))
+    return judge.rows(name, reconstructs=scratch.arrays("reconstruct").is_file())
+
+
+def _keep(
+    folder: Path, name: str, record: dict[str, Any], rows: list[dict[str, Any]], judge: Judge, store: Results
+) -> None:
+    """Put new rows, and the cells that they are made of, into the results."""
+    cells, scratch = Cells(folder, name), Cells(judge.folder, name)
+    described = scratch.read("describe")
+    if described is None:
+        raise RuntimeError(f"{name} was scored without being described")
+    _copy(scratch.arrays("describe"), cells.arrays("describe"))
+    _copy(scratch.record("describe"), cells.record("describe"))
+    replicates = replicates_path(judge.folder, name)
+    if replicates.is_file():
+        _copy(replicates, replicates_path(folder, name))
+    made = cells.read("reconstruct")
+    inputs = judge.inputs(
+        "score", record["samples_digest"], "none" if made is None else made.output["reconstruction_digest"]
+    )
+    stamp = {**store.stamp, "command": record["command"]}
+    scored = cells.finish("score", inputs, {"rows": rows, "stamp": stamp}, 0.0)
+    summaries = {**record.get("cells", {}), "describe": described.summary(), "score": scored.summary()}
+    store.add(Outcome(name, rows, {**record, **stamp, "cells": summaries}))
+
+
+def _copy(source: Path, target: Path) -> None:
+    write(target, lambda file: file.write(source.read_bytes()))
+
+
+def changed_versions(old: dict[str, int]) -> dict[str, tuple[int | None, int | None]]:
+    """Old and new version of the metrics whose version changed."""
+    new = metric_versions()
+    pairs = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def moved_numbers(table: pd.DataFrame, rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
+    """Values that differ between the table and new rows, by band and metric."""
+    old = {(str(row.band), str(row.metric)): float(row.value) for row in table.itertuples()}
+    new = {(str(row["band"]), str(row["metric"])): _number(row["value"]) for row in rows}
+    pairs = {key: (old.get(key, math.nan), new.get(key, math.nan)) for key in {**old, **new}}
+    return {key: pair for key, pair in pairs.items() if not _same(*pair)}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _same(old: float, new: float) -> bool:
+    return (math.isnan(old) and math.isnan(new)) or math.isclose(old, new, rel_tol=SAME, abs_tol=1e-12)

@@ -1,0 +1,1 @@
+"""How results come to be: fit, draw, describe, score."""

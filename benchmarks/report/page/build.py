@@ -1,0 +1,59 @@
+"""The page from its sections: one template, one style sheet, one script, plotly, and data that is always escaped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...store.provenance import commit
+from .sections import read_source, sections
+
+TEMPLATES = Path(__file__).parent / "templates"
+PAGE = "report.html"
+
+
+def build_page(results: Path) -> str:
+    """The report page as HTML: complete, or saying what is missing and which command makes it.
+
+    Args:
+        results: the results folder; it may be empty or absent.
+
+    Raises:
+        ImportError: if plotly, jinja2 or matplotlib is not installed, naming the extra.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only the page needs it
+        from plotly.offline import get_plotlyjs  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("the report page needs jinja2 and plotly: pip install 'porebench[report]'") from error
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = read_source(results)
+    made = sections(source)
+    panels = [panel for section in made for panel in section.panels]
+    content: dict[str, Any] = {
+        "sections": made,
+        "runs": [run.name for run in source.runs],
+        "commit": commit(),
+        "plots": {panel.name: panel.plots for panel in panels if panel.plots},
+        "scenes": {panel.name: panel.scene for panel in panels if panel.scene},
+        "plotly": get_plotlyjs(),
+    }
+    return environment.get_template("page.html").render(content)
+
+
+def write_page(results: Path) -> Path:
+    """Write ``report.html`` into the results folder.
+
+    Returns:
+        Its path.
+    """
+    path = results / PAGE
+    results.mkdir(parents=True, exist_ok=True)
+    path.write_text(build_page(results), encoding="utf-8")
+    return path

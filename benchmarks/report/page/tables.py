@@ -1,0 +1,78 @@
+"""Tables of the page: the Markdown that ``porebench report`` writes, with an explanation on every column."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from html import escape
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from porebench.metrics.table import METRICS
+
+COLUMNS = {
+    "generator": "What draws the volumes. reference, memoriser and noise are controls that give the table a scale.",
+    "rank": "Place by NFR100; generators that cannot be told apart share one.",
+    "NFR100 [95 % CI]": "Noise-floor ratio at 100 volumes, over the headline bands, with its 95 % interval. "
+    "1: cannot be told from real volumes. 5: the gap is five times what two batches of 100 real volumes show.",
+    "worst descriptor": "The descriptor that is furthest from real, and its NFR100.",
+    "density bias %": "Excess of pore voxels over what the density asks for.",
+    "IoU": "Overlap of test volumes with their reconstruction, where a generator can reconstruct.",
+    "fit s": "Seconds to fit or train, on the machine named under provenance.",
+    "ms a volume": "Milliseconds to draw one volume, all test volumes at once.",
+    "density error (real)": "Mean distance of the density that a draw shows from the one asked for; real volumes' own.",
+    "percolation (real)": "Share of axes along which the pores percolate; that of real volumes.",
+    "empty volumes": "Draws without a single pore voxel.",
+}
+
+
+def explanation(column: str) -> str:
+    """What a column of a table shows, for its tooltip; "" where nothing is known."""
+    if column in COLUMNS:
+        return COLUMNS[column]
+    if column.startswith("NFR100 "):
+        return f"NFR100 of the volumes with a density in {column.removeprefix('NFR100 ')} alone."
+    if column.endswith(" error (floor)"):
+        return "Wasserstein distance to the real distribution, in physical units; what real volumes show between them."
+    wanted = re.sub(r" (%|\[.*\]|\(.*\))$", "", column).lower()
+    for metric in METRICS.values():
+        if wanted in {metric.name.lower(), metric.symbol.lower(), metric.name.replace("_", " ").lower()}:
+            unit = f" ({metric.unit})" if metric.unit else ""
+            return f"{metric.description[:1].upper()}{metric.description[1:]}{unit}. {metric.reference}"
+    return ""
+
+
+def render_markdown(text: str) -> Markup:
+    """Markdown as HTML; nothing in it is taken for HTML. Tables can be sorted and explain their columns.
+
+    The first heading is dropped, since the page has its own, and later sections are folded.
+    """
+    first, *rest = text.removeprefix("# ").split("\n## ")
+    parts = [_tables(first.partition("\n")[2])]
+    for section in rest:
+        title, _, body = section.partition("\n")
+        parts.append(f"<details><summary>{escape(title)}</summary>{_tables(body)}</details>")
+    return Markup("".join(parts))  # noqa: S704 - the Markdown renderer and escape() made it safe
+
+
+def table(header: list[str], rows: Iterable[Iterable[str]], kind: str = "") -> Markup:
+    """A sortable table of plain text; ``kind`` "text" aligns it as such."""
+    head = "".join(f'<th scope="col" title="{escape(explanation(cell))}">{escape(cell)}</th>' for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    html = (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+    return Markup(html)  # noqa: S704 - every cell is escaped
+
+
+def _tables(text: str) -> str:
+    text = "\n".join(line for line in text.split("\n") if not line.startswith("!["))  # pictures lie beside the text
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    for token, following in itertools.pairwise(tokens):
+        if token.type == "th_open":
+            token.attrs = {"scope": "col", "title": explanation(following.content)}
+    html: str = parser.renderer.render(tokens, parser.options, {})
+    return html.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")

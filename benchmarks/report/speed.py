@@ -1,0 +1,253 @@
+"""Speed tables in Markdown, from the JSON of pytest-benchmark and what ``scaling`` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+from ..speed.work import Reach, reaches
+from ..store.timings import Timing, merged
+from .text import table_lines
+
+NOT_MEASURED = "not measured"
+ABSENT = "–"
+PEER = "porespy blobs"
+TOOLBOXES = ("porespy", "gstools")
+UNTRAINED = "untrained"
+OTHER_VERSION = "stale"
+RIVALS = {
+    "gaussian-field": ("porespy blobs", "gstools SRF"),
+    "sphere-packing": (
+        "porespy overlapping_spheres",
+        "porespy polydisperse_spheres",
+        "porespy random_spheres",
+    ),
+    "pca": ("porespy blobs",),
+    "cvae": ("cvae-seed", "porespy blobs"),
+    "cvae-prior": ("cvae-seed",),
+}
+"""What each generator replaces: another toolbox's generator of the same kind of structure, or the published method."""
+CLOCK = (
+    "Each benchmark runs in several blocks, in random order inside each. Times are medians of the blocks; "
+    "“between blocks” is the slowest block less the fastest, over the median. The first call, with "
+    "compilation and caches, is apart."
+)
+BESIDE = (
+    "Volumes a second over those of the other, at equal shape, porosity and mean chord: median (range) over blocks. "
+    "A “>” stands where the other was stopped before it had finished."
+)
+MATCHED = (
+    "All are asked for one porosity. The feature size of the other toolboxes is set so that the mean chord is that of "
+    "real volumes of this porosity; generators that learn were fitted on such volumes. What came out is shown."
+)
+LIMITS = (
+    "What a volume of 30³ asks for at least (batch 64), and the time that this would take at the speeds of matrix "
+    "products and of memory measured beside it: the longer of the two counts. How operations are counted, and why some "
+    "reach little: docs/speed.md."
+)
+CALLS = (
+    "One thread, the same volumes: ours against the calls of other packages that come nearest. What ours shares "
+    "between descriptors is computed for each line anew."
+)
+
+
+def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str], scaling: Sequence[str] = ()) -> str:
+    """The speed tables, from the JSON of pytest-benchmark (one run a device).
+
+    CPU figures are ratios to PoreSpy's ``blobs`` in the same run; times are given for a GPU, with its name.
+
+    Args:
+        runs: contents of those files.
+        digests: of the generators in the accuracy table, by name; see ``sampling_table``.
+        scaling: lines of the table of time and memory against size.
+    """
+    timed = [bench for run in runs for bench in run["benchmarks"]]
+    timings = merged(timed)
+    lines = ["# Speed", ""]
+    for run in runs:
+        machine = run["machine_info"]
+        lines.append(
+            f"- {run['datetime'][:10]}: {machine['processor']}, {machine['threads']} threads, {machine['commit']}"
+        )
+    several = any(it.spread is not None for it in timings)
+    lines += ["", *([CLOCK, ""] if several else []), *sampling_table(timed, digests), ""]
+    parts = [
+        ("Beside other toolboxes", BESIDE, rival_table(timings)),
+        ("Settings and times of the comparison", MATCHED, _settings(timings)),
+        ("How near to the machine's limit", LIMITS, _reached(reaches(timings))),
+        ("Time and memory against size", "", list(scaling)),
+        ("Fitting 448 volumes of 30³", "", _plain(timings, "fit")),
+        ("Describing 512 volumes of 30³", "", _plain(timings, "scoring")),
+        ("Describing beside other packages", CALLS, _calls(timings)),
+    ]
+    for title, text, table in parts:
+        if table:
+            lines += [f"## {title}", "", *([text, ""] if text else []), *table, ""]
+    return "\n".join(lines)
+
+
+def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list[str]:
+    """Volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely.
+
+    Args:
+        timed: benchmarks of pytest-benchmark.
+        digests: of the generators in the accuracy table, by name. A figure that was measured on another version of a
+            generator than its accuracy is not shown beside it, but called stale.
+    """
+    timings = merged(timed)
+    peer = next((timing for timing in timings if _is_peer(timing)), None)
+    speed = {(it.generator, it.device, it.volumes): it for it in timings if it.group == "sampling"}
+    names = list(dict.fromkeys(name for name, _, _ in speed))
+    batches = sorted({batch for _, device, batch in speed if device == "cpu"})
+    gpu = next((it.info["device"] for it in speed.values() if it.device == "cuda"), None)
+    on_gpu_too = {it.generator for it in speed.values() if "cuda" in it.info.get("devices", ())}
+    header = ["generator", *(f"× {PEER}, batch {batch}" for batch in batches), "between blocks"]
+    header.append(f"512 volumes on {gpu or 'a GPU'}")
+    rows = []
+    for name in names:
+        own = [speed.get((name, "cpu", batch)) for batch in batches]
+        cells = [ABSENT if it is None or peer is None else f"{median(it.over(peer)):.3g}" for it in own]
+        row = [OTHER_VERSION if it and _differs(it, digests) else cell for it, cell in zip(own, cells, strict=True)]
+        on_gpu = speed.get((name, "cuda", 512))
+        if on_gpu and _differs(on_gpu, digests):
+            last = OTHER_VERSION
+        elif on_gpu:
+            last = f"{1e3 * on_gpu.seconds:.1f} ms"
+        else:
+            last = NOT_MEASURED if name in on_gpu_too else "CPU only"
+        rows.append([name, *row, _spread(it for it in own if it is not None), last])
+    lines = table_lines(header, rows)
+    if any(OTHER_VERSION in row for row in rows):
+        lines += [
+            "",
+            f"{OTHER_VERSION}: timed on another version of the generator than its accuracy; run `make bench`.",
+        ]
+    return lines
+
+
+def rival_table(timings: Sequence[Timing]) -> list[str]:
+    """How many times faster each generator is than what it replaces, by size; empty if nothing was compared."""
+    timed = {(it.generator, it.edge): it for it in _compared(timings)}
+    edges = sorted({edge for _, edge in timed})
+    rows = []
+    for name, rivals in RIVALS.items():
+        for rival in rivals:
+            pairs = [(timed.get((name, edge)), timed.get((rival, edge))) for edge in edges]
+            cells = [ABSENT if ours is None or theirs is None else _ratio(ours, theirs) for ours, theirs in pairs]
+            if set(cells) != {ABSENT}:
+                rows.append([name, rival, *cells])
+    if not rows:
+        return []
+    batches = {edge: it.volumes for (name, edge), it in timed.items() if name in RIVALS}
+    heads = [f"{edge}³, batch {batches[edge]}" if edge in batches else f"{edge}³" for edge in edges]
+    return table_lines(["generator", "beside", *heads], rows)
+
+
+def _compared(timings: Sequence[Timing]) -> list[Timing]:
+    """Those at equal porosity and mean chord; none, where it was not recorded what came out."""
+    members = [it for it in timings if it.group == "peers"]
+    return members if any("mean_chord" in it.info for it in members) else []
+
+
+def _ratio(ours: Timing, theirs: Timing) -> str:
+    ratios = ours.over(theirs)
+    if not ratios:
+        return ABSENT
+    span = f" ({min(ratios):.3g}–{max(ratios):.3g})" if len(ratios) > 1 else ""
+    return f"{'> ' if theirs.gave_up else ''}{median(ratios):.3g}{span}"
+
+
+def _settings(timings: Sequence[Timing]) -> list[str]:
+    """What each side of the comparison was asked for, what came out, and how long it took."""
+    rows = []
+    for it in _compared(timings):
+        given = it.info.get("params") or {}
+        settings = ", ".join(f"{key} {_value(value)}" for key, value in given.items() if key not in {"shape", "edge"})
+        rows.append(
+            [
+                it.generator,
+                f"{it.edge}³ × {it.volumes}",
+                settings,
+                *(_value(it.info.get(key, ABSENT)) for key in ("porosity", "mean_chord")),
+                f"{'> ' if it.gave_up else ''}{it.milliseconds:.3g}",
+                _spread([it]),
+                f"{it.info['first_call_seconds']:.3g}" if "first_call_seconds" in it.info else ABSENT,
+            ]
+        )
+    header = ["generator", "volumes", "settings", "porosity", "mean chord", "ms a volume", "between blocks"]
+    return table_lines([*header, "first call s"], rows) if rows else []
+
+
+def _reached(found: Sequence[Reach]) -> list[str]:
+    rows = [
+        [
+            reach.generator,
+            reach.device,
+            f"{reach.operations / 1e6:.3g}",
+            f"{reach.bytes / 1e3:.3g}",
+            f"{1e6 * reach.limit:.3g} ({reach.bound})",
+            f"{1e6 * reach.seconds:.3g}",
+            f"{100 * reach.share:.2g} %",
+        ]
+        for reach in found
+    ]
+    header = ["generator", "on", "million operations", "kB moved", "limit µs", "measured µs", "reached"]
+    if not rows:
+        return []
+    speeds = {key: value for reach in found for key, value in reach.speeds.items()}
+    measured = ", ".join(f"{value:.3g} {key}" for key, value in speeds.items())
+    return [*table_lines(header, rows), "", f"Measured: {measured}."]
+
+
+def _plain(timings: Sequence[Timing], group: str) -> list[str]:
+    members = [it for it in timings if it.group == group]
+    rows = [
+        [
+            it.generator if group != "scoring" else f"{it.generator}, {it.info['params']['workers']} threads",
+            f"{it.seconds:.2f}",
+            _spread([it]),
+            f"{it.info['first_call_seconds']:.2f}" if "first_call_seconds" in it.info else ABSENT,
+            str(it.rounds),
+        ]
+        for it in members
+    ]
+    return table_lines(["what", "median s", "between blocks", "first call s", "rounds"], rows) if rows else []
+
+
+def _calls(timings: Sequence[Timing]) -> list[str]:
+    """Time of each descriptor beside that of another package's calls."""
+    members = [it for it in timings if it.group == "descriptors"]
+    sides = {(it.generator, it.info["params"]["by"]): it for it in members}
+    rows = []
+    for name in dict.fromkeys(it.generator for it in members):
+        ours, theirs = sides.get((name, "porebench")), sides.get((name, "calls"))
+        if ours is None or theirs is None:
+            continue
+        times = [f"{it.milliseconds:.3g}" for it in (ours, theirs)]
+        rows.append([name, theirs.info["params"]["calls"], *times, _ratio(ours, theirs)])
+    volumes = members[0].volumes if members else 0
+    header = ["descriptors", "calls", "ours, ms a volume", "theirs, ms a volume", "speed-up"]
+    return [*table_lines(header, rows), "", f"{volumes} volumes of 30³."] if rows else []
+
+
+def _is_peer(timing: Timing) -> bool:
+    return timing.group == "peers" and timing.generator == PEER and timing.edge == 30
+
+
+def _differs(timing: Timing, digests: dict[str, str]) -> bool:
+    """Whether a timing is of another version of its generator than the accuracy; untrained weights cost the same."""
+    accuracy, speed = digests.get(timing.generator), timing.info.get("digest", UNTRAINED)
+    return accuracy is not None and speed not in {UNTRAINED, accuracy}
+
+
+def _spread(timings: Iterable[Timing]) -> str:
+    """The widest spread between blocks."""
+    known = [it.spread for it in timings if it.spread is not None]
+    return f"{100 * max(known):.0f} %" if known else ABSENT
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "–".join(_value(part) for part in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

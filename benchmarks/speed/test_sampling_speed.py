@@ -1,0 +1,52 @@
+"""Seconds from a list of densities to boolean voxels in host memory, for every registered generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from porebench.generators import GENERATORS, get
+
+from ..store.timings import voxel_facts
+from .conftest import fitted_generator, mixed_densities
+from .work import work
+
+EDGE = 30
+
+
+@pytest.mark.benchmark(group="sampling")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("batch", [1, 64, 512])
+@pytest.mark.parametrize("name", list(GENERATORS))
+def test_sampling(measure: Callable[..., None], name: str, batch: int, device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
+    if device not in get(name).devices:
+        pytest.skip(f"{name} samples on the CPU only")
+    generator, digest = fitted_generator(name, device)
+    density = mixed_densities(batch)
+    counted = work(fitted_generator(name, "cpu")[0], density, EDGE) if batch == 64 else None
+
+    def check(drawn: NDArray[np.bool_]) -> dict[str, Any]:
+        assert drawn.dtype == np.bool_
+        assert drawn.shape == (batch, EDGE, EDGE, EDGE)
+        assert drawn.any()
+        return voxel_facts(drawn)
+
+    measure(
+        lambda: generator.sample(density, rng=0),
+        batch,
+        device,
+        check,
+        generator=name,
+        digest=digest,
+        params=generator.params,
+        devices=list(generator.devices),
+        **(asdict(counted) if counted else {}),
+    )

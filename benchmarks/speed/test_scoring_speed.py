@@ -1,0 +1,56 @@
+"""Seconds to describe volumes: the whole set, and each descriptor beside the calls of other packages."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from .conftest import spheres
+
+pytest.importorskip("porespy", reason="descriptors need porespy", exc_type=ImportError)
+from porebench.metrics._batch import Fields
+from porebench.metrics.descriptors import describe
+
+from .calls import CALLS
+
+SUBSET, LEAST = 64, 100
+"""Volumes to compare calls on, and pore voxels that each has at least: fewer make some of the calls fail."""
+
+
+@pytest.mark.benchmark(group="scoring")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_describe(measure: Callable[..., None], workers: int) -> None:
+    volumes = spheres().test.voxels
+    measure(
+        lambda: describe(volumes, workers=workers), len(volumes), generator="descriptors", params={"workers": workers}
+    )
+
+
+@functools.cache
+def _volumes() -> NDArray[np.bool_]:
+    """Test volumes spread evenly over the densities that have enough pore."""
+    test = spheres().test
+    order = np.argsort(test.density, kind="stable")
+    filled = order[np.count_nonzero(test.voxels[order], axis=(1, 2, 3)) >= LEAST]
+    chosen: NDArray[np.bool_] = test.voxels[filled[np.linspace(0, len(filled) - 1, SUBSET).round().astype(int)]]
+    return chosen
+
+
+@pytest.mark.benchmark(group="descriptors")
+@pytest.mark.parametrize("by", ["porebench", "calls"])
+@pytest.mark.parametrize("name", CALLS)
+def test_descriptor(measure: Callable[..., None], name: str, by: str) -> None:
+    compared = CALLS[name]
+
+    def ours() -> list[Any]:
+        return [compared.ours(Fields(volumes)) for volumes in np.array_split(_volumes(), 8)]
+
+    def theirs() -> list[Any]:
+        return [compared.theirs(volume) for volume in _volumes()]
+
+    measure(ours if by == "porebench" else theirs, SUBSET, generator=name, params={"by": by, "calls": compared.calls})

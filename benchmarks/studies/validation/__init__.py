@@ -1,0 +1,1 @@
+"""The score itself: known defects are planted, and the suite is asked to find them."""
