@@ -13,6 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 DensityKind = Literal["factor", "porosity"]
 
 
+def spread(density: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    order = np.argsort(density, kind="stable")
+    return order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(np.int64)]
+
+
 @dataclass(frozen=True, eq=False)
 class Volumes:
     """A set of porous volumes of one shape, each with the density it was asked or made for.
@@ -106,6 +111,12 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Volumes]:
         return iter((self.train, self.validation, self.test))
+
+    @property
+    def law(self):
+        from .spheres import LAWS
+
+        return LAWS.get(self.name)
 
     def digest(self) -> str:
         """SHA-256 over the three parts, as hexadecimal."""

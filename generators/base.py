@@ -115,7 +115,17 @@ class Generator(ABC):
     # --- what everyone calls ---------------------------------------------------------------------------------
 
     @final
-    def fit(self, volumes: ArrayLike, density: ArrayLike, *, rng: Rng = None) -> Self:
+    def fit(
+        self,
+        volumes: ArrayLike,
+        density: ArrayLike,
+        *,
+        rng: Rng = None,
+        validation=None,
+        checkpoints=None,
+        machines=(1, 1),
+        show_progress=False,
+    ) -> Self:
         """Learn from real volumes.
 
         Args:
@@ -132,13 +142,24 @@ class Generator(ABC):
         """
         voxels, densities = _check_volumes(volumes, density)
         depth, height, width = voxels.shape[1:]
+        self.validation = validation
         if self.validation is not None and _check_volumes(*self.validation)[0].shape[1:] != voxels.shape[1:]:
             raise ValueError(
                 f"validation volumes of {self.validation[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
             )
         self.shape_ = (depth, height, width)
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
-        self._fit(voxels, densities, np.random.default_rng(rng))
+        self.validation, self.checkpoints, self.machines, self.show_progress = (
+            validation,
+            checkpoints,
+            machines,
+            show_progress,
+        )
+        try:
+            self._fit(voxels, densities, np.random.default_rng(rng))
+        finally:
+            for name in ("validation", "checkpoints", "machines", "show_progress"):
+                delattr(self, name)
         return self
 
     @final
@@ -241,6 +262,14 @@ class Generator(ABC):
 
     def _move(self) -> None:  # noqa: B027 - optional
         """Take learnt tensors to ``self.device``; nothing to do for generators that keep none."""
+
+    def altered(self, **params) -> Self:
+        import copy
+
+        other = copy.copy(self)
+        for key, value in params.items():
+            setattr(other, key, value)
+        return other
 
     @final
     def save(self, path: str | Path) -> None:

@@ -416,3 +416,8 @@ _SIZES = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_DESCRIPTORS, *_COLUMNS, *_SIZES)}
+
+
+def versions() -> dict[str, int]:
+    """Return the version of every metric, by name."""
+    return {name: metric.version for name, metric in METRICS.items()}

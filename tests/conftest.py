@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from porebench import data, generators
-from porebench.benchmarks.evaluate import fits
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.generators import Generator
@@ -178,7 +177,7 @@ def tiny() -> data.Dataset:
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits are kept in a folder of the test's own."""
-    monkeypatch.setattr(fits, "CACHE", tmp_path / "artefacts")
+    monkeypatch.setenv("POREBENCH_CACHE", str(tmp_path / "fits"))
 
 
 @pytest.fixture(scope="session")
@@ -186,7 +185,7 @@ def results(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A small results folder, as ``evaluate`` and the speed benchmarks leave it; do not change it."""
     folder = tmp_path_factory.mktemp("small") / "results"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fits, "CACHE", folder.parent / "artefacts")
+        patch.setenv("POREBENCH_CACHE", str(folder.parent / "fits"))
         evaluate(
             tiny, ["reference", "pca", "noise"], folder, Options(quick=True, workers=1), command="porebench evaluate"
         )
@@ -208,7 +207,7 @@ def finished(tiny: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Ca
     def of(*references: str) -> Path:
         folder = tmp_path_factory.mktemp("finished")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fits, "CACHE", folder / "artefacts")
+            patch.setenv("POREBENCH_CACHE", str(folder / "fits"))
             evaluate(tiny, references, folder / "results", Options(quick=True, workers=1))
         return folder
 
@@ -222,7 +221,7 @@ def own_copy(finished: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.
     def of(*references: str) -> Path:
         copy = tmp_path / "copy"
         shutil.copytree(finished(*references), copy)
-        monkeypatch.setattr(fits, "CACHE", copy / "artefacts")
+        monkeypatch.setenv("POREBENCH_CACHE", str(copy / "fits"))
         return copy / "results"
 
     return of

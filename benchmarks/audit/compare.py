@@ -1,10 +1,11 @@
-"""Scores computed again from stored samples, old against new."""
+"""Scores computed again, old against new: from stored samples (``rescore``), or all from a manifest (``reproduce``)."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,21 @@ from typing import Any
 import pandas as pd
 
 from porebench.data import Dataset
+from porebench.generators import GENERATORS
+from porebench.metrics.table import versions
 
-from ..evaluate.accuracy import Outcome, Results
-from ..evaluate.ranking import replicates_path
-from ..evaluate.score import Judge, run_identity
-from ..store.cells import Cells, metric_versions
+from ..evaluate.accuracy import Results, keep_replicates, replicates_path
+from ..evaluate.options import Options
+from ..evaluate.run import evaluate
+from ..evaluate.score import Judge
+from ..store.cells import Cells
 from ..store.files import load_samples, write
-from ..store.results import read_manifest, read_table, run_folders
+from ..store.provenance import environment
+from ..store.results import Outcome, read_run, run_folders
 from .status import dataset_of, run_judge
 
+Versions = dict[str, tuple[int | None, int | None]]
+"""Old and new version by metric."""
 SAME = 1e-5
 """Relative difference below which two numbers of ``accuracy.csv``, which has six digits, are the same."""
 
@@ -42,7 +49,7 @@ class Rescored:
     generator: str
     numbers: int
     moved: dict[tuple[str, str], tuple[float, float]]
-    versions: dict[str, tuple[int | None, int | None]]
+    versions: Versions
     note: str = ""
 
     def lines(self) -> list[str]:
@@ -81,11 +88,10 @@ def rescore(results: Path, given: Sequence[Dataset] = (), *, keep: bool = True) 
 
 
 def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Iterator[Rescored]:
-    manifest = read_manifest(folder)
-    run = manifest["run"]
-    table = read_table(folder)
-    dataset = dataset_of(run, given)
-    versions = changed_versions(run.get("metric_versions", {}))
+    old = read_run(folder)
+    run = old.manifest["run"]
+    dataset = dataset_of(run["dataset"], given)
+    moved_versions = changed_versions(run.get("metric_versions", {}))
     note = ""
     if dataset is None:
         note = "its data set is not at hand; give it with --dataset"
@@ -93,19 +99,19 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
         note = "the data set is not the one it was scored on"
     with tempfile.TemporaryDirectory() as scratch:
         judge = None if dataset is None or note else run_judge(Path(scratch), run, dataset)
-        store = Results(folder, run_identity(judge), "") if judge is not None and keep else None
-        for name, record in manifest["generators"].items():
+        store = Results(folder, judge.run, "") if judge is not None and keep else None
+        for name, record in old.records.items():
             if record["status"] != "scored":
                 continue
             problem = note or _unfit(folder, name, record)
             if problem or judge is None:
                 yield Rescored(run["dataset"], name, 0, {}, {}, problem)
                 continue
-            rows = _rows(folder, name, judge)
-            moved = moved_numbers(table[table["generator"] == name], rows)
+            rows = _rows(folder, name, judge, record["samples_digest"])
+            moved = moved_numbers(old.table[old.table["generator"] == name], rows)
             if store is not None:
                 _keep(folder, name, record, rows, judge, store)
-            yield Rescored(run["dataset"], name, len(rows), moved, versions)
+            yield Rescored(run["dataset"], name, len(rows), moved, moved_versions)
 
 
 def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
@@ -120,14 +126,16 @@ def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
     return "" if samples.digest() == record.get("samples_digest") else "the stored samples are not those of the table"
 
 
-def _rows(folder: Path, name: str, judge: Judge) -> list[dict[str, Any]]:
-    """All numbers of a generator, from nothing but its stored samples."""
+def _rows(folder: Path, name: str, judge: Judge, samples: str) -> list[dict[str, Any]]:
+    """Return all numbers of a generator, from nothing but its stored samples."""
     stored, scratch = Cells(folder, name), Cells(judge.folder, name)
     for stage in ("sample", "reconstruct"):
-        source = stored.arrays(stage)
-        if source.is_file():
-            _copy(source, scratch.arrays(stage))
-    return judge.rows(name, reconstructs=scratch.arrays("reconstruct").is_file())
+        if stored.arrays(stage).is_file():
+            _copy(stored.arrays(stage), scratch.arrays(stage))
+    rows, replicates = judge.rows(name, reconstructs=scratch.arrays("reconstruct").is_file())
+    if replicates is not None:
+        keep_replicates(judge.folder, name, replicates, judge.run, samples)
+    return rows
 
 
 def _keep(
@@ -157,9 +165,9 @@ def _copy(source: Path, target: Path) -> None:
     write(target, lambda file: file.write(source.read_bytes()))
 
 
-def changed_versions(old: dict[str, int]) -> dict[str, tuple[int | None, int | None]]:
+def changed_versions(old: dict[str, int]) -> Versions:
     """Old and new version of the metrics whose version changed."""
-    new = metric_versions()
+    new = versions()
     pairs = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -178,3 +186,88 @@ def _number(value: float | None) -> float:
 
 def _same(old: float, new: float) -> bool:
     return (math.isnan(old) and math.isnan(new)) or math.isclose(old, new, rel_tol=SAME, abs_tol=1e-12)
+
+
+Line = tuple[str, bool]
+"""What is said, and whether it agrees with the manifest."""
+
+
+def reproduce(folder: Path, given: Sequence[Dataset], own: Sequence[str], out: Path | None) -> Iterator[Line]:
+    """Fit, draw and score again every generator that a manifest lists, apart from its results.
+
+    Args:
+        folder: of the run.
+        given: data sets that are not built in.
+        own: generators of the user's own, as ``path/to/file.py:Class``; those files are run.
+        out: where to keep the new run; None for nowhere.
+
+    Yields:
+        One line a difference or agreement. Another machine or version is said, but is no disagreement by itself.
+
+    Raises:
+        ValueError: if the manifest is damaged, or its data set is not at hand.
+        FileNotFoundError: if there is no manifest or table.
+    """
+    old = read_run(folder)
+    run, records = old.manifest["run"], old.records
+    dataset = dataset_of(run["dataset"], given)
+    if dataset is None:
+        raise ValueError(f"the data set {run['dataset']} is not at hand; give it with --dataset")
+    same_data = dataset.digest() == run.get("data")
+    yield f"data: {'the same' if same_data else 'different'}", same_data
+    stamp: dict[str, Any] = next((record for record in records.values() if record["status"] == "scored"), {})
+    yield from ((line, True) for line in _differences(stamp, environment()))
+    references = [name for name in records if name in GENERATORS] + list(own)
+    samples = None if run["n_test"] >= len(dataset.test) else int(run["n_test"])
+    options = Options(seed=run["seed"], samples=samples, quick=run["quick"])
+    with ExitStack() as stack:
+        place = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="porebench-")))
+        outcomes = evaluate(dataset, references, place, options, command="porebench reproduce")
+    moved_versions = changed_versions(run.get("metric_versions", {}))
+    for outcome in outcomes:
+        yield from _compare(outcome, records.get(outcome.generator), old.table, run["dataset"], moved_versions)
+    for name in records:
+        if name not in {outcome.generator for outcome in outcomes}:
+            yield f"{name}: left out; give its file with --generator FILE.py:Class", True
+
+
+def _compare(
+    outcome: Outcome,
+    record: dict[str, Any] | None,
+    table: pd.DataFrame,
+    dataset: str,
+    moved_versions: Versions,
+) -> Iterator[Line]:
+    """A generator's new row against the old one."""
+    name = outcome.generator
+    if record is None:
+        yield f"{name}: not in the manifest", True
+    elif outcome.failed or record["status"] == "failed":
+        old, new = (each.get("reason", "was scored") for each in (record, outcome.record))
+        yield f"{name}: before: {old}; now: {new}", old == new
+    else:
+        for what in ("digest", "samples_digest"):
+            if record.get(what) != outcome.record[what]:
+                yield f"{name}: {'code, data or seed' if what == 'digest' else 'samples'} differ", True
+        if _weights(record) != _weights(outcome.record):
+            yield f"{name}: weights differ", True
+        moved = moved_numbers(table[table["generator"] == name], outcome.rows)
+        compared = Rescored(dataset, name, len(outcome.rows), moved, moved_versions)
+        yield "\n".join(compared.lines()), not moved
+
+
+def _weights(record: dict[str, Any]) -> str | None:
+    value: str | None = record.get("cells", {}).get("fit", {}).get("inputs", {}).get("weights")
+    return value
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Facts of machine and software that differ, one line each."""
+    lines = []
+    for name, value in now.items():
+        old = before.get(name)
+        if isinstance(value, dict):
+            lines += _differences(old if isinstance(old, dict) else {}, value)
+        elif old != value:
+            lines.append(f"{name}: before {old}, now {value}")
+    return lines

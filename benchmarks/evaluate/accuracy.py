@@ -1,44 +1,36 @@
-"""The results folder of one data set and seed: accuracy.csv and .md, ranking.csv, ties.csv, manifest.json."""
+"""The tables of a run: accuracy, ranks and ties, their manifest, and the replicates that ranks are worked out from.
+
+``replicates/<generator>.npz`` holds a generator's scores for resampled test densities (``metrics.ranking``). They are
+small and belong to the results, so that a generator scored today can be compared with those of earlier runs.
+``ranking.csv`` has one row a generator and variant of the score (``left_out`` nothing, a descriptor or a band);
+``ties.csv`` one row a pair: the difference of their NFR100, its 95 % interval, and whether they are tied.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from porebench.generators import GENERATORS
+from porebench.generators import CONTROLS, GENERATORS
+from porebench.metrics.ranking import Replicates, differences, ranks, sensitivity
 
-from ..report.documents import accuracy_markdown
-from ..store.files import write_text
+from ..report.accuracy import accuracy_markdown
+from ..store.digests import short_digest
+from ..store.files import read_arrays, write_arrays, write_text
 from ..store.provenance import environment
-from ..store.results import COLUMNS, read_manifest, read_table
-from .ranking import write_order
+from ..store.results import COLUMNS, RANK_COLUMNS, TIE_COLUMNS, Outcome, Run, read_manifest, read_order, read_table
+from ..store.tables import write_table
 
 log = logging.getLogger("porebench")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One generator's row: its numbers, or the phase and reason of its failure."""
-
-    generator: str
-    rows: list[dict[str, Any]]
-    record: dict[str, Any]
-
-    @property
-    def failed(self) -> bool:
-        """Whether the generator has no score."""
-        return bool(self.record["status"] == "failed")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Results:
@@ -47,18 +39,18 @@ class Results:
     def __init__(self, folder: Path, run: dict[str, Any], command: str) -> None:
         self.folder = folder
         self.run = run
-        self.stamp = {"date": time.strftime("%Y-%m-%d"), "started": _now(), "command": command, **environment()}
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.stamp = {"date": time.strftime("%Y-%m-%d"), "started": started, "command": command, **environment()}
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self._take_over()
 
     def _take_over(self) -> None:
-        manifest, table = self.folder / "manifest.json", self.folder / "accuracy.csv"
-        if not (manifest.is_file() and table.is_file()):
+        """Take the rows of an earlier run over, if it is the same run."""
+        if not all((self.folder / name).is_file() for name in ("manifest.json", "accuracy.csv")):
             return
         try:
-            earlier = read_manifest(self.folder)
-            rows = read_table(self.folder)
+            earlier, rows = read_manifest(self.folder), read_table(self.folder)
         except (ValueError, OSError) as error:
             log.warning("earlier results in %s cannot be read and are replaced: %s", self.folder, error)
             return
@@ -68,9 +60,9 @@ class Results:
             )
             return
         self.records = earlier["generators"]
-        for name, part in rows.groupby("generator"):
-            clean = part.astype(object).where(part.notna(), None)
-            self.rows[str(name)] = [{str(key): value for key, value in row.items()} for row in clean.to_dict("records")]
+        clean = rows.astype(object).where(rows.notna(), None)
+        for row in clean.to_dict("records"):
+            self.rows.setdefault(str(row["generator"]), []).append({str(key): value for key, value in row.items()})
 
     def add(self, outcome: Outcome) -> None:
         """Replace the generator's row and rewrite the files; side tables of the same samples stay noted."""
@@ -81,13 +73,14 @@ class Results:
         self.records[outcome.generator] = record
         if outcome.rows:
             self.rows[outcome.generator] = outcome.rows
-        names = sorted(self.records, key=_table_order)
-        self.records = {name: self.records[name] for name in names}
-        table = pd.DataFrame([row for name in names for row in self.rows.get(name, [])], columns=list(COLUMNS))
-        write_text(self.folder / "accuracy.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-        manifest = self._write_manifest()
-        order = write_order(self.folder, self.run, self.records)
-        write_text(self.folder / "accuracy.md", accuracy_markdown(table, manifest, order))
+        self.records = {name: self.records[name] for name in sorted(self.records, key=_table_order)}
+        rows = [row for name in self.records for row in self.rows.get(name, [])]
+        write_table(self.folder / "accuracy.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
+        self._write_manifest()
+        write_order(self.folder, self.run, self.records)
+        manifest = {"run": self.run, "generators": self.records}
+        found = Run(self.folder, read_table(self.folder), manifest, read_order(self.folder))
+        write_text(self.folder / "accuracy.md", accuracy_markdown(found))
 
     def note(self, outcome: Outcome, cells: dict[str, dict[str, Any]]) -> Outcome:
         """Note the cells of a generator's side tables in the manifest, and in its row."""
@@ -96,13 +89,12 @@ class Results:
         self._write_manifest()
         return replace(outcome, record=self.records[outcome.generator])
 
-    def _write_manifest(self) -> dict[str, Any]:
+    def _write_manifest(self) -> None:
         manifest = {"run": self.run, "generators": self.records}
         write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-        return manifest
 
     def earlier(self, generator: str) -> Outcome | None:
-        """The generator's row as it stands, if it has a score."""
+        """Return the generator's row as it stands, if it has a score."""
         record = self.records.get(generator)
         if record is None or record["status"] != "scored":
             return None
@@ -112,3 +104,65 @@ class Results:
 def _table_order(name: str) -> tuple[int, str]:
     registered = list(GENERATORS)
     return (registered.index(name) if name in registered else len(registered), name)
+
+
+def replicates_path(folder: Path, generator: str) -> Path:
+    """Return where a generator's replicates lie in a run folder."""
+    return folder / "replicates" / f"{generator}.npz"
+
+
+def keep_replicates(folder: Path, generator: str, replicates: Replicates, run: Mapping[str, Any], samples: str) -> None:
+    """Write a generator's replicates.
+
+    Args:
+        folder: of the run.
+        generator: its name.
+        replicates: of its score.
+        run: what all rows of the table have in common.
+        samples: digest of the samples that were scored.
+    """
+    arrays = {**replicates.arrays(), "key": np.array(_key(run, samples))}
+    write_arrays(replicates_path(folder, generator), arrays)
+
+
+def _key(run: Mapping[str, Any], samples: str) -> str:
+    """Return what replicates belong to: other samples, data, seeds or metric versions have another key."""
+    return short_digest([dict(run), samples])
+
+
+def has_replicates(folder: Path, generator: str, run: Mapping[str, Any], samples: str) -> bool:
+    """Return whether the replicates at hand are those of these samples in this run."""
+    return _read_replicates(folder, generator, _key(run, samples)) is not None
+
+
+def _read_replicates(folder: Path, generator: str, key: str) -> Replicates | None:
+    try:
+        arrays = read_arrays(replicates_path(folder, generator))
+        return Replicates.from_arrays(arrays) if str(arrays["key"]) == key else None
+    except FileNotFoundError:
+        return None
+    except (KeyError, ValueError) as error:
+        log.warning("the replicates of %s cannot be read, so it is not ranked: %s", generator, error)
+        return None
+
+
+def write_order(folder: Path, run: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write ``ranking.csv`` and ``ties.csv`` of the scored generators of a table.
+
+    Controls hold no rank, but their differences from the others are listed.
+
+    Args:
+        folder: of the run.
+        run: what all rows of the table have in common.
+        records: generator -> its record in the manifest.
+    """
+    entries = {}
+    for name, record in records.items():
+        scored = record["status"] == "scored"
+        found = _read_replicates(folder, name, _key(run, record["samples_digest"])) if scored else None
+        if found is not None:
+            entries[name] = found
+    contestants = {name: entry for name, entry in entries.items() if name not in CONTROLS}
+    write_table(folder / "ranking.csv", pd.DataFrame(sensitivity(contestants), columns=list(RANK_COLUMNS)))
+    ties = differences(entries, list(ranks(entries)))
+    write_table(folder / "ties.csv", pd.DataFrame(ties, columns=list(TIE_COLUMNS)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
@@ -18,22 +18,26 @@ from typing import Any
 
 from porebench.data import Dataset
 
-from ..store.cells import metric_code
-from . import fits
-from .accuracy import Outcome, Results
+from ..store.digests import code_digest
+from ..store.results import Outcome
+from .accuracy import Results
+from .draw import Plan
 from .options import Options
-from .run import bring_up_to_date
-from .score import Judge
+from .row import bring_up_to_date, failed
+from .score import DESCRIBING, SCORING, Judge
 
 DEATHS = 3
 """Workers that may die over one generator before it counts as failed."""
 
 
-def on_cluster(references: Sequence[str], judge: Judge, results: Results) -> Iterator[tuple[str, Outcome]]:
-    """Each generator with its row, as they are finished.
+def on_cluster(
+    references: Sequence[str], plans: Mapping[str, Plan], judge: Judge, results: Results
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield each generator with its row, as they are finished.
 
     Args:
         references: registered names, or ``path/to/file.py:Class``; such files must lie where all workers see them.
+        plans: of registered generators.
         judge: of the run; its options say how many processes, or which scheduler.
         results: of the run.
 
@@ -48,7 +52,7 @@ def on_cluster(references: Sequence[str], judge: Judge, results: Results) -> Ite
     except ImportError as error:
         raise ImportError("several workers need dask.distributed: pip install 'porebench[cluster]'") from error
     options = judge.options
-    judge.describe_real()  # once, for all
+    _ = judge.real  # described once, for all
     with ExitStack() as stack:
         # the workers start processes of their own, one a generator
         stack.enter_context(dask.config.set({"distributed.worker.daemon": False}))
@@ -68,43 +72,35 @@ def on_cluster(references: Sequence[str], judge: Judge, results: Results) -> Ite
         stack.enter_context(client)
         _check_workers(client, judge.folder)
         dataset = client.scatter(judge.dataset, broadcast=DEATHS + 1)  # one copy outlives so many deaths
-        places = (fits.CACHE, fits.PUBLISHED)
         futures = {
-            client.submit(_work, reference, dataset, options, judge.folder, results, places, pure=False): reference
+            client.submit(
+                _work, reference, plans.get(reference), dataset, options, judge.folder, results, pure=False
+            ): reference
             for reference in references
         }
         for future in distributed.as_completed(list(futures)):
             reference = futures[future]
             death = future.exception()
-            yield reference, future.result() if death is None else _lost(reference, death, results)
+            if death is None:
+                yield reference, future.result()
+            else:
+                reason = " ".join(str(death).split()) or type(death).__name__
+                yield reference, failed(reference.rpartition(":")[2], "run", reason, 0.0, results)
 
 
 def _work(
-    reference: str, dataset: Dataset, options: Options, folder: Path, results: Results, places: tuple[Path, Path]
+    reference: str, planned: Plan | None, dataset: Dataset, options: Options, folder: Path, results: Results
 ) -> Outcome:
-    """One generator's row, made on a worker."""
-    fits.CACHE, fits.PUBLISHED = places
+    """Return one generator's row, made on a worker."""
     if options.scheduler is not None:
-        options = replace(options, workers=_cores())
-    return bring_up_to_date(reference, _judge(dataset, options, folder), results, show_progress=False)
-
-
-def _cores() -> int:
-    """Processor cores that this worker may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        options = replace(options, workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    return bring_up_to_date(reference, planned, _judge(dataset, options, folder), results)
 
 
 @functools.lru_cache(maxsize=1)
 def _judge(dataset: Dataset, options: Options, folder: Path) -> Judge:
-    """A worker's judge, kept for its next generator."""
+    """Return a worker's judge, kept for its next generator."""
     return Judge(dataset, options, folder)
-
-
-def _lost(reference: str, error: BaseException, results: Results) -> Outcome:
-    """The row of a generator whose workers died."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    record = {"status": "failed", "phase": "run", "reason": reason, "seconds": 0.0, **results.stamp}
-    return Outcome(reference.rpartition(":")[2], [], record)
 
 
 def _check_workers(client: Any, folder: Path) -> None:
@@ -117,7 +113,7 @@ def _check_workers(client: Any, folder: Path) -> None:
         raise ValueError(
             "the workers may not start processes; start them with DASK_DISTRIBUTED__WORKER__DAEMON=False set"
         )
-    if {answer["code"] for answer in answers} != {metric_code()}:
+    if {answer["code"] for answer in answers} != {code_digest(*DESCRIBING, *SCORING)}:
         raise ValueError("the workers run another version of porebench; install the same one everywhere")
 
 
@@ -125,5 +121,5 @@ def _describe_worker(folder: str) -> dict[str, Any]:
     return {
         "sees folder": os.path.isdir(folder),  # noqa: PTH112 - as on any worker
         "daemon": multiprocessing.current_process().daemon,
-        "code": metric_code(),
+        "code": code_digest(*DESCRIBING, *SCORING),
     }

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes
+from porebench.data.volumes import spread
+from porebench.generators import Generator
 
-from ..store.cells import DRAWING_PACKAGES, Cell, Cells, Inputs, packages
+from ..store.cells import Cells, Inputs
+from ..store.digests import code_digest
 from ..store.files import save_samples
-from ..store.provenance import device_name, peak_memory_mb
+from ..store.provenance import DRAWING_PACKAGES, device_name, packages, peak_memory_mb
 from . import fits
 from .isolation import Tell
+from .options import Options, Stream
 
 
 @dataclass(frozen=True)
@@ -25,18 +30,16 @@ class Plan:
 
     Attributes:
         reference: registered name, or ``path/to/file.py:Class``.
-        name: what its row is headed with.
+        name: heading of its row.
         digest: of code, hyper-parameters, training data and seed.
         identity: the parts of that digest one by one.
         weights: digest of the fitted state; where it is not at hand, the one that the samples at hand were drawn with.
         at_hand: whether the fitted state is at hand.
         drawing: what decides the samples and reconstructions besides.
-        reconstructs: whether it can render given volumes.
+        reconstructs: whether the generator can render given volumes.
         params: hyper-parameters by name.
-        seed: of fit and draws.
-        device: to draw on, as it was asked for.
-        trained_on_request: whether it must not be trained unasked.
-        any_shape: whether it can draw other shapes than it was fitted on.
+        trained_on_request: whether the generator must not be trained unasked.
+        any_shape: whether the generator can draw other shapes than it was fitted on.
     """
 
     reference: str
@@ -48,154 +51,163 @@ class Plan:
     drawing: Inputs
     reconstructs: bool
     params: dict[str, Any]
-    seed: int
-    device: str
     trained_on_request: bool
     any_shape: bool
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages that run the generator, in order."""
+        """Stages that run the generator, in order."""
         return ("fit", "sample", "reconstruct") if self.reconstructs else ("fit", "sample")
 
     def inputs(self, stage: str, weights: str | None = None) -> Inputs:
-        """The inputs of a stage, with the weights that are known or the given ones."""
+        """Return the inputs of a stage, with the weights that are known or the given ones."""
         known = {**self.identity, "weights": self.weights if weights is None else weights}
         return known if stage == "fit" else {**known, **self.drawing}
 
     def stale(self, cells: Cells, weights: str | None = None) -> list[str]:
-        """The stages that have to be run."""
+        """Return the stages that have to be run."""
         return [stage for stage in self.stages if cells.fresh(stage, self.inputs(stage, weights)) is None]
 
 
-def plan(reference: str, dataset: Dataset, test: Volumes, folder: Path, *, seed: int, device: str) -> Plan:
-    """The plan of a generator. Loads its class, which for one of the user's own runs that file.
+def plan(reference: str, dataset: Dataset, test: Volumes, folder: Path, options: Options) -> Plan:
+    """Return the plan of a generator. Loads its class, which for one of the user's own runs that file.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
         dataset: what it is to be fitted on.
-        test: the volumes whose densities it is to draw.
-        folder: the run folder.
-        seed: of fit and draws.
-        device: as it was asked for.
+        test: volumes whose densities it is to draw.
+        folder: of the run.
+        options: of the run.
     """
-    generator, training = fits.prepare(reference, dataset)
-    weights = fits.weights_at_hand(generator, training, dataset.name, seed)
+    return _planned(reference, fits.prepare(reference, dataset, options.seed), test, folder, options)
+
+
+def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options: Options) -> Plan:
+    generator = fit.generator
+    weights = fit.weights(options.places)
     earlier = Cells(folder, generator.name).read("sample") if weights is None else None
-    drawing = {"test data": test.digest()[:16], "device": device, "packages": packages(DRAWING_PACKAGES)}
+    asked = {} if options.precision == "auto" else {"precision": options.precision}
     return Plan(
         reference,
         generator.name,
-        fits.digest(generator, training, seed),
-        fits.identity(generator, training, seed),
+        fit.digest,
+        fit.identity,
         weights if weights is not None else earlier.inputs.get("weights", "") if earlier else "",
         weights is not None,
-        drawing,
+        {
+            "drawing code": code_digest(sampled, reconstructed),
+            "test data": test.digest()[:16],
+            "device": options.device,
+            **asked,
+            "packages": packages(DRAWING_PACKAGES),
+        },
         generator.reconstructs,
         generator.params,
-        seed,
-        device,
         generator.trained_on_request,
         generator.any_shape,
     )
 
 
+def sampled(generator: Generator, test: Volumes, seed: int) -> NDArray[np.bool_]:
+    """Return one realisation for each test density, bool [n, D, H, W]."""
+    return generator.sample(test.density, rng=Stream.SAMPLES.of(seed))
+
+
+def reconstructed(generator: Generator, test: Volumes) -> NDArray[np.bool_]:
+    """Return the rendering of each test volume, bool [n, D, H, W]."""
+    return generator.reconstruct(test.voxels, test.density)
+
+
 def draw(
-    plan: Plan,
+    reference: str,
     dataset: Dataset,
-    test: Volumes,
     folder: Path,
+    options: Options,
     *,
     show_progress: bool = False,
     enter: Callable[[str], object] = lambda _phase: None,
-) -> None:
-    """Bring the generator's fit, sample and reconstruct cells up to date.
-
-    Args:
-        plan: of the generator.
-        dataset: what it is fitted on.
-        test: the volumes whose densities it draws, and which it reconstructs.
-        folder: the run folder.
-        show_progress: let a fit draw its progress bar.
-        enter: told the name of each phase before it begins.
-    """
-    cells = Cells(folder, plan.name)
-    if not plan.stale(cells):
-        return
-    enter("fit")
-    ready = fits.fitted(plan.reference, dataset, seed=plan.seed, device=plan.device, show_progress=show_progress)
-    generator, stale = ready.generator, plan.stale(cells, ready.weights)
-    if "fit" in stale:
-        output = {"source": ready.source, "fit_seconds": round(ready.seconds, 2), "fit_machine": ready.machine}
-        cells.finish("fit", plan.inputs("fit", ready.weights), output, ready.seconds, peak_memory_mb())
-    if "sample" in stale:
-        enter("sample")
-        began = time.perf_counter()
-        drawn = generator.sample(test.density, rng=np.random.default_rng([plan.seed, 1]))
-        seconds = time.perf_counter() - began
-        samples = Volumes(drawn, test.density, test.voxel_size, plan.name)
-        save_samples(samples, cells.arrays("sample"))
-        output = {
-            "device": device_name(generator.device),
-            "sample_milliseconds": round(1000 * seconds / len(drawn), 3),
-            "samples_digest": samples.digest(),
-        }
-        cells.finish("sample", plan.inputs("sample", ready.weights), output, seconds, peak_memory_mb())
-    if "reconstruct" in stale:
-        enter("reconstruct")
-        began = time.perf_counter()
-        made = Volumes(generator.reconstruct(test.voxels, test.density), test.density, test.voxel_size, plan.name)
-        seconds = time.perf_counter() - began
-        save_samples(made, cells.arrays("reconstruct"))
-        output = {"reconstruction_digest": made.digest()}
-        cells.finish("reconstruct", plan.inputs("reconstruct", ready.weights), output, seconds, peak_memory_mb())
-
-
-def draw_in_own_process(
-    reference: str,
-    dataset: Dataset,
-    samples: int | None,
-    folder: Path,
-    seed: int,
-    device: str,
-    show_progress: bool,
-    places: tuple[Path, Path],
-    tell: Tell,
-) -> dict[str, Any]:
-    """``plan`` and ``draw``, for ``isolation.call``.
+    name: Callable[[str], object] = lambda _name: None,
+) -> Plan:
+    """Bring a generator's fit, sample and reconstruct cells up to date, and return its plan.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
         dataset: what it is fitted on.
-        samples: how many test volumes to draw for; None means all.
-        folder: the run folder.
-        seed: of fit and draws.
-        device: "auto", "cpu" or "cuda".
+        folder: of the run.
+        options: of the run.
         show_progress: let a fit draw its progress bar.
-        places: where fits are kept, and where published weights lie.
-        tell: is told each phase, and the generator's name.
-
-    Returns:
-        The fields of the plan.
+        enter: told the name of each phase before it begins.
+        name: told the generator's name.
     """
-    tell(phase="load")
-    fits.CACHE, fits.PUBLISHED = places
-    test = fits.select_test(dataset, samples)
-    planned = plan(reference, dataset, test, folder, seed=seed, device=device)
-    tell(name=planned.name)
-    draw(planned, dataset, test, folder, show_progress=show_progress, enter=lambda phase: tell(phase=phase))
-    return asdict(planned)
+    enter("load")
+    test = select_test(dataset, options)
+    fit = fits.prepare(reference, dataset, options.seed)
+    planned = _planned(reference, fit, test, folder, options)
+    name(planned.name)
+    cells = Cells(folder, planned.name)
+    if not planned.stale(cells):
+        return planned
+    enter("fit")
+    ready = fits.made(
+        fit, device=options.device, precision=options.precision, show_progress=show_progress, places=options.places
+    )
+    generator, stale = ready.generator, planned.stale(cells, ready.weights)
+    if "fit" in stale:
+        output = {"source": ready.source, "fit_seconds": round(ready.seconds, 2), "fit_machine": ready.machine}
+        cells.finish("fit", planned.inputs("fit", ready.weights), output, ready.seconds, peak_memory_mb())
+    for stage in stale:
+        if stage == "fit":
+            continue
+        enter(stage)
+        began = time.perf_counter()
+        voxels = sampled(generator, test, options.seed) if stage == "sample" else reconstructed(generator, test)
+        seconds = time.perf_counter() - began
+        made = Volumes(voxels, test.density, test.voxel_size, planned.name)
+        save_samples(made, cells.arrays(stage))
+        output = {"reconstruction_digest": made.digest()}
+        if stage == "sample":
+            output = {
+                "device": device_name(generator.device),
+                **({"precision": generator.number_format} if generator.number_format else {}),
+                "sample_milliseconds": round(1000 * seconds / len(made), 3),
+                "samples_digest": made.digest(),
+            }
+        cells.finish(stage, planned.inputs(stage, ready.weights), output, seconds, peak_memory_mb())
+    return planned
 
 
-def drawn_cells(folder: Path, name: str, stages: tuple[str, ...]) -> dict[str, Cell]:
-    """The finished cells of those stages.
+def draw_in_own_process(
+    reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
+) -> dict[str, Any]:
+    """Call ``draw`` for ``isolation.call``, and return the fields of the plan."""
+    return asdict(
+        draw(
+            reference,
+            dataset,
+            folder,
+            options,
+            show_progress=show_progress,
+            enter=lambda phase: tell(phase=phase),
+            name=lambda name: tell(name=name),
+        )
+    )
+
+
+def select_test(dataset: Dataset, options: Options) -> Volumes:
+    """Return the test volumes to score against: all, or as many as asked for, spread over density.
 
     Raises:
-        ValueError: if one is missing.
+        ValueError: if there are fewer test volumes than asked for.
     """
-    cells = Cells(folder, name)
-    found = {stage: cells.read(stage) for stage in stages}
-    missing = [stage for stage, cell in found.items() if cell is None]
-    if missing:
-        raise ValueError(f"{name} left no {' and no '.join(missing)} cell in {folder}")
-    return {stage: cell for stage, cell in found.items() if cell is not None}
+    asked = options.samples
+    if asked is None:
+        return dataset.test
+    if not 1 <= asked <= len(dataset.test):
+        raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
+    return dataset.test[selected(dataset, options)]
+
+
+def selected(dataset: Dataset, options: Options) -> NDArray[np.int64]:
+    """Return which volumes of the test part ``select_test`` takes, in order."""
+    asked = len(dataset.test) if options.samples is None else options.samples
+    return np.sort(spread(dataset.test.density, asked))

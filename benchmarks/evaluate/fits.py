@@ -2,38 +2,110 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import logging
 import os
 import platform
 import shutil
-import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from porebench import data, generators
+from porebench import generators
 from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
 from porebench.generators.base import SPENT
 from porebench.generators.controls import Reference
+from porebench.generators.machine import Precision
 
-from ..store.cells import Cells
+from ..store.cells import Inputs
+from ..store.digests import ROOT, code_digest, short_digest
 from ..store.files import file_digest, write_path, write_text
+from ..store.places import Places
 from ..store.provenance import commit, processor, versions
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / "results" / "artefacts"
-PUBLISHED = ROOT / "generators" / "weights"
-
 log = logging.getLogger("porebench")
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fit to be made or found.
+
+    Attributes:
+        generator: unfitted.
+        training: volumes that the generator learns from.
+        validation: volumes that may tell a long fit when to stop; None where there is no such thing to tell.
+        dataset: name of the data set.
+        seed: of the fit.
+    """
+
+    generator: Generator
+    training: Volumes
+    validation: Volumes | None
+    dataset: str
+    seed: int
+
+    @cached_property
+    def identity(self) -> Inputs:
+        """Inputs that decide what the fitted generator draws, but for library versions."""
+        watched = {} if self.validation is None else {"validation data": self.validation.digest()[:16]}
+        return {
+            "generator code": code_digest(type(self.generator)),
+            "parameters": json.dumps(self.generator.params, sort_keys=True, default=repr),
+            "training data": self.training.digest()[:16],
+            **watched,
+            "seed": str(self.seed),
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """Hexadecimal digest of the identity."""
+        return short_digest({"name": self.generator.name, **self.identity})
+
+    def cached(self, places: Places) -> Path:
+        """Return where this very fit is kept, once it is made."""
+        return places.cache / self.dataset / f"{self.generator.name}-{self.digest}.safetensors"
+
+    def at_hand(self, places: Places) -> Path | None:
+        """Return the file of this very fit, or of published weights of the same parameters, data and seed."""
+        cached = self.cached(places)
+        if cached.is_file():
+            return cached
+        weights = places.published / self.dataset / f"{self.generator.name}.safetensors"
+        description = weights.with_suffix(".json")
+        if not (weights.is_file() and description.is_file()):
+            return None
+        stated = json.loads(description.read_text())
+        wanted = {"params": self.generator.params, "data": self.training.digest(), "seed": self.seed}
+        same = all(stated.get(name) == value for name, value in json.loads(json.dumps(wanted)).items())
+        return weights if same else None
+
+    def weights(self, places: Places) -> str | None:
+        """Return the digest of the file that is at hand; None where the generator would have to be fitted."""
+        kept = self.at_hand(places)
+        return None if kept is None else file_digest(kept)
+
+    def manifest(self, generator: Generator, seconds: float) -> dict[str, Any]:
+        """Return what must be known of the fit: data, settings, cost (epochs of each phase of a network), machine."""
+        return {
+            "generator": generator.name,
+            "params": generator.params,
+            "data": self.training.digest(),
+            "volumes": len(self.training),
+            "seed": self.seed,
+            "commit": commit(),
+            "seconds": round(seconds, 1),
+            **({"epochs": generator.epochs_} if hasattr(generator, "epochs_") else {}),
+            **({"precision": generator.number_format} if generator.number_format else {}),
+            "processor": processor(),
+            "threads": os.cpu_count(),
+            "python": platform.python_version(),
+            "versions": versions(),
+        }
 
 
 @dataclass(frozen=True)
@@ -42,138 +114,24 @@ class Fitted:
 
     Attributes:
         generator: ready to sample.
-        digest: hexadecimal, of code, hyper-parameters, training and validation data and seed: what decides its draws.
+        fit: what it was fitted from.
         source: "fitted", "cached" or "published".
-        seconds: how long the fit took, when it was made.
-        machine: the processor it was made on.
+        seconds: duration of the fit, when it was made.
+        machine: processor of the fit.
         weights: digest of the file that keeps it; "" where it could not be kept.
     """
 
     generator: Generator
-    digest: str
+    fit: Fit
     source: str
     seconds: float
     machine: str
     weights: str = ""
 
-
-def prepare(reference: str, dataset: Dataset) -> tuple[Generator, Volumes]:
-    """An unfitted generator, by registered name or ``file.py:Class``, and the volumes that it is to be fitted on.
-
-    Everything learns from the training part, and may ask the validation part when to stop, but for the reference, which
-    stands for reality: it draws fresh volumes where the data set is a simulator, and the held-out validation volumes
-    otherwise.
-    """
-    if reference == Reference.name:
-        simulated = dataset.name in data.NAMES
-        return Reference(simulator=dataset.name if simulated else ""), dataset.validation
-    found = generators.from_file(reference) if ":" in reference else generators.get(reference)
-    generator = found()
-    generator.validation = (dataset.validation.voxels, dataset.validation.density)
-    return generator, dataset.train
-
-
-def digest(generator: Generator, training: Volumes, seed: int) -> str:
-    """Hexadecimal digest of everything that decides what a fitted generator draws, but for library versions."""
-    state = hashlib.sha256()
-    for file in _sources(type(generator)):
-        state.update(file.read_bytes())
-    content = {"name": generator.name, "params": generator.params, "data": training.digest(), "seed": seed}
-    content |= _validation(generator)
-    state.update(json.dumps(content, sort_keys=True, default=repr).encode())
-    return state.hexdigest()[:16]
-
-
-def identity(generator: Generator, training: Volumes, seed: int) -> dict[str, str]:
-    """The parts of ``digest`` one by one, for saying which of them changed."""
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in _sources(type(generator))))
-    return {
-        "generator code": code.hexdigest()[:16],
-        "parameters": json.dumps(generator.params, sort_keys=True, default=repr),
-        "training data": training.digest()[:16],
-        **{name: value[:16] for name, value in _validation(generator).items()},
-        "seed": str(seed),
-    }
-
-
-def _validation(generator: Generator) -> dict[str, str]:
-    """The digest of what tells the fit when to stop, if anything does."""
-    return {} if generator.validation is None else {"validation data": Volumes(*generator.validation).digest()}
-
-
-def weights_at_hand(generator: Generator, training: Volumes, dataset: str, seed: int) -> str | None:
-    """Digest of the file that ``fitted`` would load; None where it would have to fit."""
-    kept = _at_hand(generator, training, dataset, seed, digest(generator, training, seed))
-    return None if kept is None else file_digest(kept)
-
-
-def at_hand(name: str, dataset: Dataset, seed: int, drawn_in: Path | None = None) -> bool:
-    """Whether a registered generator is fitted already, or can be without being asked for by name.
-
-    Args:
-        name: registered name.
-        dataset: what it is to be fitted on.
-        seed: of the fit.
-        drawn_in: a run folder; samples stored there are as good as a fit.
-    """
-    generator, training = prepare(name, dataset)
-    if not generator.trained_on_request or (drawn_in is not None and Cells(drawn_in, name).read("sample") is not None):
-        return True
-    return _at_hand(generator, training, dataset.name, seed, digest(generator, training, seed)) is not None
-
-
-def fitted(
-    reference: str,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    device: str = "cpu",
-    show_progress: bool = False,
-    refit: bool = False,
-    machines: tuple[int, int] = (1, 1),
-) -> Fitted:
-    """The fitted generator of that reference: cached, published, or fitted now and cached.
-
-    Args:
-        reference: registered name, or ``path/to/file.py:Class``.
-        dataset: what to fit on.
-        seed: of the fit.
-        device: "auto", "cpu" or "cuda"; "auto" takes CUDA where generator and machine have it.
-        show_progress: let the fit draw its progress bar.
-        refit: fit even where a fitted one is at hand, and even one that trains for hours.
-        machines: devices on a machine, and machines, that the training of a network spreads over.
-
-    Raises:
-        NeedsTrainingError: for a generator that is only trained on request and has not been.
-    """
-    generator, training = prepare(reference, dataset)
-    key = digest(generator, training, seed)
-    if not refit:
-        kept = _at_hand(generator, training, dataset.name, seed, key)
-        if kept is not None:
-            return _load(type(generator), kept, key, device)
-        if generator.trained_on_request:
-            raise NeedsTrainingError(generator.name, dataset.name)
-    generator.show_progress = show_progress
-    generator.machines = machines
-    generator.checkpoints = CACHE / dataset.name / f"{generator.name}-{key}"
-    started = time.perf_counter()
-    generator.fit(training.voxels, training.density, rng=seed)
-    seconds = time.perf_counter() - started
-    spent = generator.checkpoints / SPENT
-    if spent.is_file():
-        seconds = max(seconds, float(spent.read_text()))  # this call may only have finished what others began
-    generator.show_progress, generator.validation = False, None
-    weights = ""
-    try:
-        kept = _cached(generator, dataset.name, key)
-        _save(generator, kept, manifest(generator, training, seed, seconds))
-        weights = file_digest(kept)
-        shutil.rmtree(generator.checkpoints, ignore_errors=True)
-    except TypeError as error:
-        log.warning("%s is fitted anew each time: %s", generator.name, error)
-    generator.to(resolve_device(device, generator))
-    return Fitted(generator, key, "fitted", seconds, processor(), weights)
+    @property
+    def inputs(self) -> Inputs:
+        """What the fit was made from, with the weights, as studies record it."""
+        return {**self.fit.identity, "weights": self.weights}
 
 
 class NeedsTrainingError(ValueError):
@@ -183,105 +141,135 @@ class NeedsTrainingError(ValueError):
         super().__init__(f"{name} trains for long and only on request: porebench train {name} --dataset {dataset}")
 
 
-def publish(fitted: Fitted, dataset: Dataset, seed: int) -> Path:
-    """Put a fitted generator's weights beside the code, with their manifest, to be committed.
+def prepare(reference: str, dataset: Dataset, seed: int = 0) -> Fit:
+    """Return the fit of a generator on a data set, not made yet.
 
-    Returns:
-        The weights' path.
+    Every generator learns from the training part, and may ask the validation part when to stop, but for the reference,
+    which stands for reality: it draws fresh volumes where the data set is a simulator, and the held-out validation
+    volumes otherwise.
+
+    Args:
+        reference: registered name, or ``path/to/file.py:Class``, which runs that file.
+        dataset: the data set.
+        seed: of the fit.
     """
-    _, training = prepare(fitted.generator.name, dataset)
-    path = PUBLISHED / dataset.name / f"{fitted.generator.name}.safetensors"
-    _save(fitted.generator, path, manifest(fitted.generator, training, seed, fitted.seconds))
+    if reference == Reference.name:
+        simulator = dataset.name if dataset.law is not None else ""
+        return Fit(Reference(simulator=simulator), dataset.validation, None, dataset.name, seed)
+    found = generators.from_file(reference) if ":" in reference else generators.get(reference)
+    return Fit(found(), dataset.train, dataset.validation, dataset.name, seed)
+
+
+def fitted(
+    reference: str,
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: Precision = "auto",
+    show_progress: bool = False,
+    refit: bool = False,
+    machines: tuple[int, int] = (1, 1),
+    places: Places | None = None,
+) -> Fitted:
+    """Return the fitted generator of a reference: cached, published, or fitted now and cached.
+
+    Args:
+        reference: registered name, or ``path/to/file.py:Class``.
+        dataset: what to fit on.
+        seed: of the fit.
+        device: "auto", "cpu" or "cuda"; "auto" takes CUDA where generator and machine have it.
+        precision: number format in which a network multiplies.
+        show_progress: let the fit draw its progress bar.
+        refit: fit even where a fitted one is at hand, and even one that trains for hours.
+        machines: devices on a machine, and machines, that the training of a network spreads over.
+        places: folders of fits.
+
+    Raises:
+        NeedsTrainingError: for a generator that is only trained on request and has not been.
+    """
+    return made(
+        prepare(reference, dataset, seed),
+        device=device,
+        precision=precision,
+        show_progress=show_progress,
+        refit=refit,
+        machines=machines,
+        places=places or Places(),
+    )
+
+
+def made(
+    fit: Fit,
+    *,
+    device: str,
+    precision: Precision = "auto",
+    show_progress: bool = False,
+    refit: bool = False,
+    machines: tuple[int, int] = (1, 1),
+    places: Places,
+) -> Fitted:
+    """Return the generator of a fit; arguments as for ``fitted``."""
+    kept = None if refit else fit.at_hand(places)
+    if kept is not None:
+        stated = json.loads(kept.with_suffix(".json").read_text())
+        generator = type(fit.generator).load(kept)
+        generator.to(resolve_device(device, generator), precision)
+        source = "published" if places.published in kept.parents else "cached"
+        return Fitted(generator, fit, source, float(stated["seconds"]), str(stated["processor"]), file_digest(kept))
+    generator = fit.generator
+    if generator.trained_on_request and not refit:
+        raise NeedsTrainingError(generator.name, fit.dataset)
+    generator.to("cpu", precision)
+    kept = fit.cached(places)
+    checkpoints = kept.with_suffix("")
+    watched = None if fit.validation is None else (fit.validation.voxels, fit.validation.density)
+    started = time.perf_counter()
+    generator.fit(
+        fit.training.voxels,
+        fit.training.density,
+        rng=fit.seed,
+        validation=watched,
+        checkpoints=checkpoints,
+        machines=machines,
+        show_progress=show_progress,
+    )
+    seconds = time.perf_counter() - started
+    spent = checkpoints / SPENT
+    if spent.is_file():
+        seconds = max(seconds, float(spent.read_text()))  # this call may only have finished what others began
+    weights = ""
+    try:
+        _save(generator, kept, fit.manifest(generator, seconds))
+        weights = file_digest(kept)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    except TypeError as error:
+        log.warning("%s is fitted anew each time: %s", generator.name, error)
+    generator.to(resolve_device(device, generator))
+    return Fitted(generator, fit, "fitted", seconds, processor(), weights)
+
+
+def publish(ready: Fitted, places: Places | None = None) -> Path:
+    """Write a fitted generator's weights beside the code, with their manifest, to be committed; return their path.
+
+    Raises:
+        ValueError: in an installation, which is never written to.
+    """
+    published = (places or Places()).published
+    if ROOT in published.parents and not (ROOT / "pyproject.toml").is_file():
+        raise ValueError("weights are published from a clone of the repository; this is an installation")
+    path = published / ready.fit.dataset / f"{ready.generator.name}.safetensors"
+    _save(ready.generator, path, ready.fit.manifest(ready.generator, ready.seconds))
     return path
 
 
-def manifest(generator: Generator, training: Volumes, seed: int, seconds: float) -> dict[str, Any]:
-    """What must be known of a fit: data, configuration, code, cost (epochs of each phase of a network) and machine."""
-    return {
-        "generator": generator.name,
-        "params": generator.params,
-        "data": training.digest(),
-        "volumes": len(training),
-        "seed": seed,
-        "commit": commit(),
-        "seconds": round(seconds, 1),
-        **({"epochs": generator.epochs_} if hasattr(generator, "epochs_") else {}),
-        "processor": processor(),
-        "threads": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": versions(),
-    }
-
-
 def resolve_device(device: str, generator: Generator) -> str:
-    """The device to sample on: "auto" takes CUDA where both generator and machine have it."""
+    """Return the device to sample on: "auto" takes CUDA where both generator and machine have it."""
     if device != "auto":
         return device
     return "cuda" if "cuda" in generator.devices and torch.cuda.is_available() else "cpu"
 
 
-def _sources(kind: type[Generator]) -> list[Path]:
-    """The project's files whose code a generator's draws depend on: its own, and those that they take names from."""
-    found: set[Path] = set()
-    waiting = [inspect.getmodule(kind)]
-    while waiting:
-        module = waiting.pop()
-        file = Path(module.__file__) if module is not None and module.__file__ else None
-        if module is None or file is None or file in found:
-            continue
-        found.add(file)
-        for value in vars(module).values():
-            home = sys.modules.get(getattr(value, "__module__", None) or "")
-            if home is not None and home.__name__.partition(".")[0] in {"generators", "data"}:
-                waiting.append(home)
-    return sorted(found)
-
-
-def _cached(generator: Generator, dataset: str, key: str) -> Path:
-    return CACHE / dataset / f"{generator.name}-{key}.safetensors"
-
-
-def _at_hand(generator: Generator, training: Volumes, dataset: str, seed: int, key: str) -> Path | None:
-    """The cached fit of this very code, or published weights of this configuration, data and seed."""
-    cached = _cached(generator, dataset, key)
-    if cached.is_file():
-        return cached
-    weights = PUBLISHED / dataset / f"{generator.name}.safetensors"
-    description = weights.with_suffix(".json")
-    if not (weights.is_file() and description.is_file()):
-        return None
-    stated = json.loads(description.read_text())
-    wanted = json.loads(json.dumps({"params": generator.params, "data": training.digest(), "seed": seed}))
-    return weights if all(stated.get(name) == value for name, value in wanted.items()) else None
-
-
-def _load(kind: type[Generator], path: Path, key: str, device: str) -> Fitted:
-    stated = json.loads(path.with_suffix(".json").read_text())
-    generator = kind.load(path)
-    generator.to(resolve_device(device, generator))
-    source = "published" if PUBLISHED in path.parents else "cached"
-    return Fitted(generator, key, source, float(stated["seconds"]), str(stated["processor"]), file_digest(path))
-
-
 def _save(generator: Generator, path: Path, stated: dict[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(stated, indent=2) + "\n")  # first: weights count once they exist
     write_path(path, generator.save)
-
-
-def select_test(dataset: Dataset, samples: int | None) -> Volumes:
-    """Test volumes to score against: all, or ``samples`` of them spread evenly over density.
-
-    Raises:
-        ValueError: if there are fewer test volumes than asked for.
-    """
-    return dataset.test if samples is None else dataset.test[selected(dataset, samples)]
-
-
-def selected(dataset: Dataset, samples: int | None) -> NDArray[np.int64]:
-    """Which volumes of the test part ``select_test`` takes, in order."""
-    if samples is None:
-        return np.arange(len(dataset.test))
-    if not 1 <= samples <= len(dataset.test):
-        raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
-    order = np.argsort(dataset.test.density, kind="stable")
-    return np.sort(order[np.linspace(0, len(order) - 1, samples).round().astype(np.int64)])

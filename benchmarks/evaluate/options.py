@@ -1,13 +1,35 @@
-"""What a run of ``evaluate`` is asked for."""
+"""Options of a run of ``evaluate``, and its named random streams."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from porebench.generators.machine import Precision
+
+from ..store.places import Places
 
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
 QUICK_SAMPLES = 256
+
+
+class Stream(IntEnum):
+    """What random numbers of a run are for; each has a stream of its own under every seed."""
+
+    SAMPLES = 1
+    CALIBRATION = 2
+    ENSEMBLES = 3
+    CUBES = 4
+    REAL_CUBES = 5
+    BLOCKS = 6
+
+    def of(self, seed: int) -> np.random.Generator:
+        """Return the stream's source under a seed."""
+        return np.random.default_rng([seed, int(self)])
 
 
 @dataclass(frozen=True)
@@ -18,6 +40,7 @@ class Options:
         seed: of fits, draws, bootstrap and permutations.
         samples: test volumes to draw and score against, spread over density; None takes all.
         device: "auto", "cpu" or "cuda".
+        precision: number format in which networks multiply; "auto" is what the device is fast at.
         quick: fewer samples and resamplings.
         workers: threads that describe volumes.
         timeout: seconds that loading, fitting, drawing or reconstructing may take for one generator; None for any.
@@ -25,11 +48,13 @@ class Options:
         extras: side tables to make that are not made by default, "physics" or "voxel-test".
         processes: generators that are worked on at a time, on this machine.
         scheduler: address of a Dask scheduler whose workers do the work; None for this machine.
+        places: folders that fits are read from and kept in.
     """
 
     seed: int = 0
     samples: int | None = None
     device: str = "auto"
+    precision: Precision = "auto"
     quick: bool = False
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     timeout: float | None = None
@@ -37,3 +62,9 @@ class Options:
     extras: tuple[str, ...] = ()
     processes: int = 1
     scheduler: str | None = None
+    places: Places = field(default_factory=Places)
+
+    @property
+    def resampling(self) -> dict[str, int]:
+        """Number of bootstrap samples and of permutations."""
+        return QUICK if self.quick else FULL

@@ -1,4 +1,4 @@
-"""Tables beside accuracy.csv: curves over density, calibration, physics, and the classifier on voxels.
+"""Tables beside accuracy.csv: curves over density, calibration, physics, overlap, and the classifier on voxels.
 
 Each is a tidy CSV file with a cell of its own a generator, so that a long one is computed only when it is asked for,
 and again only when the samples or the code behind it have changed.
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,26 +18,32 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes
+from porebench.data.volumes import spread
+from porebench.generators import Generator
 from porebench.generators.porosity_law import PorosityLaw
 from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.curves import calibration, density_bins, descriptor_curves
+from porebench.metrics.descriptors import describe
 from porebench.metrics.overlap import iou
 from porebench.metrics.physics import Quantity, diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from ..report.details import side_markdown
-from ..store.cells import JUDGING_PACKAGES, Cells, Inputs, code_digest, packages, short_digest
 from ..store.cells import REAL as KEPT
-from ..store.files import file_digest, write_text
-from ..store.provenance import peak_memory_mb
+from ..store.cells import Cells, Inputs
+from ..store.digests import Root, code_digest
+from ..store.files import write_text
+from ..store.provenance import ALL_PACKAGES, JUDGING_PACKAGES, packages, peak_memory_mb
+from ..store.results import Outcome
+from ..store.tables import replace_rows
 from . import fits, isolation
-from .accuracy import Outcome
 from .isolation import IsolatedError, Tell
+from .options import Options, Stream
 from .score import Judge
 
 log = logging.getLogger("porebench")
 
 REAL = "real"
-"""What the rows of the real test volumes are called."""
+"""Name of the rows of the real test volumes."""
 
 CALIBRATION_GRID = np.linspace(0, 1, 21)
 OVERLAP_BINS = 50  # ranges of density
@@ -55,24 +60,33 @@ class SideTable:
 
     Attributes:
         stage: name of its cells, and of its file.
-        code: files that decide its numbers, below the repository's root, with what they import of ``metrics``.
+        code: definitions that decide its numbers.
         generated: rows of one generator, from the judge, its name and its reference.
-        real: rows of the real test volumes.
-        by_default: whether it is made without being asked for.
+        real: rows of the real test volumes; None for a table that has none.
+        by_default: whether the table is made without being asked for.
+        draws: whether the table draws volumes of its own, so that its rows depend on the fit itself.
     """
 
     stage: str
-    code: tuple[str, ...]
+    code: tuple[Root, ...]
     generated: Callable[[Judge, str, str], Rows]
-    real: Callable[[Judge], Rows]
-    by_default: bool
+    real: Callable[[Judge], Rows] | None = None
+    by_default: bool = True
+    draws: bool = False
 
-    def inputs(self, judge: Judge, drawn: Inputs) -> Inputs:
-        """What a cell of this table is made from, besides what the generator drew."""
+    def inputs(self, judge: Judge, drawn: Inputs, fit: Inputs) -> Inputs:
+        """Return what a cell of the table is made from.
+
+        Args:
+            judge: of the run.
+            drawn: digest of the samples; nothing for real volumes.
+            fit: inputs of the generator's fit cell, which count where the table draws; nothing for real volumes.
+        """
         return {
             **drawn,
-            "metric code": short_digest([code_digest(*self.code), file_digest(Path(__file__))]),
-            "packages": packages(JUDGING_PACKAGES),
+            **({name: fit[name] for name in ("generator code", "parameters", "weights") if fit} if self.draws else {}),
+            "metric code": code_digest(*self.code),
+            "packages": packages(ALL_PACKAGES if self.draws else JUDGING_PACKAGES),
             "real data": judge.data_digest,
             "test data": judge.test.digest()[:16],
             "seed": str(judge.options.seed),
@@ -85,20 +99,23 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
     Args:
         judge: of the run.
         outcome: of the generator, which has a score.
-        reference: what it is loaded by.
+        reference: registered name, or ``path/to/file.py:Class``.
         kept: generators whose earlier rows stay.
 
     Returns:
         What the manifest keeps of the cells that are up to date, by stage.
     """
     name, samples = outcome.generator, str(outcome.record["samples_digest"])[:16]
+    fit: Inputs = outcome.record["cells"]["fit"]["inputs"]
     fresh = {}
     for table in SIDE_TABLES:
-        rows = real = None
+        rows: Rows | None = None
+        real: Rows | None = None
         try:
             made = partial(table.generated, judge, name, reference)
-            rows = _cell_rows(table, judge, name, {"samples": samples}, made)
-            real = _cell_rows(table, judge, KEPT, {}, partial(table.real, judge)) if rows is not None else None
+            rows = _cell_rows(table, judge, name, table.inputs(judge, {"samples": samples}, fit), made)
+            if rows is not None and table.real is not None:
+                real = _cell_rows(table, judge, KEPT, table.inputs(judge, {}, {}), partial(table.real, judge))
         except (ValueError, OSError, IsolatedError) as error:
             log.warning("%s has no new rows in %s.csv: %s", name, table.stage, error)
         cell = Cells(judge.folder, name).read(table.stage)
@@ -111,9 +128,9 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
     return fresh
 
 
-def _cell_rows(table: SideTable, judge: Judge, name: str, drawn: Inputs, make: Callable[[], Rows]) -> Rows | None:
-    """Rows from their cell, or computed now if the table is wanted."""
-    cells, inputs = Cells(judge.folder, name), table.inputs(judge, drawn)
+def _cell_rows(table: SideTable, judge: Judge, name: str, inputs: Inputs, make: Callable[[], Rows]) -> Rows | None:
+    """Return rows from their cell, or computed now if the table is wanted."""
+    cells = Cells(judge.folder, name)
     cell = cells.fresh(table.stage, inputs)
     if cell is None and (table.by_default or table.stage in judge.options.extras):
         began = time.perf_counter()
@@ -122,7 +139,7 @@ def _cell_rows(table: SideTable, judge: Judge, name: str, drawn: Inputs, make: C
 
 
 def _write(table: SideTable, judge: Judge, new: dict[str, tuple[str, Rows | None]], kept: Iterable[str]) -> None:
-    """The file with these rows in place of earlier ones, the real volumes first and the others by name.
+    """Write rows in place of earlier ones, the real volumes first and the others by name.
 
     Args:
         table: to be written.
@@ -132,26 +149,26 @@ def _write(table: SideTable, judge: Judge, new: dict[str, tuple[str, Rows | None
         kept: generators whose earlier rows stay in any case.
     """
     path = judge.folder / f"{table.stage}.csv"
-    parts = {
-        name: pd.DataFrame([{"generator": name, "samples": digest, **row} for row in rows])
-        for name, (digest, rows) in new.items()
-        if rows
-    }
-    if path.is_file():
-        earlier = pd.read_csv(path, keep_default_na=False, dtype=str)
-        known = not parts or list(earlier.columns) == list(next(iter(parts.values())).columns)
-        for name, part in earlier.groupby("generator") if known else ():
-            stays = part["samples"].iloc[0] == new[name][0] if name in new else name in set(kept)
-            if stays:
-                parts.setdefault(str(name), part)
-    elif not parts:
+    rows = [{"generator": name, "samples": digest, **row} for name, (digest, made) in new.items() for row in made or ()]
+    if not rows and not path.is_file():
         return
-    order = sorted(parts, key=lambda name: (name != REAL, name))
-    texts = [parts[name].to_csv(index=False, header=False, float_format="%.6g", lineterminator="\n") for name in order]
-    if any(name != REAL for name in order):
-        write_text(path, ",".join(parts[order[0]].columns) + "\n" + "".join(texts))
-    else:
-        path.unlink(missing_ok=True)
+    others = set(kept) - set(new)
+
+    def stays(earlier: pd.DataFrame) -> Any:
+        same = [new[name][0] == digest if name in new else name in others for name, digest in _labels(earlier)]
+        return np.array(same, dtype=bool)
+
+    def ordered(found: pd.DataFrame) -> pd.DataFrame:
+        return found.sort_values("generator", key=lambda names: names.where(names != REAL, ""), kind="stable")
+
+    columns = pd.DataFrame(rows) if rows else pd.read_csv(path, nrows=0)
+    replace_rows(path, columns, ["generator"], keep=stays, order=ordered)
+    if not any(name != REAL for name, _ in _labels(pd.read_csv(path, dtype=str, keep_default_na=False))):
+        path.unlink()
+
+
+def _labels(table: pd.DataFrame) -> zip[tuple[str, str]]:
+    return zip(table["generator"], table["samples"], strict=True)
 
 
 def _curves(judge: Judge, name: str, _reference: str) -> Rows:
@@ -161,55 +178,59 @@ def _curves(judge: Judge, name: str, _reference: str) -> Rows:
 
 def _real_curves(judge: Judge) -> Rows:
     edges = density_bins(judge.test.density, judge.dataset.density_kind)
-    return [asdict(point) for point in descriptor_curves(judge.test_descriptors, judge.test.density, edges)]
+    return [asdict(point) for point in descriptor_curves(judge.real.test_descriptors, judge.test.density, edges)]
 
 
 def _calibration(judge: Judge, _name: str, reference: str) -> Rows:
-    """Draws at densities from 0 to 1, with and without the projection to the exact count where there is a choice."""
+    """Return points of draws at densities from 0 to 1, with and without exact counts where there is a choice."""
     options = judge.options
     counts, _ = isolation.call(
-        drawn_counts,
-        reference,
-        judge.dataset,
-        options.seed,
-        options.device,
-        (fits.CACHE, fits.PUBLISHED),
-        timeout=options.timeout,
-        memory=options.memory,
+        draw_counts, reference, judge.dataset, options, timeout=options.timeout, memory=options.memory
     )
     rows: Rows = []
     for exact, achieved in counts.items():
-        rows += _calibration_rows(judge, _asked(), np.asarray(achieved), exact)
+        rows += calibration_rows(judge.dataset, _asked(), np.asarray(achieved), exact)
     return rows
 
 
-def drawn_counts(
-    reference: str, dataset: Dataset, seed: int, device: str, places: tuple[Path, Path], tell: Tell
-) -> dict[str, list[int]]:
-    """Pore voxels of draws on the grid of densities, for ``isolation.call``.
+def draw_counts(reference: str, dataset: Dataset, options: Options, tell: Tell) -> dict[str, list[int]]:
+    """Return ``counts`` of a generator, for ``isolation.call``.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
         dataset: what it is fitted on.
-        seed: of the fit and the draws.
-        device: "auto", "cpu" or "cuda".
-        places: where fits are kept, and where published weights lie.
-        tell: is told the phase.
+        options: of the run.
+        tell: told the phase.
+    """
+    tell(phase="calibrate")
+    ready = fits.fitted(
+        reference,
+        dataset,
+        seed=options.seed,
+        device=options.device,
+        precision=options.precision,
+        places=options.places,
+    )
+    return counts(ready.generator, options.seed)
+
+
+def counts(generator: Generator, seed: int) -> dict[str, list[int]]:
+    """Return numbers of pore voxels of draws on the grid of densities.
+
+    Args:
+        generator: fitted.
+        seed: of the draws.
 
     Returns:
         Counts by whether they were made exact: "yes" and "no", or "" for a generator that has no such choice.
     """
-    fits.CACHE, fits.PUBLISHED = places
-    tell(phase="calibrate")
-    generator = fits.fitted(reference, dataset, seed=seed, device=device).generator
-    choices: dict[str, bool] = {"yes": True, "no": False} if "exact_count" in generator.params else {"": False}
-    found = {}
-    for label, exact in choices.items():
-        if label:
-            generator.exact_count = exact  # type: ignore[attr-defined]
-        drawn = generator.sample(_asked(), rng=np.random.default_rng([seed, 2]))
-        found[label] = np.count_nonzero(drawn, axis=(1, 2, 3)).tolist()
-    return found
+    choices = {"": generator}
+    if "exact_count" in generator.params:
+        choices = {word: generator.altered(exact_count=exact) for word, exact in (("yes", True), ("no", False))}
+    return {
+        word: np.count_nonzero(each.sample(_asked(), rng=Stream.CALIBRATION.of(seed)), axis=(1, 2, 3)).tolist()
+        for word, each in choices.items()
+    }
 
 
 def _asked() -> Floats:
@@ -217,28 +238,28 @@ def _asked() -> Floats:
 
 
 def _real_calibration(judge: Judge) -> Rows:
-    """The real test volumes, each counted to the nearest density of the grid."""
+    """Return points of the real test volumes, each counted to the nearest density of the grid."""
     grid = CALIBRATION_GRID[np.abs(judge.test.density[:, None] - CALIBRATION_GRID).argmin(axis=1)]
-    return _calibration_rows(judge, grid, judge.test.pore_voxels, "", asked=judge.test.density)
+    return calibration_rows(judge.dataset, grid, judge.test.pore_voxels, "", asked=judge.test.density)
 
 
-def _calibration_rows(
-    judge: Judge, density: Floats, counts: NDArray[np.int64], exact: str, asked: Floats | None = None
+def calibration_rows(
+    dataset: Dataset, density: Floats, counts: NDArray[np.int64], exact: str, asked: Floats | None = None
 ) -> Rows:
-    """Calibration points, with whether training covered the density and whether counts were made exact.
+    """Return calibration points, with whether training covered the density and whether counts were made exact.
 
     Args:
-        judge: of the run.
+        dataset: whose training part says how many pore voxels a density asks for.
         density: point of the grid that each volume belongs to, [n].
         counts: their pore voxels, [n].
         exact: "yes", "no", or "" where there is no choice.
         asked: their own densities, where those are not on the grid.
     """
-    train = judge.dataset.train
+    train = dataset.train
     size = int(np.prod(train.shape))
     law = PorosityLaw.fit(train.density, train.pore_voxels, size)
     exactly = density if asked is None else asked
-    target = law.porosity(exactly) * size if judge.dataset.density_kind == "factor" else exactly * size
+    target = law.porosity(exactly) * size if dataset.density_kind == "factor" else exactly * size
     low, high = float(train.density.min()), float(train.density.max())
     return [
         {"exact_count": exact, "trained": bool(low <= point.density <= high), **asdict(point)}
@@ -251,15 +272,14 @@ def _physics(judge: Judge, name: str, _reference: str) -> Rows:
 
 
 def _real_physics(judge: Judge) -> Rows:
-    return _physics_rows(judge, judge.test, judge.test_descriptors.percolating, "real volumes")
+    return _physics_rows(judge, judge.test, judge.real.test_descriptors.percolating, "real volumes")
 
 
 def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_], what: str) -> Rows:
-    """Percolation of all volumes, and diffusivity of some, by band."""
+    """Return percolation of all volumes, and diffusivity of some, by band."""
     kind, density = judge.dataset.density_kind, judge.test.density
     found: list[Quantity] = percolation_by_band(percolating, volumes.density, density, kind)
-    chosen = np.argsort(density, kind="stable")
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(PHYSICS_VOLUMES, len(chosen))).round().astype(int)]
+    chosen = spread(density, PHYSICS_VOLUMES)
     with judge.bar(f"diffusion in {what}", len(chosen)) as advance:
         relative = relative_diffusivity(volumes.voxels[chosen], workers=judge.options.workers, progress=advance)
     found += diffusivity_by_band(relative, volumes.density[chosen], density, kind)
@@ -267,7 +287,7 @@ def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_]
 
 
 def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
-    """AUC over the headline bands together."""
+    """Return the AUC over the headline bands together."""
     from porebench.metrics.voxel_classifier import FOLDS, voxel_auc  # noqa: PLC0415 - torch takes a second to import
 
     bands = [band for band in density_bands(judge.test.density, judge.dataset.density_kind) if band.headline]
@@ -281,10 +301,18 @@ def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
 
 
 def _overlap(judge: Judge, name: str, _reference: str) -> Rows:
-    """Overlap of each reconstructed volume with its original, averaged over narrow ranges of density."""
     if not Cells(judge.folder, name).arrays("reconstruct").is_file():
         return []
-    made, test = judge.samples(name, "reconstruct").voxels, judge.test
+    return overlap_rows(judge.samples(name, "reconstruct").voxels, judge.test)
+
+
+def overlap_rows(made: NDArray[np.bool_], test: Volumes) -> Rows:
+    """Return the overlap of reconstructed volumes with their originals, averaged over narrow ranges of density.
+
+    Args:
+        made: reconstructions, bool [n, D, H, W].
+        test: their originals.
+    """
     both, drawn = (np.count_nonzero(voxels, axis=(1, 2, 3)) for voxels in (made & test.voxels, made))
     overlap = iou(both, drawn, test.pore_voxels)
     edges = np.linspace(0, 1, OVERLAP_BINS + 1)
@@ -299,26 +327,16 @@ def _overlap(judge: Judge, name: str, _reference: str) -> Rows:
     ]
 
 
-def _no_rows(_judge: Judge) -> Rows:
-    return []
-
-
 SIDE_TABLES = (
-    SideTable("curves", ("metrics/curves.py",), _curves, _real_curves, by_default=True),
-    SideTable("calibration", ("metrics/curves.py",), _calibration, _real_calibration, by_default=True),
+    SideTable("curves", (describe, density_bins, descriptor_curves), _curves, _real_curves),
+    SideTable("calibration", (counts, calibration_rows), _calibration, _real_calibration, draws=True),
     SideTable(
         "physics",
-        ("metrics/physics.py", "metrics/descriptors.py"),
+        (describe, relative_diffusivity, percolation_by_band, diffusivity_by_band),
         _physics,
         _real_physics,
         by_default=False,
     ),
-    SideTable(
-        "voxel-test",
-        ("metrics/voxel_classifier.py",),
-        _voxel_test,
-        _no_rows,
-        by_default=False,
-    ),
-    SideTable("overlap", ("metrics/overlap.py",), _overlap, _no_rows, by_default=True),
+    SideTable("voxel-test", ("metrics.voxel_classifier:voxel_auc", density_bands), _voxel_test, by_default=False),
+    SideTable("overlap", (overlap_rows,), _overlap),
 )

@@ -1,19 +1,52 @@
-"""Pictures of volumes by matplotlib: slices side by side, and pores in three dimensions."""
+"""Pictures of volumes: slices side by side and pores in three dimensions by matplotlib, one volume by PyVista."""
 
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluate.draws import Draws, typical_slice
+from porebench.data.export import image_data, pyvista
+
 from .style import PORE, SHADES, SOLID
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+REAL = "real"
+"""Name of the real volumes among the draws."""
+WINDOW = (900, 800)
 _CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # of a face, in the plane of its two other axes
+
+
+class NoDrawsError(ValueError):
+    """There is nothing to look at; the message says which command makes it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Volumes at a few densities.
+
+    Attributes:
+        density: float64 [k], rising.
+        voxels: bool [k, D, H, W] by name, ``"real"`` first, then generators from the best score to the worst.
+        missing: generators that have a score but no draws at hand, each with the command that makes them.
+    """
+
+    density: NDArray[np.float64]
+    voxels: dict[str, NDArray[np.bool_]]
+    missing: dict[str, str]
+
+
+def typical_slice(volume: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The slice across depth whose porosity is closest to the volume's, bool [height, width]; the first of equals."""
+    profile = volume.mean(axis=(1, 2))
+    return np.asarray(volume[np.abs(profile - profile.mean()).argmin()])
 
 
 def gallery(draws: Draws, width: float) -> Figure:
@@ -94,3 +127,61 @@ def exposed_faces(volume: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray
         corners.append(cells[:, None, :] + square)
         axes.append(np.full(len(cells), axis))
     return np.concatenate(corners), np.concatenate(axes)
+
+
+def has_display() -> bool:
+    """Whether a window can be opened: always said of Windows and macOS; elsewhere where X11 or Wayland is set."""
+    if sys.platform in {"win32", "darwin"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def pore_surface(voxels: NDArray[np.bool_], voxel_size: float = 1.0) -> Any:
+    """The faces of all pore voxels that meet solid or the border, a pyvista ``PolyData``; empty without pores.
+
+    Args:
+        voxels: bool [depth, height, width], True = pore.
+        voxel_size: edge length of a voxel.
+    """
+    return image_data(voxels, voxel_size).threshold(0.5, scalars="pore").extract_surface(algorithm="dataset_surface")
+
+
+def view(voxels: NDArray[np.bool_], title: str, *, png: Path | None = None, voxel_size: float = 1.0) -> Path | None:
+    """Show the pores of a volume, or draw them into a file.
+
+    The window turns with the mouse and has a cut plane to drag.
+
+    Args:
+        voxels: bool [depth, height, width], True = pore.
+        title: of window and picture.
+        png: write this file and open no window.
+        voxel_size: edge length of a voxel.
+
+    Returns:
+        The file written, if any.
+
+    Raises:
+        ImportError: if pyvista is not installed.
+    """
+    vtk = pyvista()
+    plotter = vtk.Plotter(off_screen=png is not None, window_size=WINDOW, title=title)
+    plotter.set_background("white")
+    surface = pore_surface(voxels, voxel_size)
+    look = {"color": PORE, "smooth_shading": False, "ambient": 0.25}
+    if surface.n_points == 0:
+        plotter.add_text("no pore voxel", position="lower_edge", color="black")
+    elif png is None:
+        plotter.add_mesh_clip_plane(surface, **look)
+    else:
+        plotter.add_mesh(surface, **look)
+    plotter.add_mesh(image_data(voxels, voxel_size).outline(), color="grey")
+    plotter.add_text(f"{title}, porosity {voxels.mean():.3f}", position="upper_left", font_size=11, color="black")
+    plotter.camera_position = "iso"
+    if png is None:
+        plotter.show()
+        return None
+    png.parent.mkdir(parents=True, exist_ok=True)
+    with vtk.vtk_verbosity("off"):  # VTK tells of the display that it looks for in vain
+        plotter.screenshot(png)
+    plotter.close()
+    return png

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from .digests import ROOT
 
 PACKAGES = (
     "numpy",
@@ -24,6 +29,10 @@ PACKAGES = (
     "pandas",
     "pytest-benchmark",
 )
+
+DRAWING_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
+JUDGING_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "numba", "porespy")
+ALL_PACKAGES = tuple(dict.fromkeys([*DRAWING_PACKAGES, *JUDGING_PACKAGES]))
 
 VARIABLES = (
     "OMP_NUM_THREADS",
@@ -39,29 +48,34 @@ VARIABLES = (
 
 
 def commit() -> str:
-    """The repository's commit, "+changes" where tracked code differs from it; "unknown" outside git."""
-    root = Path(__file__).resolve().parents[2]
+    """Return the clone's commit, "+changes" where tracked code differs from it; "unknown" outside a clone."""
     try:
-        head = _git(root, "rev-parse", "--short=12", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ":!results")
+        if not (ROOT / ".git").exists():
+            return "unknown"
+        head = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+changes" if changed else "")
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that results depend on; absent ones are left out."""
+@functools.cache
+def versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Return the installed versions of packages, without the build that a version may name (``+cpu``)."""
     found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name).partition("+")[0]
     return found
 
 
+def packages(names: Sequence[str]) -> str:
+    """Return the installed versions of packages in one line."""
+    return ", ".join(f"{name} {number}" for name, number in versions(tuple(names)).items())
+
+
 def processor() -> str:
-    """The processor's model name and its number of logical cores."""
+    """Return the processor's model name and its number of logical cores."""
     model = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.is_file():
@@ -73,12 +87,12 @@ def processor() -> str:
 
 
 def device_name(device: str) -> str:
-    """What a table calls a device: the GPU's own name, or the processor's."""
+    """Return the name of a device for tables: the GPU's own, or the processor's."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else processor()
 
 
 def peak_memory_mb() -> int:
-    """The largest memory that this process has had so far, in 10⁶ bytes; 0 where the system does not say."""
+    """Return the largest memory of this process so far, 10⁶ bytes; 0 where the system does not say."""
     if sys.platform == "win32":
         return 0
     import resource  # noqa: PLC0415 - not on Windows
@@ -88,7 +102,7 @@ def peak_memory_mb() -> int:
 
 
 def environment() -> dict[str, Any]:
-    """Machine and software of a run, for manifests."""
+    """Return machine and software of a run, for manifests."""
     return {
         "commit": commit(),
         "python": platform.python_version(),
@@ -107,6 +121,6 @@ def _has_flag(flag: str) -> bool:
     return information.is_file() and f" {flag}" in information.read_text()
 
 
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)  # noqa: S603, S607
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603, S607
     return done.stdout.strip()

@@ -1,54 +1,233 @@
-"""Where the results of a run lie, and how its files are read: strictly, since they may have been damaged or edited."""
+"""The one reader of a run's results; strict, since files may have been damaged or edited."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
+RANK_COLUMNS = ("generator", "left_out", "which", "nfr100", "rank", "shared")
+TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")
+ALL = "all"
+"""Name of the headline bands together among the bands."""
+
+Content = TypeVar("Content")
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One generator's row: its numbers, or the phase and reason of its failure."""
+
+    generator: str
+    rows: list[dict[str, Any]]
+    record: dict[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the generator has no score."""
+        return bool(self.record["status"] == "failed")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its interval (NaN where it has none)."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The ranking of one table.
+
+    Attributes:
+        ranking: rows of ``ranking.csv``.
+        ties: rows of ``ties.csv``.
+    """
+
+    ranking: pd.DataFrame
+    ties: pd.DataFrame
+
+    def rank(self, generator: str) -> str | None:
+        """Return a generator's rank as printed, such as ``2=``; None for a generator that holds none."""
+        own = self.ranking[(self.ranking["generator"] == generator) & (self.ranking["left_out"] == "nothing")]
+        return None if own.empty else f"{own['rank'].iloc[0]}{'=' if own['shared'].iloc[0] else ''}"
+
+    def span(self, generator: str, left_out: str) -> tuple[int, int] | None:
+        """Return best and worst rank when each "descriptor" or "band" is left out in turn; None where none can be."""
+        own = self.ranking[(self.ranking["generator"] == generator) & (self.ranking["left_out"] == left_out)]
+        return None if own.empty else (int(own["rank"].min()), int(own["rank"].max()))
+
+    def difference(self, first: str, second: str) -> tuple[float, float, float, bool] | None:
+        """Return NFR100 of the first less that of the second, its interval, and whether they are tied."""
+        for row in self.ties.itertuples():
+            if {row.first, row.second} == {first, second}:
+                ends = (float(row.difference), float(row.ci_low), float(row.ci_high))
+                value, low, high = ends if row.first == first else (-ends[0], -ends[2], -ends[1])
+                return value, low, high, bool(row.tied)
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The results of one data set and seed.
+
+    Attributes:
+        folder: where they lie.
+        table: rows of ``accuracy.csv``.
+        manifest: content of ``manifest.json``.
+        order: the ranking; None where there is none.
+    """
+
+    folder: Path
+    table: pd.DataFrame
+    manifest: dict[str, Any]
+    order: Order | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, which is the data set's for seed 0."""
+        return self.folder.name
+
+    @property
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What the manifest says of each generator."""
+        records: dict[str, dict[str, Any]] = self.manifest["generators"]
+        return records
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], dict[str, Score]]:
+        """Scores of the generators by metric and band."""
+        found: dict[tuple[str, str], dict[str, Score]] = {}
+        for row in self.table.itertuples():
+            if pd.notna(row.value):
+                score = Score(float(row.value), float(row.ci_low), float(row.ci_high))
+                found.setdefault((str(row.metric), str(row.band)), {})[str(row.generator)] = score
+        return found
+
+    def scores(self, metric: str, band: str = ALL) -> dict[str, Score]:
+        """Return a metric of every generator that has it, in a band."""
+        return self._numbers.get((metric, band), {})
+
+    @property
+    def generators(self) -> list[str]:
+        """Names of the generators that have a row, best first, those without a headline score last."""
+        names = [name for name, record in self.records.items() if record["status"] == "scored"]
+        scores = self.scores("nfr100")
+        return sorted(names, key=lambda name: scores[name].value if name in scores else math.inf)
+
+    @property
+    def bands(self) -> list[str]:
+        """Names of the density bands, in order."""
+        return [str(band) for band in dict.fromkeys(self.table["band"]) if band != ALL]
+
+    @property
+    def newest(self) -> dict[str, Any]:
+        """Record of the newest row."""
+        return max(self.records.values(), key=lambda record: str(record["date"]))
+
+    @property
+    def command(self) -> str:
+        """Command line that made the newest row."""
+        return str(self.newest["command"])
 
 
 def run_folder(out: Path, dataset: str, seed: int) -> Path:
-    """Where the results of a data set and seed lie: seed 0 on top, the others in folders below it."""
+    """Return where the results of a data set and seed lie: seed 0 on top, the others in folders below it."""
     return out / dataset if seed == 0 else out / dataset / f"seed-{seed}"
 
 
 def run_folders(results: Path) -> list[Path]:
-    """Folders below the results folder that hold a run: one a data set and seed."""
+    """Return the folders below the results folder that hold a run: one a data set and seed."""
     return sorted(path.parent for pattern in ("*", "*/seed-*") for path in results.glob(f"{pattern}/manifest.json"))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run.
+def read_runs(results: Path) -> list[Run]:
+    """Return the results of every data set that has any with seed 0, simulated ones first."""
+    folders = sorted(path.parent for path in results.glob("*/manifest.json"))
+    return sorted((read_run(folder) for folder in folders), key=lambda run: not run.name.startswith("spheres"))
+
+
+def read_run(folder: Path) -> Run:
+    """Return the results in a folder.
 
     Raises:
-        ValueError: if it is damaged.
-        FileNotFoundError: if there is none, naming the command that makes one.
+        ValueError: if a file is damaged.
+        FileNotFoundError: if there are none, naming the command that makes them.
     """
-    path = folder / "manifest.json"
+    return Run(folder, read_table(folder), read_manifest(folder), read_order(folder))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run; errors as for ``read_run``."""
+    return _read(folder / "manifest.json", _manifest)
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    """Return the rows of ``accuracy.csv``; errors as for ``read_run``."""
+    return _read(folder / "accuracy.csv", _accuracy)
+
+
+def read_order(folder: Path) -> Order | None:
+    """Return the ranking in a folder; None where there is none."""
+    ranking, ties = folder / "ranking.csv", folder / "ties.csv"
+    if not (ranking.is_file() and ties.is_file()):
+        return None
+    return Order(pd.read_csv(ranking, keep_default_na=False), pd.read_csv(ties))
+
+
+def read_side_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """Return the rows of a table beside ``accuracy.csv``; None where there are none."""
+    path = folder / f"{name}.csv"
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    table = pd.read_csv(path, dtype={"generator": str, "exact_count": str}, keep_default_na=False, na_values=[""])
+    return table.fillna({"exact_count": ""}) if len(table) else None
+
+
+def read_speed(results: Path) -> list[dict[str, Any]]:
+    """Return the runs of the speed benchmarks, the JSON of pytest-benchmark, one a file.
+
+    Raises:
+        ValueError: if a file is damaged.
+    """
+    return [_read(path, _speed) for path in sorted((results / "speed").glob("*.json"))]
+
+
+def _read(path: Path, content: Callable[[Path], Content]) -> Content:
+    """Return what a function reads from a file, its errors as one sentence."""
+    make = "make bench" if path.parent.name == "speed" else "porebench evaluate"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        run, records = content["run"], content["generators"]
-        known = all(isinstance(run[name], kind) for name, kind in _RUN.items())
-        known &= all(_is_record(record) for record in records.values())
+        return content(path)
     except FileNotFoundError:
+        folder = path.parent
         raise FileNotFoundError(
             f"no results in {folder}; make them with: porebench evaluate --dataset {folder.name}"
         ) from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is damaged ({type(error).__name__}); make it again with porebench evaluate"
-        ) from error
-    if not known:
-        raise ValueError(f"{path} is not the manifest of a run; make it again with porebench evaluate")
-    return dict(content)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is damaged ({type(error).__name__}: {reason}); make it again with {make}") from error
 
 
 _RUN = {"dataset": str, "n_test": int, "seed": int, "quick": bool}
 _TEXTS = {"scored": ("date", "command"), "failed": ("phase", "reason")}
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    known = all(isinstance(content["run"][name], kind) for name, kind in _RUN.items())
+    if not (known and all(_is_record(record) for record in content["generators"].values())):
+        raise ValueError("it is not the manifest of a run")
+    return dict(content)
 
 
 def _is_record(record: dict[str, Any]) -> bool:
@@ -60,30 +239,23 @@ def _is_record(record: dict[str, Any]) -> bool:
     )
 
 
-def read_table(folder: Path) -> pd.DataFrame:
-    """The rows of ``accuracy.csv``.
-
-    Raises:
-        ValueError: if it is damaged.
-        FileNotFoundError: if there is none, naming the command that makes one.
-    """
-    path = folder / "accuracy.csv"
-    try:
-        table = pd.read_csv(path)
-        numbers = table[list(COLUMNS[3:])].apply(pd.to_numeric)
-        texts = table[list(COLUMNS[:3])].astype(str)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no results in {folder}; make them with: porebench evaluate --dataset {folder.name}"
-        ) from None
-    except (ValueError, LookupError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} is damaged ({reason}); make it again with porebench evaluate") from error
+def _accuracy(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    numbers = table[list(COLUMNS[3:])].apply(pd.to_numeric)
+    texts = table[list(COLUMNS[:3])].astype(str)
     if texts.duplicated().any():
-        raise ValueError(f"{path} states a number twice; make it again with porebench evaluate")
+        raise ValueError("it states a number twice")
     return pd.concat([texts, numbers], axis=1)[list(COLUMNS)]
 
 
-def read_accuracy(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """``read_table`` and ``read_manifest``."""
-    return read_table(folder), read_manifest(folder)
+def _speed(path: Path) -> dict[str, Any]:
+    run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    texts = [run["datetime"], run["machine_info"]["processor"], run["machine_info"]["commit"]]
+    sound = all(isinstance(text, str) for text in texts)
+    for bench in run["benchmarks"]:
+        info, stats = bench["extra_info"], bench["stats"]
+        sound &= isinstance(bench["group"], str) and isinstance(info["generator"], str) and info["volumes"] > 0
+        sound &= stats["median"] > 0 and len(stats["data"]) > 0
+    if not sound:
+        raise ValueError("it is not a file of the speed benchmarks")
+    return run

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import short_digest
+from .digests import short_digest
 
 
 def voxel_facts(drawn: NDArray[np.bool_]) -> dict[str, Any]:
