@@ -1,4 +1,4 @@
-"""The ``porebench`` command: thin, calls the modules beside it. Bad input is one sentence and exit code 2."""
+"""The ``porebench`` command: thin, calls the rooms below it. Bad input is one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import sys
 
 import typer
 from rich.logging import RichHandler
-from sklearn.exceptions import NotFittedError
 
-from .console import err_console
+from .console import err_console, tell
 from .evaluate import evaluate, reproduce, rescore, status
 from .generators import make_data, sample, train, view
 from .report import figures, report
 from .studies import ablate, explain, grow, intervals, representative, scaling, validate
+
+PANELS = {
+    "Compare": (evaluate, report, figures),
+    "Generate": (train, sample, view),
+    "Study": (validate, representative, intervals, grow, explain, ablate, scaling),
+    "Keep track": (status, rescore, reproduce),
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,28 +27,12 @@ app = typer.Typer(
     add_completion=False,
     help="Compare generators of three-dimensional porous microstructures.",
 )
+for _panel, _commands in PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
 data_app = typer.Typer(no_args_is_help=True, help="Make the built-in data sets.")
-for _command in (  # in the order in which --help lists them
-    evaluate,
-    train,
-    sample,
-    view,
-    representative,
-    status,
-    rescore,
-    validate,
-    reproduce,
-    intervals,
-    grow,
-    explain,
-    ablate,
-    scaling,
-    report,
-    figures,
-):
-    app.command()(_command)
 data_app.command("make")(make_data)
-app.add_typer(data_app, name="data")
+app.add_typer(data_app, name="data", rich_help_panel="Generate")
 
 
 def main(*arguments: str) -> None:
@@ -54,6 +44,6 @@ def main(*arguments: str) -> None:
     )
     try:
         app([*arguments, *sys.argv[1:]])
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError, NotFittedError) as error:
-        err_console.print(f"porebench: {error}", markup=False, highlight=False, soft_wrap=True)
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        tell(f"porebench: {error}")
         raise SystemExit(2) from None

@@ -1,28 +1,47 @@
-"""What commands print to, and the command as it was typed."""
+"""Printing for people, and the command line as it was typed."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 
 out_console = Console()
 err_console = Console(stderr=True)
 
 
-def show(table: str) -> None:
+def show(lines: str | Sequence[str]) -> None:
     """Print Markdown, rendered where the output is a terminal."""
+    text = lines if isinstance(lines, str) else "\n".join(lines)
     if out_console.is_terminal:
-        out_console.print(Markdown(table))
+        from rich.markdown import Markdown
+
+        out_console.print(Markdown(text))
     else:
-        typer.echo(table)
+        typer.echo(text)
+
+
+def tell(text: object) -> None:
+    """Print a line for people, on standard error."""
+    err_console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """End an interrupted command with one sentence and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell("porebench: interrupted; what was finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
 
 
 def command_line() -> str:
-    """The command as typed, with paths cut to their last part."""
+    """Return the command as typed, with paths cut to their last part."""
     words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
     return shlex.join(["porebench", *words])

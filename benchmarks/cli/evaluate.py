@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from porebench import data
-from porebench.generators import CONTROLS
-from porebench.generators.twin import Twin
-
-from ..evaluate.fits import ROOT
-from .console import command_line, err_console, show
+from .console import command_line, resumable, show, tell
 from .parameters import (
-    BlockOption,
-    DatasetOption,
+    RESULTS,
     DeviceOption,
     GeneratorsOption,
-    GivenOption,
     OwnOption,
-    PoreValueOption,
+    PrecisionOption,
     ResultsOption,
     SeedOption,
-    SkipBadOption,
     chosen_generators,
+    seconds,
+    size,
+    takes_dataset,
+    takes_datasets,
 )
-from .units import seconds, size
+
+if TYPE_CHECKING:
+    from porebench.data import Dataset
 
 
+@takes_dataset
 def evaluate(
-    dataset: DatasetOption = "spheres",
+    dataset: Dataset,
     generators: GeneratorsOption = None,
     generator: OwnOption = None,
     samples: Annotated[int | None, typer.Option(help="Test volumes to draw and compare with; default all.")] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    out: ResultsOption = ROOT / "results",
+    precision: PrecisionOption = "auto",
+    out: ResultsOption = RESULTS,
     quick: Annotated[bool, typer.Option("--quick", help="About half the samples and fewer resamplings.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print every table, not the main one alone.")] = False,
     timeout: Annotated[
         str, typer.Option(help="How long loading, fitting or drawing may take for one generator: 90, 20m, 2h.")
     ] = "6h",
@@ -65,24 +66,26 @@ def evaluate(
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler whose workers do the work: tcp://host:8786.")
     ] = None,
-    block: BlockOption = 30,
-    pore_value: PoreValueOption = None,
-    skip_bad: SkipBadOption = False,
 ) -> None:
     """Score generators against real volumes and write the accuracy table."""
+    from porebench.generators import CONTROLS
+    from porebench.generators.controls import Twin
+
     from ..evaluate.options import Options
     from ..evaluate.progress import progress_display
     from ..evaluate.run import evaluate as run
-    from ..store.results import run_folder
+    from ..report.accuracy import compact_table
+    from ..store.results import read_run, run_folder
 
-    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    chosen = chosen_generators(generators, generator or [], loaded, seed, drawn_in=run_folder(out, loaded.name, seed))
+    folder = run_folder(out, dataset.name, seed)
+    chosen = chosen_generators(generators, generator, dataset, seed, drawn_in=folder)
     if controls:
         chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
     options = Options(
         seed=seed,
         samples=samples,
         device=device,
+        precision=precision,
         quick=quick,
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
@@ -93,38 +96,34 @@ def evaluate(
     if dry_run or budget is not None:
         from ..audit.estimate import estimate, within
 
-        estimates = estimate(loaded, chosen, out, options)
+        estimates = estimate(dataset, chosen, out, options)
         if dry_run:
             typer.echo("\n".join(estimates.table()))
             return
         chosen, left = within(estimates, seconds(budget or ""))
         for line in left:
-            err_console.print(line, markup=False)
+            tell(line)
         if not chosen:
             raise typer.Exit(1)
-    try:
-        with progress_display() as progress:
-            outcomes = run(loaded, chosen, out, options, progress=progress, command=command_line())
-    except KeyboardInterrupt:
-        err_console.print("porebench: interrupted; what was finished is kept, and the same command goes on from there")
-        raise typer.Exit(130) from None
-    folder = run_folder(out, loaded.name, seed)
-    show((folder / "accuracy.md").read_text())
+    with resumable(), progress_display() as progress:
+        outcomes = run(dataset, chosen, out, options, progress=progress, command=command_line())
+    if verbose:
+        show((folder / "accuracy.md").read_text())
+    else:
+        show(compact_table(read_run(folder)))
+        tell(f"every table: {folder / 'accuracy.md'}")
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
-        err_console.print(
-            f"{outcome.generator} failed to {outcome.record['phase']}: {outcome.record['reason']}", markup=False
-        )
+        tell(f"{outcome.generator} failed to {outcome.record['phase']}: {outcome.record['reason']}")
     if failed:
         raise typer.Exit(1)
 
 
+@takes_datasets
 def status(
-    results: ResultsOption = ROOT / "results",
-    dataset: GivenOption = None,
+    given: list[Dataset],
+    results: ResultsOption = RESULTS,
     generator: OwnOption = None,
-    block: BlockOption = 30,
-    pore_value: PoreValueOption = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every row is fresh.")] = False,
 ) -> None:
     """Say of every cell of the results whether it is fresh, stale (and why), failed or missing."""
@@ -132,18 +131,16 @@ def status(
     from ..audit.status import status as find
     from ..report.documents import status_table
 
-    given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
     states = find(results, given, generator or [])
-    show("\n".join(status_table(states)))
+    show(status_table(states))
     if check and any(state.state not in {FRESH, MISSING} for state in states):
         raise typer.Exit(1)
 
 
+@takes_datasets
 def rescore(
-    results: Annotated[Path, typer.Argument(help="Results folder, or the folder of one data set.")] = ROOT / "results",
-    dataset: GivenOption = None,
-    block: BlockOption = 30,
-    pore_value: PoreValueOption = None,
+    given: list[Dataset],
+    results: Annotated[Path, typer.Argument(help="Results folder, or the folder of one data set.")] = RESULTS,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 if a number of the tables has moved.")
     ] = False,
@@ -151,7 +148,6 @@ def rescore(
     """Compute all scores again from the stored samples, without fitting or drawing, and print old against new."""
     from ..audit.compare import rescore as run
 
-    given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
     moved = False
     for compared in run(results, given, keep=not check):
         typer.echo("\n".join(compared.lines()))
@@ -160,18 +156,16 @@ def rescore(
         raise typer.Exit(1)
 
 
+@takes_datasets
 def reproduce(
+    given: list[Dataset],
     manifest: Annotated[Path, typer.Argument(help="A manifest.json that porebench evaluate wrote, or its folder.")],
-    dataset: GivenOption = None,
     generator: OwnOption = None,
     out: Annotated[Path | None, typer.Option(help="Where to keep the new run; default nowhere.")] = None,
-    block: BlockOption = 30,
-    pore_value: PoreValueOption = None,
 ) -> None:
     """Run everything again that a manifest lists, and say what differs; exit with 1 if a number does."""
-    from ..audit.reproduce import reproduce as run
+    from ..audit.compare import reproduce as run
 
-    given = [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
     same = True
     for line, agrees in run(folder, given, generator or [], out):

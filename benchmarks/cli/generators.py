@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
 
-from porebench import data
-from porebench.generators import GENERATORS
+from .console import tell
+from .parameters import DeviceOption, PoreValueOption, PrecisionOption, SeedOption, takes_dataset
 
-from ..evaluate import fits
-from ..evaluate.fits import ROOT
-from .console import err_console
-from .parameters import BlockOption, DatasetOption, DeviceOption, PoreValueOption, SeedOption, SkipBadOption
+if TYPE_CHECKING:
+    from porebench.data import Dataset
+
+REFERENCE = Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")]
+SHAPE = typer.Option(help="Depth, height and width; default the training shape.")
 
 
+@takes_dataset
 def train(
-    generator: Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")],
-    dataset: DatasetOption = "spheres",
+    dataset: Dataset,
+    generator: REFERENCE,
     seed: SeedOption = 0,
-    block: BlockOption = 30,
-    pore_value: PoreValueOption = None,
-    skip_bad: SkipBadOption = False,
+    precision: PrecisionOption = "auto",
     publish: Annotated[
         bool, typer.Option("--publish", help="Also put the weights into generators/weights/, to be committed.")
     ] = False,
@@ -32,26 +31,33 @@ def train(
     num_nodes: Annotated[int, typer.Option(help="Machines that do, each with so many (under Slurm).", min=1)] = 1,
 ) -> None:
     """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
-    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    machines = (devices, num_nodes)
-    ready = fits.fitted(generator, loaded, seed=seed, show_progress=True, refit=True, machines=machines)
-    err_console.print(f"{ready.generator.name} fitted on {loaded.name} in {ready.seconds:.1f} s")
+    from ..evaluate import fits
+
+    ready = fits.fitted(
+        generator,
+        dataset,
+        seed=seed,
+        precision=precision,
+        show_progress=True,
+        refit=True,
+        machines=(devices, num_nodes),
+    )
+    tell(f"{ready.generator.name} fitted on {dataset.name} in {ready.seconds:.1f} s")
     if publish:
-        path = fits.publish(ready, loaded, seed)
-        err_console.print(f"weights in {path.relative_to(ROOT)}")
+        tell(f"weights in {fits.publish(ready)}")
 
 
+@takes_dataset
 def sample(
-    generator: Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")],
+    dataset: Dataset,
+    generator: REFERENCE,
     density: Annotated[float, typer.Option(help="Density of every realisation, in [0, 1].")],
     o: Annotated[Path, typer.Option("-o", "--out", help="Folder, or a file whose suffix says the format.")],
     n: Annotated[int, typer.Option("-n", help="Number of realisations.")] = 1,
-    dataset: DatasetOption = "spheres",
-    shape: Annotated[
-        tuple[int, int, int] | None, typer.Option(help="Depth, height and width; default the training shape.")
-    ] = None,
+    shape: Annotated[tuple[int, int, int] | None, SHAPE] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     file_format: Annotated[
         Literal["npz", "npy", "tiff", "raw", "vti", "seed"] | None,
         typer.Option("--format", help="Of the files in the folder; 'seed' is the published format. Default npz."),
@@ -60,23 +66,24 @@ def sample(
         bool,
         typer.Option("--intervals", help="Also the 5-95 % interval of every descriptor, and the occupancy of voxels."),
     ] = False,
-    block: BlockOption = 30,
-    pore_value: PoreValueOption = None,
-    skip_bad: SkipBadOption = False,
 ) -> None:
     """Draw realisations of a fitted generator (fitting it first where needed) into files."""
+    import numpy as np
+
+    from porebench.data import Volumes
     from porebench.data.export import choose_format, write_volumes
+
+    from ..evaluate.fits import fitted
 
     choose_format(o, file_format)
     if intervals and n < 2:
         raise ValueError("intervals need an ensemble: ask for more than one volume with -n")
-    loaded = data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-    ready = fits.fitted(generator, loaded, device=device, show_progress=True)
+    ready = fitted(generator, dataset, device=device, precision=precision, show_progress=True)
     voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
-    drawn = data.Volumes(voxels, np.full(n, density), loaded.test.voxel_size, ready.generator.name)
+    drawn = Volumes(voxels, np.full(n, density), dataset.test.voxel_size, ready.generator.name)
     written = write_volumes(drawn, o, file_format)
     place = written[0] if len(written) == 1 else f"{len(written)} files in {o}"
-    err_console.print(f"{n} volumes of {' × '.join(map(str, drawn.shape))} voxels: {place}", markup=False)
+    tell(f"{n} volumes of {' × '.join(map(str, drawn.shape))} voxels: {place}")
     if intervals:
         from ..studies.intervals import interval_lines, write_ensemble
 
@@ -88,7 +95,7 @@ def sample(
             f"always {100 * summary['always']:.1f} %"
         )
         for path in files:
-            err_console.print(f"wrote {path}", markup=False)
+            tell(f"wrote {path}")
 
 
 def view(
@@ -98,7 +105,7 @@ def view(
     png: Annotated[
         Path | None, typer.Option(help="Picture to write instead of opening a window; needed without a display.")
     ] = None,
-    dataset: DatasetOption = "spheres",
+    dataset: Annotated[str, typer.Option(help="Data set that a generator is fitted on.")] = "spheres",
     shape: Annotated[
         tuple[int, int, int] | None, typer.Option(help="Depth, height and width: of the draw, or of a .raw file.")
     ] = None,
@@ -107,14 +114,16 @@ def view(
     pore_value: PoreValueOption = None,
 ) -> None:
     """Show a volume in three dimensions: a window to turn it in, or a PNG where there is no display."""
+    from porebench import data
     from porebench.data.export import read_any
+    from porebench.generators import GENERATORS
 
-    from ..report.viewing import has_display
-    from ..report.viewing import view as show
+    from ..evaluate.fits import fitted
+    from ..report.volumes import has_display
+    from ..report.volumes import view as show
 
     if what in GENERATORS or ".py:" in what:
-        loaded = data.load(dataset)
-        generator = fits.fitted(what, loaded, show_progress=True).generator
+        generator = fitted(what, data.load(dataset), show_progress=True).generator
         voxels = generator.sample(density, shape=shape, rng=seed)[0]
         title = f"{generator.name} at density {density:g}"
     else:
@@ -123,18 +132,22 @@ def view(
         title = Path(what).name
     if png is None and not has_display():
         png = Path("view.png")
-        err_console.print("no display: drawing into a file (--png names another)")
+        tell("no display: drawing into a file (--png names another)")
     written = show(voxels, title, png=png)
     if written:
-        err_console.print(f"wrote {written}", markup=False)
+        tell(f"wrote {written}")
 
 
 def make_data(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(data.NAMES)}.")],
+    name: Annotated[str, typer.Argument(help="Name of a built-in data set, such as spheres.")],
     out: Annotated[Path, typer.Option(help="Folder for distribution_{index}_{density}.npy files.")],
     part: Annotated[Literal["train", "validation", "test"] | None, typer.Option(help="Only this part.")] = None,
 ) -> None:
     """Write a built-in data set's 512 training and validation volumes (or one part) in the published file format."""
+    import numpy as np
+
+    from porebench import data
+
     if name not in data.NAMES:
         raise ValueError(f"no built-in data set is called {name!r}; there are {', '.join(data.NAMES)}")
     loaded = data.load(name)
@@ -143,4 +156,4 @@ def make_data(
         np.concatenate([chosen.voxels for chosen in parts]), np.concatenate([chosen.density for chosen in parts])
     )
     data.write_folder(volumes, out)
-    err_console.print(f"{len(volumes)} files in {out}", markup=False)
+    tell(f"{len(volumes)} files in {out}")

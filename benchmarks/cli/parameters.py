@@ -1,27 +1,28 @@
-"""Options that several commands share, and what they choose."""
+"""Options that several commands share, and what they are read as."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from porebench import data
-from porebench.generators import GENERATORS
+if TYPE_CHECKING:
+    from porebench.data import Dataset
 
-from ..evaluate import fits
+RESULTS = Path("results")
+"""Default results folder, in the working directory."""
 
-DatasetOption = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
-BlockOption = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
-SkipBadOption = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable files and list them.")]
-PoreValueOption = Annotated[
-    int | None, typer.Option(help="Value that means pore in an image; default the smaller one.")
-]
-SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
 ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
-GivenOption = Annotated[
-    list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
+SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
+PrecisionOption = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    typer.Option(help="Number format in which networks multiply; auto is what the device is fast at."),
 ]
 GeneratorsOption = Annotated[
     str | None,
@@ -31,13 +32,71 @@ OwnOption = Annotated[
     list[str] | None,
     typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
 ]
-DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
+PoreValueOption = Annotated[
+    int | None, typer.Option(help="Value that means pore in an image; default the smaller one.")
+]
+_BLOCK = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
+_DATASET = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
+_GIVEN = Annotated[
+    list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
+]
+_SKIP_BAD = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable files and list them.")]
+
+Command = Callable[..., None]
+
+
+def takes_dataset(command: Command) -> Command:
+    """Return a command with the options of a data set, which gets the loaded data set as ``dataset``."""
+
+    def load(dataset: str, block: int, pore_value: int | None, skip_bad: bool) -> Dataset:
+        from porebench import data
+
+        return data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+
+    options = [("dataset", _DATASET, "spheres"), ("skip_bad", _SKIP_BAD, False)]
+    return _with_options(command, "dataset", options, load)
+
+
+def takes_datasets(command: Command) -> Command:
+    """Return a command with the options of any number of data sets, which gets the loaded ones as ``given``."""
+
+    def load(dataset: list[str] | None, block: int, pore_value: int | None) -> list[Dataset]:
+        from porebench import data
+
+        return [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
+
+    return _with_options(command, "given", [("dataset", _GIVEN, None)], load)
+
+
+def _with_options(
+    command: Command, name: str, options: list[tuple[str, Any, Any]], load: Callable[..., Any]
+) -> Command:
+    """Return a command in which options, and those of an image, stand for the argument of a name."""
+    given = [("block", _BLOCK, 30), ("pore_value", PoreValueOption, None), *options]
+    signature = inspect.signature(command, eval_str=True)
+    kept = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+    added = [
+        inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for option, kind, default in sorted(given)
+    ]
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        own = {option: arguments.pop(option) for option, _, _ in given}
+        command(**{name: load(**own)}, **arguments)
+
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in kept), *added]
+    )
+    run.__annotations__ = {each.name: each.annotation for each in [*kept, *added]} | {"return": None}
+    del run.__wrapped__  # type: ignore[attr-defined]
+    return run
 
 
 def chosen_generators(
-    registered: str | None, own: list[str], dataset: data.Dataset, seed: int, *, drawn_in: Path | None = None
+    registered: str | None, own: list[str] | None, dataset: Dataset, seed: int, *, drawn_in: Path | None = None
 ) -> list[str]:
-    """Generators asked for, each once; where none is, all registered ones that need no long training.
+    """Return the generators asked for, each once; where none is, all registered ones that need no long training.
 
     Args:
         registered: as given by ``--generators``.
@@ -46,19 +105,70 @@ def chosen_generators(
         seed: of the fit.
         drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
     """
-    if registered is None:
-        names = [] if own else [name for name in GENERATORS if fits.at_hand(name, dataset, seed, drawn_in)]
-    else:
+    from porebench.generators import GENERATORS, get
+
+    from ..evaluate.fits import prepare
+    from ..store.cells import Cells
+    from ..store.places import Places
+
+    def at_hand(name: str) -> bool:
+        if not get(name).trained_on_request:
+            return True
+        drawn = drawn_in is not None and Cells(drawn_in, name).read("sample") is not None
+        return drawn or prepare(name, dataset, seed).at_hand(Places()) is not None
+
+    if registered is not None:
         names = named_generators(registered)
-    return list(dict.fromkeys(names + own))
+    else:
+        names = [] if own else [name for name in GENERATORS if at_hand(name)]
+    return list(dict.fromkeys([*names, *(own or [])]))
 
 
 def named_generators(names: str) -> list[str]:
-    """Registered generators from their names with commas between, or from "all"."""
+    """Return registered generators from their names with commas between, or from "all"."""
+    from porebench.generators import GENERATORS, get
+
     if names == "all":
         return list(GENERATORS)
-    listed = [name.strip() for name in names.split(",") if name.strip()]
+    listed = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     for name in listed:
-        if name not in GENERATORS:
-            raise ValueError(f"no generator is called {name!r}; registered are {', '.join(GENERATORS)}")
-    return list(dict.fromkeys(listed))
+        get(name)
+    return listed
+
+
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+
+
+def seconds(text: str) -> float:
+    """Return a duration in seconds from text such as ``90``, ``20m`` or ``1.5h``.
+
+    Raises:
+        ValueError: if the text is none.
+
+    Example:
+        >>> seconds("90"), seconds("20m"), seconds("1.5h")
+        (90.0, 1200.0, 5400.0)
+    """
+    return _parse(text, _SECONDS, "a duration such as 90, 20m or 2h")
+
+
+def size(text: str) -> int:
+    """Return a number of bytes from text such as ``800M`` or ``8G``.
+
+    Raises:
+        ValueError: if the text is none.
+
+    Example:
+        >>> size("800M"), size("8G")
+        (800000000, 8000000000)
+    """
+    return round(_parse(text, _BYTES, "a size such as 800M or 8G"))
+
+
+def _parse(text: str, units: dict[str, float], what: str) -> float:
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]?)\s*", text.lower(), re.ASCII)
+    value = float(match[1]) * units[match[2]] if match and match[2] in units else 0.0
+    if value <= 0:
+        raise ValueError(f"expected {what}, got {text!r}")
+    return value
