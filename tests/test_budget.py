@@ -1,14 +1,14 @@
 """What a run would take, what fits into a budget, and a run made again from its manifest."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from porebench import data
+from porebench.benchmarks.audit.compare import reproduce
 from porebench.benchmarks.audit.estimate import Estimate, Estimates, estimate, within
-from porebench.benchmarks.audit.reproduce import reproduce
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.evaluate import isolation
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.store.results import run_folder
@@ -17,22 +17,23 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 QUICK = Options(quick=True, workers=1)
 
 
-def _estimate(name: str, seconds: float | None, *, new: bool = True) -> Estimate:
+def _estimate(name: str, seconds: float, *, new: bool = True) -> Estimate:
     return Estimate(name, {"fit": seconds} if seconds != 0 else {}, (), new)
 
 
 def test_new_and_short_rows_come_first_and_the_rest_is_named() -> None:
     many = [_estimate("long", 50), _estimate("again", 1, new=False), _estimate("short", 5), _estimate("kept", 0)]
-    chosen, left = within(Estimates(10, [*many, _estimate("endless", None)]), 20)
+    chosen, left = within(Estimates(10, [*many, _estimate("endless", float("inf"))]), 20)
     assert chosen == ["kept", "short", "again"]
     assert left == [
-        "left out for want of time: long, which takes about 50.0 s",
-        "left out for want of time: endless, which takes about not known",
+        "left out for want of time: long, about 50.0 s",
+        "left out for want of time: endless, which no run has recorded yet",
     ]
 
 
-def test_a_probe_estimates_what_is_missing_and_finished_cells_cost_nothing(tiny, tmp_path) -> None:
+def test_what_other_runs_recorded_is_an_estimate_and_finished_cells_cost_nothing(tiny, tmp_path) -> None:
     evaluate(tiny, ["noise"], tmp_path, QUICK)
+    evaluate(replace(tiny, name="other"), ["pca"], tmp_path, QUICK)
     found = estimate(tiny, ["noise", "pca"], tmp_path, QUICK)
     noise, pca = found.generators
     assert noise.seconds == {}
@@ -43,11 +44,7 @@ def test_a_probe_estimates_what_is_missing_and_finished_cells_cost_nothing(tiny,
     assert table[2].startswith("| noise | fresh | fresh | – | fresh | fresh | 0.0 s |")
 
 
-def test_a_probe_that_does_not_end_is_not_known(tiny, tmp_path, monkeypatch) -> None:
-    def fails(*_, **__):
-        raise isolation.IsolatedError("took longer", "", {}, 60.0)
-
-    monkeypatch.setattr(isolation, "call", fails)
+def test_what_no_run_has_recorded_is_not_known(tiny, tmp_path) -> None:
     (pca,) = estimate(tiny, ["pca"], tmp_path, QUICK).generators
     assert pca.total == float("inf")
 

@@ -9,8 +9,9 @@ from porebench.benchmarks.evaluate import fits, isolation
 from porebench.benchmarks.evaluate import score as module
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
-from porebench.benchmarks.store import cells, files
+from porebench.benchmarks.store import files, provenance
 from porebench.benchmarks.store.cells import Cells, changed
+from porebench.benchmarks.store.places import Places
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -63,7 +64,7 @@ def test_rows_lost_with_the_table_come_back_from_the_cells(tiny, tmp_path, work)
 def test_changed_metrics_score_the_stored_samples_again(tiny, tmp_path, work, monkeypatch) -> None:
     evaluate(tiny, ["noise"], tmp_path, QUICK)
     work.clear()
-    monkeypatch.setattr(module, "metric_code", lambda: "another")
+    monkeypatch.setattr(module, "code_digest", lambda *_: "another")
     evaluate(tiny, ["noise"], tmp_path, QUICK)
     assert set(work) == {"describe", "score"}
 
@@ -71,7 +72,7 @@ def test_changed_metrics_score_the_stored_samples_again(tiny, tmp_path, work, mo
 def test_a_changed_generator_is_fitted_and_drawn_again(tiny, tmp_path, half_file) -> None:
     code, times = half_file.read_text(), []
     for change in "001":
-        half_file.write_text(code + f"\nCHANGE = {change}\n")
+        half_file.write_text(code.replace("< self.mean_", f"< self.mean_ + {change}e-9") + f"\nUNUSED = {len(times)}\n")
         (outcome,) = evaluate(tiny, [f"{half_file}:Half"], tmp_path, QUICK)
         assert not outcome.failed
         kept = Cells(tmp_path / "tiny", "half")
@@ -108,7 +109,7 @@ def test_the_row_of_long_trained_weights_stays_while_nothing_has_changed(tiny, t
     monkeypatch.setattr("porebench.generators.pca.PCASampler.trained_on_request", True)
     fits.fitted("pca", tiny, refit=True)
     (before,) = evaluate(tiny, ["pca"], tmp_path, QUICK)
-    for path in (fits.CACHE, tmp_path / "tiny" / "cells", tmp_path / "tiny" / "samples"):
+    for path in (Places().cache, tmp_path / "tiny" / "cells", tmp_path / "tiny" / "samples"):
         path.rename(tmp_path / f"away-{path.name}")
     (after,) = evaluate(tiny, ["pca"], tmp_path, QUICK)
     assert not after.failed
@@ -116,7 +117,7 @@ def test_the_row_of_long_trained_weights_stays_while_nothing_has_changed(tiny, t
         for stage in ("calibration", "overlap"):  # made afresh, of a fit that is at hand and of no reconstructions
             del each.record["cells"][stage]
     assert after.record == before.record
-    monkeypatch.setattr(fits, "digest", lambda *_: "changed")
+    monkeypatch.setattr(fits, "code_digest", lambda *_: "changed")
     (changed_code,) = evaluate(tiny, ["pca"], tmp_path, QUICK)
     assert changed_code.failed
     assert "porebench train pca" in changed_code.record["reason"]
@@ -156,10 +157,10 @@ def test_changed_inputs_are_named() -> None:
 
 
 def test_packages_are_named_without_their_build(monkeypatch) -> None:
-    cells.packages.cache_clear()
-    monkeypatch.setattr(cells, "version", lambda name: "2.13.0+cpu")
-    assert cells.packages(("torch",)) == "torch 2.13.0"
-    cells.packages.cache_clear()
+    provenance.versions.cache_clear()
+    monkeypatch.setattr(provenance, "version", lambda name: "2.13.0+cpu")
+    assert provenance.packages(("torch",)) == "torch 2.13.0"
+    provenance.versions.cache_clear()
 
 
 def test_numbers_survive_the_record_exactly(tmp_path) -> None:

@@ -37,7 +37,7 @@ print("overlap", (again & volumes).sum() / (again | volumes).sum())
 def test_two_processes_train_one_network(tmp_path) -> None:
     script, saved = tmp_path / "fit.py", tmp_path / "weights.safetensors"
     script.write_text(SCRIPT)
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parent.parent / "src")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "PYTEST"))}
     done = subprocess.run(  # noqa: S603
         [sys.executable, str(script), str(saved)],

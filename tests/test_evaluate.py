@@ -7,11 +7,15 @@ import pytest
 from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.evaluate.draw import plan
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.documents import insert_tables
+from porebench.benchmarks.store.digests import ROOT
 from porebench.benchmarks.store.files import load_samples, save_samples
+from porebench.benchmarks.store.places import Places
 from porebench.benchmarks.store.results import COLUMNS
+from porebench.generators import get
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -81,7 +85,7 @@ def test_a_generator_that_fails_becomes_a_row_and_the_others_finish(tiny, tmp_pa
 
 
 def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path) -> None:
-    guide = (fits.ROOT / "CONTRIBUTING.md").read_text()
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
     file = tmp_path / "porosity_map.py"
     file.write_text(guide.partition("```python\n")[2].partition("```")[0])
     (outcome,) = evaluate(tiny, [f"{file}:PorosityMap"], tmp_path, Options(quick=True, workers=1))
@@ -115,18 +119,32 @@ def test_a_fit_is_found_again_and_a_changed_configuration_is_not(tiny) -> None:
     first = fits.fitted("pca", tiny)
     again = fits.fitted("pca", tiny)
     assert (first.source, again.source) == ("fitted", "cached")
-    assert again.digest == first.digest
+    assert again.fit.digest == first.fit.digest
     assert np.array_equal(first.generator.sample(0.5, 3, rng=0), again.generator.sample(0.5, 3, rng=0))
-    assert fits.fitted("pca", tiny, seed=1).digest != first.digest
+    assert fits.fitted("pca", tiny, seed=1).fit.digest != first.fit.digest
 
 
-def test_published_weights_count_only_for_their_data_and_configuration(tiny, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(fits, "PUBLISHED", tmp_path / "weights")
-    fits.publish(fits.fitted("pca", tiny), tiny, seed=0)
-    monkeypatch.setattr(fits, "CACHE", tmp_path / "elsewhere")
-    assert fits.fitted("pca", tiny).source == "published"
+def test_published_weights_count_only_for_their_data_and_configuration(tiny, tmp_path) -> None:
+    places = Places(tmp_path / "fits", tmp_path / "weights")
+    fits.publish(fits.fitted("pca", tiny, places=places), places)
+    elsewhere = Places(tmp_path / "elsewhere", tmp_path / "weights")
+    assert fits.fitted("pca", tiny, places=elsewhere).source == "published"
     other = data.Dataset(tiny.validation, tiny.train, tiny.test, "tiny", "factor")
-    assert fits.fitted("pca", other).source == "fitted"
+    assert fits.fitted("pca", other, places=elsewhere).source == "fitted"
+
+
+def test_the_number_format_is_recorded_and_asked_for(tiny, tmp_path) -> None:
+    fit = fits.Fit(get("cvae")(width=8, epochs=1, refine_epochs=0), tiny.train, None, "tiny", 0)
+    places = Places(tmp_path / "fits", tmp_path / "weights")
+    for asked in ("float32", "bfloat16"):
+        ready = fits.made(fit, device="cpu", precision=asked, refit=True, places=places)
+        assert ready.generator.number_format == asked
+        assert json.loads(fit.cached(places).with_suffix(".json").read_text())["precision"] == asked
+    plain = plan("pca", tiny, tiny.test, tmp_path, Options())
+    assert plan("pca", tiny, tiny.test, tmp_path, Options(precision="float32")).drawing == {
+        **plain.drawing,
+        "precision": "float32",
+    }
 
 
 def test_a_table_replaces_what_stands_between_its_markers() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from porebench.benchmarks.cli.units import seconds, size
-from porebench.benchmarks.evaluate import fits, isolation
+from porebench.benchmarks.evaluate import isolation
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 
@@ -154,8 +154,7 @@ def test_an_interrupted_run_ends_its_processes_and_keeps_finished_rows(faults, t
     )
     command = [sys.executable, "-m", "porebench.benchmarks.cli", "evaluate", "--samples", "20", "--quick", "--dataset"]
     command += ["spheres-small", "--generators", "noise", "--generator", f"{file}:Waits", "--out", str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
-    with subprocess.Popen(command, cwd=fits.ROOT, stderr=subprocess.PIPE, text=True, env=environment) as run:  # noqa: S603
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:  # noqa: S603
         while not (mark.is_file() and mark.read_text()):
             assert run.poll() is None, run.stderr.read()
             time.sleep(0.1)

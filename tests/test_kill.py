@@ -1,7 +1,6 @@
 """A run that is killed at any moment, or has no room to write, loses at most the cell in progress."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from porebench import data
-from porebench.benchmarks.evaluate import fits
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.store import files
@@ -28,9 +26,8 @@ def _command(folder, out) -> list[str]:
 
 
 def _start(command) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, cwd=fits.ROOT, env=environment, **quiet)  # noqa: S603
+    return subprocess.Popen(command, **quiet)  # noqa: S603
 
 
 def _finished(run) -> set[tuple[str, str]]:
@@ -88,9 +85,9 @@ def test_killed_in_the_middle_of_a_write_the_old_file_or_the_new_one_stands(mome
         "before renaming": f"Path.replace = lambda *_: {kill}; files.write_text(path, 'new')",
         "after renaming": f"files._flush_folder = lambda _: {kill}; files.write_text(path, 'new')",
     }[moment]
-    program = f"import os; from pathlib import Path; from porebench.benchmarks.store import files; path = Path({str(path)!r}); {code}"
-    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, check=False)  # noqa: S603
+    imports = "import os; from pathlib import Path; from porebench.benchmarks.store import files"
+    program = f"{imports}; path = Path({str(path)!r}); {code}"
+    done = subprocess.run([sys.executable, "-c", program], check=False)  # noqa: S603
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == ("new" if moment == "after renaming" else "old")
     files.sweep(tmp_path)
@@ -125,8 +122,6 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path) -> None:
     (tmp_path / "out").write_text("")
     done = subprocess.run(  # noqa: S603
         _command("spheres-small", tmp_path / "out"),
-        cwd=fits.ROOT,
-        env={**os.environ, "PYTHONPATH": str(fits.ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -142,8 +137,7 @@ def test_a_file_size_limit_stands_for_a_full_disk(tiny, tmp_path) -> None:
     folder = tmp_path / "tiny-set"
     data.write_folder(data.Volumes(tiny.train.voxels, tiny.train.density), folder)
     limited = ["bash", "-c", 'ulimit -f 2; exec "$@"', "--", *_command(folder, tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": str(fits.ROOT)}
-    done = subprocess.run(limited, cwd=fits.ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     _finished(tmp_path / "out" / "tiny-set")

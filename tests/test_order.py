@@ -10,18 +10,11 @@ import pandas as pd
 import pytest
 
 from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.accuracy import keep_replicates, replicates_path, write_order
 from porebench.benchmarks.evaluate.options import Options
-from porebench.benchmarks.evaluate.ranking import (
-    RANK_COLUMNS,
-    TIE_COLUMNS,
-    keep_replicates,
-    read_order,
-    replicates_path,
-    write_order,
-)
 from porebench.benchmarks.evaluate.run import evaluate
-from porebench.benchmarks.report.documents import accuracy_markdown
-from porebench.benchmarks.report.ranking import own_error, rank_section
+from porebench.benchmarks.report.accuracy import accuracy_markdown, own_error
+from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Run, read_order
 from porebench.metrics.descriptors import HEADLINE
 from porebench.metrics.ranking import Replicates
 
@@ -125,14 +118,16 @@ def test_twins_that_differ_are_a_warning_about_single_fits(tied: bool) -> None:
 
 def test_without_a_ranking_the_table_has_dashes(tmp_path) -> None:
     assert read_order(tmp_path) is None
-    assert own_error(None) == rank_section(["a"], None) == []
+    assert own_error(None) == []
     table = pd.DataFrame(
         [("a", "all", "nfr100", 2.0, 1.0, 3.0, 5, 5)],
         columns=["generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real"],
     )
     record = {"status": "scored", "fit_seconds": 1.0, "sample_milliseconds": 1.0, "date": "2026-01-01", "command": "c"}
     run = {"dataset": "tiny", "n_test": 5, "seed": 0, "quick": False}
-    assert "| – | a | 2.00" in accuracy_markdown(table, {"run": run, "generators": {"a": record}})
+    text = accuracy_markdown(Run(tmp_path, table, {"run": run, "generators": {"a": record}}))
+    assert "| – | a | 2.00" in text
+    assert "## Ranks" not in text
 
 
 def test_the_command_adds_the_controls(tiny, tmp_path, monkeypatch, capsys) -> None:

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -73,8 +73,9 @@ def _with_options(
 ) -> Command:
     """Return a command in which options, and those of an image, stand for the argument of a name."""
     given = [("block", _BLOCK, 30), ("pore_value", PoreValueOption, None), *options]
-    signature = inspect.signature(command, eval_str=True)
-    kept = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+    signature = inspect.signature(command)
+    hints = get_type_hints(command, localns={"Dataset": Any}, include_extras=True)
+    kept = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values() if each.name != name]
     added = [
         inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for option, kind, default in sorted(given)

@@ -27,7 +27,17 @@ from ..report.accuracy import accuracy_markdown
 from ..store.digests import short_digest
 from ..store.files import read_arrays, write_arrays, write_text
 from ..store.provenance import environment
-from ..store.results import COLUMNS, RANK_COLUMNS, TIE_COLUMNS, Outcome, Run, read_manifest, read_order, read_table
+from ..store.results import (
+    COLUMNS,
+    RANK_COLUMNS,
+    TIE_COLUMNS,
+    Order,
+    Outcome,
+    Run,
+    read_manifest,
+    read_order,
+    read_table,
+)
 from ..store.tables import write_table
 
 log = logging.getLogger("porebench")
@@ -77,9 +87,8 @@ class Results:
         rows = [row for name in self.records for row in self.rows.get(name, [])]
         write_table(self.folder / "accuracy.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
         self._write_manifest()
-        write_order(self.folder, self.run, self.records)
-        manifest = {"run": self.run, "generators": self.records}
-        found = Run(self.folder, read_table(self.folder), manifest, read_order(self.folder))
+        order = write_order(self.folder, self.run, self.records)
+        found = Run(self.folder, read_table(self.folder), {"run": self.run, "generators": self.records}, order)
         write_text(self.folder / "accuracy.md", accuracy_markdown(found))
 
     def note(self, outcome: Outcome, cells: dict[str, dict[str, Any]]) -> Outcome:
@@ -146,8 +155,8 @@ def _read_replicates(folder: Path, generator: str, key: str) -> Replicates | Non
         return None
 
 
-def write_order(folder: Path, run: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write ``ranking.csv`` and ``ties.csv`` of the scored generators of a table.
+def write_order(folder: Path, run: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> Order | None:
+    """Write ``ranking.csv`` and ``ties.csv`` of the scored generators of a table, and return the ranking.
 
     Controls hold no rank, but their differences from the others are listed.
 
@@ -166,3 +175,4 @@ def write_order(folder: Path, run: Mapping[str, Any], records: Mapping[str, Mapp
     write_table(folder / "ranking.csv", pd.DataFrame(sensitivity(contestants), columns=list(RANK_COLUMNS)))
     ties = differences(entries, list(ranks(entries)))
     write_table(folder / "ties.csv", pd.DataFrame(ties, columns=list(TIE_COLUMNS)))
+    return read_order(folder)

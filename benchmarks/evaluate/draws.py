@@ -22,7 +22,7 @@ from .draw import select_test
 from .options import Options, Stream
 
 SHOWN = {"factor": (0.3, 0.5, 0.7, 0.8, 0.9, 1.0), "porosity": (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)}
-"""Densities of the volumes to look at where density is a label; where density is porosity, quantiles of the test part."""
+"""Densities to look at where density is a label; where density is porosity, quantiles of the test part."""
 
 log = logging.getLogger("porebench")
 
@@ -65,7 +65,7 @@ def _stored(run: Run, name: str, digest: str) -> Volumes | None:
 
 
 def _fresh(run: Run, name: str, density: NDArray[np.float64]) -> NDArray[np.bool_] | None:
-    """Return draws of a generator that is quickly at hand: registered, on a built-in data set, without long training."""
+    """Return draws of a registered generator on a built-in data set, unless it would have to be trained for long."""
     if run.name not in data.NAMES or name not in GENERATORS:
         return None
     fit = fits.prepare(name, data.load(run.name), int(run.manifest["run"]["seed"]))

@@ -132,7 +132,7 @@ class Judge:
         if options.samples is None and options.quick:
             options = replace(options, samples=min(QUICK_SAMPLES, len(dataset.test)))
         self.dataset = dataset
-        self.options = options
+        self.options = replace(options, places=options.places.settled())
         self.folder = folder
         self.bar = bar or (lambda _text, _total: nullcontext(lambda _step: None))
         self.test = select_test(dataset, options)

@@ -1,8 +1,8 @@
 """Cells: what one stage of one generator's evaluation made, from which inputs, and whether it is still fresh.
 
-A run is made of cells (data set × generator × seed × stage). Each is a record in ``cells/<generator>/<stage>.json``, with
-a file of arrays where the stage makes any. The arrays are written first and the record names their digest, so a cell
-either stands complete on disk or counts as missing.
+A run is made of cells (data set × generator × seed × stage). Each is a record in ``cells/<generator>/<stage>.json``,
+with a file of arrays where the stage makes any. The arrays are written first and the record names their digest, so a
+cell either stands complete on disk or counts as missing.
 """
 
 from __future__ import annotations
