@@ -31,14 +31,15 @@ test-slow: $(READY)  ## the tests that take longer
 
 bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/speed/
 	@mkdir -p results/speed
-	$(BIN)/pytest benchmarks --benchmark-json=results/speed/cpu.json \
+	$(BIN)/pytest benchmarks/speed --benchmark-json=results/speed/cpu.json \
 		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
 	$(BIN)/porebench report
 
-check: $(READY)  ## lint, format and types, as before a commit
+check: $(READY)  ## lint, format, types and layers, as before a commit
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 report: $(READY)  ## tables, README and the page results/report.html from what is in results/
 	$(BIN)/porebench report $(ARGS)
@@ -50,4 +51,4 @@ train: $(READY)  ## train the conditional VAE on spheres until it learns no more
 	$(BIN)/porebench train cvae $(ARGS)
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache results/artefacts
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
