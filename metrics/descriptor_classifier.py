@@ -6,8 +6,6 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
@@ -16,26 +14,13 @@ from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, cross
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .estimate import Estimate
+
 Floats = NDArray[np.float64]
 FOLDS = 5
 
 
-@dataclass(frozen=True)
-class Auc:
-    """Area under the ROC curve: 0.5 = cannot be told apart, 1 = always told apart.
-
-    Attributes:
-        value: mean over the folds.
-        low: lower end of its 95 % interval.
-        high: upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.int64]) -> Auc:
+def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.int64]) -> Estimate:
     """AUC of out-of-fold decisions, averaged over the folds, with DeLong's interval on the logit scale.
 
     Decisions of different folds come from different classifiers and are never compared. The interval covers the
@@ -68,10 +53,10 @@ def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.in
     error = float(np.sqrt(np.sum(variances)) / len(values))
     if not 0 < value < 1:
         least = 3 / min(int(generated.sum()), int((~generated).sum()))  # the rule of three
-        return Auc(value, max(0.0, value - least) if value else 0.0, min(1.0, value + least) if not value else 1.0)
+        return Estimate(value, max(0.0, value - least) if value else 0.0, min(1.0, value + least) if not value else 1.0)
     logit = np.log(value / (1 - value)) + norm.ppf([0.025, 0.975]) * error / (value * (1 - value))
     low, high = 1 / (1 + np.exp(-logit))
-    return Auc(value, float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
 def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
@@ -86,7 +71,7 @@ def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
 
 def descriptor_auc(
     generated: Floats, real: Floats, generated_density: Floats, real_density: Floats, seed: int
-) -> Auc | None:
+) -> Estimate | None:
     """AUC of a logistic regression on the adjusted, standardised descriptors, 5-fold; None below five volumes a side.
 
     Args:

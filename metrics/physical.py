@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.stats import beta
 
 from porebench.data.volumes import DensityKind
 
 from .adjustment import Adjustment
 from .descriptors import Descriptors
+from .estimate import Estimate, binomial
 
 Floats = NDArray[np.float64]
 PHYSICAL = {
-    "pore_radius": ("mean_local_thickness", "voxel"),
-    "specific_surface": ("specific_surface", "1/voxel"),
-    "euler_number": ("euler_6", "per volume"),
-    "n_components": ("n_components", "per volume"),
-}  # column -> descriptor and unit
+    "pore_radius": "mean_local_thickness",
+    "specific_surface": "specific_surface",
+    "euler_number": "euler_6",
+    "n_components": "n_components",
+}  # column -> descriptor
 FLOOR_DRAWS = 100
 
 
@@ -34,14 +34,12 @@ class PhysicalError:
         floor: what two sets of real volumes of these sizes show.
         bias: mean generated less mean real.
         real_mean: mean over the real test volumes, not adjusted.
-        unit: "voxel", "1/voxel" or "per volume".
     """
 
     error: float
     floor: float
     bias: float
     real_mean: float
-    unit: str
 
 
 def wasserstein(first: Floats, second: Floats) -> Floats:
@@ -80,7 +78,7 @@ def physical_errors(
         rng: draws the pairs of real sets.
     """
     errors = {}
-    for column, (name, unit) in PHYSICAL.items():
+    for column, name in PHYSICAL.items():
         fake, real, more = (adjustment.residual(part, name)[:, 0] for part in (generated, test, train))
         pool = np.concatenate([real, more])
         half = min(len(fake), len(real), len(pool) // 2)
@@ -92,7 +90,6 @@ def physical_errors(
             floor=float(floor * size),
             bias=float(fake.mean() - real.mean()),
             real_mean=float(test.values[name].mean()),
-            unit=unit,
         )
     return errors
 
@@ -140,16 +137,10 @@ def density_bias(generated: Descriptors, test: Descriptors) -> float | None:
     return 100 * (float(generated.pore_voxels.mean()) / real - 1) if real > 0 else None
 
 
-def percolation_share(described: Sequence[Descriptors]) -> tuple[float, tuple[float, float]]:
-    """Share of volumes and axes whose pores percolate, and its 95 % interval; without unit.
+def percolation_share(described: Sequence[Descriptors]) -> Estimate:
+    """Share of volumes and axes whose pores percolate, in [0, 1].
 
     The three axes of a volume are not independent; the interval takes them as one observation.
-
-    References:
-        Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
     """
     percolating = np.concatenate([part.percolating for part in described])
-    n, hits = len(percolating), float(percolating.mean(axis=1).sum())
-    low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
-    return hits / n, (low, high)
+    return binomial(float(percolating.mean(axis=1).sum()), len(percolating))

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .energy import noise_floor_ratio
+from .estimate import Estimate, percentile
 
 Floats = NDArray[np.float64]
-INTERVAL = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,26 +73,6 @@ class Replicates:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How much larger the NFR100 of one generator is than that of another, with its 95 % interval.
-
-    Attributes:
-        value: as observed.
-        low: lower end of the percentile interval of the paired replicates.
-        high: upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def tied(self) -> bool:
-        """Whether the two cannot be told apart: the interval holds 0."""
-        return self.low <= 0 <= self.high
-
-
-@dataclass(frozen=True)
 class Rank:
     """A place in the order, counted from 1; generators that cannot be told apart share it.
 
@@ -111,7 +91,7 @@ class Rank:
         return f"{self.place}{'=' if self.shared else ''}"
 
 
-def difference(first: Replicates, second: Replicates, without: str = "") -> Difference:
+def difference(first: Replicates, second: Replicates, without: str = "") -> Estimate:
     """NFR100 of the first less that of the second, from paired replicates.
 
     Two identical sets differ by 0 in every replicate: value and interval are 0, and they tie.
@@ -131,8 +111,7 @@ def difference(first: Replicates, second: Replicates, without: str = "") -> Diff
     if shapes[0] != shapes[1]:
         raise ValueError("replicates go together only if bands, descriptors and resamples agree; score both anew")
     (value, draws), (other, other_draws) = first.ratio(without), second.ratio(without)
-    low, high = np.percentile(draws - other_draws, INTERVAL)
-    return Difference(value - other, float(low), float(high))
+    return percentile(value - other, draws - other_draws)
 
 
 def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Rank]:
@@ -149,7 +128,7 @@ def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Ran
     ordered = sorted(entries, key=lambda name: entries[name].ratio(without)[0])
     groups: list[list[str]] = []
     for name in ordered:
-        if groups and difference(entries[name], entries[groups[-1][0]], without).tied:
+        if groups and difference(entries[name], entries[groups[-1][0]], without).holds(0):
             groups[-1].append(name)
         else:
             groups.append([name])
@@ -207,7 +186,7 @@ def differences(entries: Mapping[str, Replicates], names: Sequence[str]) -> list
                     "difference": found.value,
                     "ci_low": found.low,
                     "ci_high": found.high,
-                    "tied": found.tied,
+                    "tied": found.holds(0),
                 }
             )
     return rows

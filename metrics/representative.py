@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .descriptors import Descriptors, describe
-from .physics import binomial
+from .estimate import binomial
 
 DESCRIPTORS = {
     "specific_surface": "1/voxel",
@@ -77,9 +77,9 @@ def size_points(
     found = [_point(edge, "porosity", "", described.porosity)]
     found += [_point(edge, name, unit, _intensive(described, name)) for name, unit in DESCRIPTORS.items()]
     share = described.percolating.mean(axis=1)
-    _, low, high = binomial(round(float(share.sum())), len(share))
+    interval = binomial(round(float(share.sum())), len(share))
     mean, sd = float(share.mean()), float(share.std(ddof=1))
-    return [*found, SizePoint(edge, "percolation", "", len(share), mean, sd, low, high)]
+    return [*found, SizePoint(edge, "percolation", "", len(share), mean, sd, interval.low, interval.high)]
 
 
 def _intensive(described: Descriptors, name: str) -> NDArray[np.float64]:

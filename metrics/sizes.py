@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from porebench.data.volumes import DensityKind
 
-from .band_score import Estimate
 from .bands import ALL, density_bands
 from .energy import resample
-from .ranking import INTERVAL
+from .estimate import Estimate, percentile
 from .reconstruction import pore_radii
 
 Floats = NDArray[np.float64]
@@ -89,7 +88,10 @@ def size_scores(
             headline.append(found[band.name])
     names = [name for name in (headline[0] if headline else {}) if all(name in band for band in headline)]
     found[ALL] = {name: np.mean([band[name] for band in headline], axis=0) for name in names}
-    return {band: {name: _estimate(draws) for name, draws in scores.items()} for band, scores in found.items()}
+    return {
+        band: {name: percentile(draws[0], draws[1:]) for name, draws in scores.items()}
+        for band, scores in found.items()
+    }
 
 
 def _scores(parts: Sequence[Sequence[Floats]], counts: Floats) -> dict[str, Floats]:
@@ -117,8 +119,3 @@ def _distance(first: Sequence[Floats], second: Sequence[Floats], counts: Floats)
         total = np.cumsum(counts @ held, axis=1)
         levels.append(np.divide(total, total[:, -1:], out=np.full_like(total, np.nan), where=total[:, -1:] > 0))
     return np.asarray(np.abs(levels[0] - levels[1])[:, :-1] @ np.diff(grid))
-
-
-def _estimate(draws: Floats) -> Estimate:
-    low, high = np.percentile(draws[1:], INTERVAL)
-    return Estimate(float(draws[0]), float(low), float(high))

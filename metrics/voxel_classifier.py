@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .descriptor_classifier import Auc, fold_auc, fold_of
+from .descriptor_classifier import fold_auc, fold_of
+from .estimate import Estimate
 from .nearest import symmetries, transform
 
 FOLDS = 3
@@ -28,7 +29,7 @@ def voxel_auc(
     seed: int,
     *,
     progress: Callable[[int], object] | None = None,
-) -> Auc | None:
+) -> Estimate | None:
     """AUC of a small 3D network between generated and real volumes, 3-fold; None if there are too few densities.
 
     Three convolutions of stride 2 and the mean and maximum over space; each training volume is turned or mirrored at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import logging
+import pkgutil
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.sparse.linalg import spsolve
 from skimage import measure
 from tests.surrogates import ball, spheres, stamp_ball
 
+from porebench import metrics
 from porebench.metrics._batch import S2_RADII, Fields
 from porebench.metrics._kernels import squared_distance, squared_thickness
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe, percolation, porespy
@@ -43,22 +45,6 @@ from porebench.metrics.nearest import symmetries, transform
 from porebench.metrics.table import METRICS
 from porebench.metrics.transport import effective_diffusivity
 
-MODULES = (
-    "adjustment",
-    "bands",
-    "classifier",
-    "companions",
-    "coverage",
-    "curves",
-    "descriptors",
-    "energy",
-    "morphology",
-    "nearest",
-    "novelty",
-    "overlap",
-    "physics",
-)
-
 
 def random_volume(
     shape: tuple[int, ...], porosity: float = 0.3, seed: int = 0, sigma: float = 1.0
@@ -76,9 +62,9 @@ def boolean_model(size: int, radius: float, intensity: float, rng: np.random.Gen
     return volume
 
 
-@pytest.mark.parametrize("module", [*MODULES, "reconstruction", "transport"])
+@pytest.mark.parametrize("module", [module.name for module in pkgutil.iter_modules(metrics.__path__)])
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
-    failed, _ = doctest.testmod(importlib.import_module(f"metrics.{module}"))
+    failed, _ = doctest.testmod(importlib.import_module(f"porebench.metrics.{module}"))
     assert failed == 0
 
 
