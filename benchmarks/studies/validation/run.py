@@ -30,7 +30,7 @@ from porebench.metrics.bands import ALL, Band
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.energy import REFERENCE_SIZE
 from porebench.metrics.estimate import binomial
-from porebench.metrics.table import METRICS
+from porebench.metrics.table import versions
 
 from ...evaluate import fits
 from ...report.canvas import figure_class
@@ -182,7 +182,7 @@ def validate(
         "swaps": SWAPS,
         "resamples": RESAMPLES,
         "pools": {bench.band.name: bench.size for bench in benches},
-        "metric_versions": {name: metric.version for name, metric in METRICS.items()},
+        "metric_versions": versions(),
         "date": time.strftime("%Y-%m-%d"),
         "command": command,
         "seconds": round(time.perf_counter() - started, 1),
