@@ -1,4 +1,4 @@
-"""Classifier two-sample tests: can anything that was trained to tell generated from real volumes do so?
+"""Classifier two-sample tests: the AUC of a classifier between generated and real volumes, 0.5 = cannot be told apart.
 
 References:
     Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545.
@@ -21,10 +21,10 @@ FOLDS = 5
 
 
 def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.int64]) -> Estimate:
-    """AUC of out-of-fold decisions, averaged over the folds, with DeLong's interval on the logit scale.
+    """Return the AUC of out-of-fold decisions, averaged over the folds, with DeLong's interval on the logit scale.
 
-    Decisions of different folds come from different classifiers and are never compared. The interval covers the
-    volumes that were judged; that the classifier might have learnt from others is not in it.
+    Decisions of different folds come from different classifiers and are never compared. The interval covers the choice
+    of the volumes that are judged, not of those that are learnt from. At 0 or 1 it follows the rule of three.
 
     Args:
         decision: larger for what looks generated, [n].
@@ -60,7 +60,7 @@ def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.in
 
 
 def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
-    """AUC of two samples, ties counted half, and its variance; 0 where a sample has a single value."""
+    """Return the AUC of two samples, ties counted half, and its variance; 0 where a sample has a single value."""
     n, m = len(fake), len(real)
     ranks = rankdata(np.concatenate([fake, real]))
     above = (ranks[:n] - rankdata(fake)) / m  # share of real values below each generated one
@@ -72,11 +72,11 @@ def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
 def descriptor_auc(
     generated: Floats, real: Floats, generated_density: Floats, real_density: Floats, seed: int
 ) -> Estimate | None:
-    """AUC of a logistic regression on the adjusted, standardised descriptors, 5-fold; None below five volumes a side.
+    """Return the AUC of a logistic regression on standardised descriptors, 5-fold; None below five volumes a side.
 
     Args:
-        generated: features of generated volumes, [n, features].
-        real: features of real volumes, [m, features].
+        generated: adjusted, standardised descriptors of generated volumes, [n, features].
+        real: those of real volumes, [m, features].
         generated_density: what was asked for, [n].
         real_density: densities of the real volumes, [m].
         seed: shuffles the folds.
@@ -94,10 +94,10 @@ def descriptor_auc(
 
 
 def fold_of(density: Floats, labels: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.int64] | None:
-    """The fold in which each volume is held out, [n]; None if a fold would lack generated or real volumes.
+    """Return the fold in which each volume is held out, [n]; None if a fold would lack generated or real volumes.
 
-    Volumes of one density stay together: they resemble each other, so a classifier that learnt from the real one of a
-    density would take the generated one for real.
+    Volumes of one density resemble each other and stay together: a classifier that learnt from the real one would take
+    the generated one for real.
 
     Args:
         density: [n].

@@ -43,7 +43,7 @@ class PhysicalError:
 
 
 def wasserstein(first: Floats, second: Floats) -> Floats:
-    """Wasserstein-1 distance between samples along the last axis, in the unit of the values.
+    """Return the Wasserstein-1 distance between samples along the last axis, in the unit of the values.
 
     The mean absolute difference of the quantile functions; the samples may differ in size.
 
@@ -68,12 +68,12 @@ def physical_errors(
     adjustment: Adjustment,
     rng: np.random.Generator,
 ) -> dict[str, PhysicalError]:
-    """Errors of mean pore radius, surface, Euler number and cluster count within one band.
+    """Return the errors of mean pore radius, surface, Euler number and cluster count within one band.
 
     Args:
         generated: generated volumes of the band.
         test: real test volumes of the band.
-        train: real training volumes of the band; they widen the pool that the floor is drawn from.
+        train: real training volumes of the band, which widen the pool that the floor is drawn from.
         adjustment: takes out the pore count.
         rng: draws the pairs of real sets.
     """
@@ -95,7 +95,7 @@ def physical_errors(
 
 
 def fit_density_law(pore_voxels: NDArray[np.int64], density: Floats) -> tuple[float, float] | None:
-    """Coefficients a and b of density = a · n^b by least squares on the density; None if that is undetermined.
+    """Return a and b of density = a · n^b by least squares on the density; None if they are undetermined.
 
     Volumes without pore are left out. The published sphere data have a = 0.0882 and b = 0.2632.
 
@@ -117,7 +117,7 @@ def fit_density_law(pore_voxels: NDArray[np.int64], density: Floats) -> tuple[fl
 def density_error(
     described: Descriptors, density: Floats, kind: DensityKind, law: tuple[float, float] | None
 ) -> float | None:
-    """Mean |d̂ − d| of the volumes, where d̂ is what their pore voxels say; without unit.
+    """Return the mean |d̂ − d| of volumes, without unit, where d̂ is the density that a pore count stands for.
 
     For factor data d̂ = a·n^b with the law of the training volumes, for porosity data d̂ = φ.
     """
@@ -129,16 +129,13 @@ def density_error(
 
 
 def density_bias(generated: Descriptors, test: Descriptors) -> float | None:
-    """How many more pore voxels generated volumes have than real ones of the same densities, percent of the real mean.
-
-    None if no real volume has a pore.
-    """
+    """Return the excess of pore voxels of generated volumes, percent of the real mean; None without real pore."""
     real = float(test.pore_voxels.mean())
     return 100 * (float(generated.pore_voxels.mean()) / real - 1) if real > 0 else None
 
 
 def percolation_share(described: Sequence[Descriptors]) -> Estimate:
-    """Share of volumes and axes whose pores percolate, in [0, 1].
+    """Return the share of volumes and axes whose pores percolate, in [0, 1].
 
     The three axes of a volume are not independent; the interval takes them as one observation.
     """

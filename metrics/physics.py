@@ -1,4 +1,4 @@
-"""Physics of ensembles: how often pores percolate, and how well the solid conducts compared with what is possible.
+"""Physics of ensembles: percolation of the pores, and diffusivity of the solid over its upper bound.
 
 Failing to percolate or to conduct is an outcome: it is counted, and enters every mean as zero.
 """
@@ -28,7 +28,7 @@ BLOCKED = 1e-6  # a diffusivity below this is none
 
 
 def hashin_shtrikman(porosity: ArrayLike) -> Floats:
-    """Largest D_eff/D0 that an isotropic solid can have among insulating pores: 2(1 − φ)/(2 + φ), in [0, 1].
+    """Return the largest D_eff/D0 that an isotropic solid can have among insulating pores: 2(1 − φ)/(2 + φ), in [0, 1].
 
     Args:
         porosity: pore volume fraction φ, any shape.
@@ -47,7 +47,7 @@ def hashin_shtrikman(porosity: ArrayLike) -> Floats:
 def relative_diffusivity(
     voxels: NDArray[np.bool_], *, workers: int = 1, progress: Callable[[int], object] | None = None
 ) -> Floats:
-    """D_eff of the solid over its Hashin–Shtrikman bound along each axis, float64 [n, 3]; 0 where it does not conduct.
+    """Return D_eff of the solid over its Hashin–Shtrikman bound along each axis, float64 [n, 3]; 0 where blocked.
 
     Args:
         voxels: bool [n, depth, height, width], True = pore.

@@ -1,4 +1,4 @@
-"""How large is large enough: descriptors of one image against the size of the blocks that it is cut into."""
+"""Representative volumes: descriptors of one image against the size of the blocks that it is cut into."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SizePoint:
 def size_points(
     blocks: NDArray[np.bool_], *, workers: int = 1, progress: Callable[[int], object] | None = None
 ) -> list[SizePoint]:
-    """Mean and spread of every descriptor over blocks of one size.
+    """Return mean and spread of every descriptor over blocks of one size.
 
     Args:
         blocks: bool [n, edge, edge, edge], disjoint.
@@ -94,7 +94,7 @@ def _point(edge: int, name: str, unit: str, values: NDArray[np.float64]) -> Size
 
 
 def sampled_blocks(volume: NDArray[np.bool_], edge: int, most: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Disjoint cubic blocks of an image, ``most`` of them drawn at random where there are more.
+    """Return disjoint cubic blocks of an image, ``most`` of them drawn at random where there are more.
 
     Args:
         volume: bool [depth, height, width].

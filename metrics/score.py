@@ -72,7 +72,7 @@ def score(
     n_permutations: int = 200,
     seed: int = 0,
 ) -> ScoreResult:
-    """The noise-floor ratio of generated volumes, in every density band and over the headline bands.
+    """Return the noise-floor ratio of generated volumes, in every density band and over the headline bands.
 
     Generated volumes are drawn at exactly the test densities, in the same order: what is left of the influence of the
     density after the adjustment is then alike on both sides. The test densities are resampled, with both volumes
@@ -147,7 +147,7 @@ def score(
 
 
 def _part(described: Descriptors, density: ArrayLike, name: str) -> _Part:
-    """Descriptors with their densities, checked."""
+    """Return descriptors with their densities, checked."""
     values = np.asarray(density, dtype=np.float64)
     if values.shape != (len(described),):
         raise ValueError(f"{name}_density must have one entry for each of {len(described)} volumes, got {values.shape}")
@@ -163,7 +163,7 @@ def _compare(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> _Comparison:
-    """Effects of all descriptors within one band: as observed, resampled and with volumes swapped."""
+    """Return the effects of all descriptors within one band: as observed, resampled and with volumes swapped."""
     n = len(real)
     weights = np.concatenate([np.ones((1, n)), counts])
     signs = toss(n, n_permutations, rng)
@@ -217,7 +217,7 @@ def _ratio(observed: Floats, bootstrap: Floats) -> Estimate:
 
 
 def _unscored(headline: bool, fakes: Sequence[_Part], reals: Sequence[_Part]) -> BandScore:
-    """Return the record of volumes that are counted and not compared."""
+    """Return the record of volumes that are counted but not compared."""
     empty = sum(int(np.count_nonzero(part.described.pore_voxels == 0)) for part in fakes)
     return BandScore(headline, sum(map(len, fakes)), sum(map(len, reals)), empty)
 
