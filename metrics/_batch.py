@@ -15,7 +15,7 @@ TOUCHING = np.ones((3, 3, 3), dtype=bool)  # 26 neighbours
 
 
 def count_true(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """True entries of each volume, int64 [n]."""
+    """Return the number of true entries of each volume, int64 [n]."""
     counts: NDArray[np.int64] = np.count_nonzero(mask, axis=(1, 2, 3)).astype(np.int64)
     return counts
 
@@ -85,8 +85,8 @@ class Fields:
     def shell_probability(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Probability that two voxels in shell r are both pore, float64 [n, shells], and which shells exist.
 
-        Autocorrelation counts by a zero-padded transform; they are whole numbers, so rounding makes them
-        exact. Pairs are pooled over the offsets of a shell. A shell longer than the volume does not exist.
+        Autocorrelation by a zero-padded transform; the counts are whole numbers, so rounding makes them exact. Pairs
+        are pooled over the offsets of a shell. A shell longer than the volume does not exist.
         """
         shape = self.voxels.shape[1:]
         padded = [fft.next_fast_len(length + min(S2_RADII, length - 1), real=True) for length in shape]
@@ -107,5 +107,5 @@ class Fields:
 
 
 def fields(voxels: NDArray[np.bool_] | Fields) -> Fields:
-    """The batch with its shared quantities; one that already has them is passed through."""
+    """Return the batch with its shared quantities; a batch that has them is passed through."""
     return voxels if isinstance(voxels, Fields) else Fields(voxels)

@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """The function, compiled to machine code at its first call and cached on disk."""
+    """Return the function, compiled to machine code at its first call and cached on disk."""
     return cast("Function", numba.njit(cache=True, nogil=True)(function))
 
 
@@ -42,7 +42,7 @@ def count_runs(lines: NDArray[np.bool_], runs: NDArray[np.int64], complete: NDAr
 
 @compiled
 def squared_distance(volume: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Squared distance of each voxel centre to the nearest solid voxel's, int64 [depth, height, width].
+    """Return the squared distance of each voxel centre to the nearest solid voxel's, int64 [depth, height, width].
 
     One pass an axis: the least of (squared distance so far) + (offset along this axis)², searched outwards
     until the offset alone is too long. Nothing outside the volume counts as solid; in a volume without
@@ -78,7 +78,7 @@ def squared_distance(volume: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 @compiled
 def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Squared radius of the largest ball inside the pores that covers each voxel, int64; 0 in solid.
+    """Return the squared radius of the largest ball inside the pores that covers each voxel, int64; 0 in solid.
 
     Balls are stamped from the largest to the smallest, so that a voxel's first value is its last.
 
@@ -155,7 +155,7 @@ def shared_shifted(
     volume: NDArray[np.int64],
     steps: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """The most pore voxels that a turned volume and a stored one share over several shifts, int64 [pairs].
+    """Return the most pore voxels that a turned volume and a stored one share over several shifts, int64 [pairs].
 
     Args:
         pores: places of the pore voxels of a volume, turned in several ways, [turns, pores].
@@ -178,10 +178,10 @@ def shared_shifted(
 
 @compiled
 def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
-    """Voxels of peaks that no path joins to a higher one without descending ``height`` (26 neighbours), bool.
+    """Return the voxels of peaks that no path joins to a higher one without descending ``height``, bool.
 
-    The field less ``height`` is dilated under the field, scan by scan, until nothing changes; what still
-    stands the full height above the result is a peak.
+    The field less ``height`` is dilated under the field (26 neighbours), scan by scan, until nothing changes; a peak
+    stands the full height above the result.
 
     References:
         Vincent (1993), morphological reconstruction, doi:10.1109/83.217222.
@@ -221,7 +221,7 @@ def solve_diffusion(
     tolerance: float,
     limit: int,
 ) -> tuple[NDArray[np.float64], bool]:
-    """Concentration in a padded volume by conjugate gradients, preconditioned by the diagonal.
+    """Return the concentration in a padded volume by conjugate gradients, preconditioned by the diagonal.
 
     Solves degree · x − (sum of x over the six neighbours) = source wherever the degree is positive; x is 0 elsewhere.
 

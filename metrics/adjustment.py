@@ -15,7 +15,7 @@ from .bands import Band
 from .descriptors import Descriptors
 
 MIN_TRAINING = 8  # volumes that a fit with three coefficients and a spread is made on
-MARGIN = 0.25  # ln n may leave the range of the fit by so much before it is held
+MARGIN = 0.25  # extrapolation of the fit beyond its range, in ln n
 SHARE = 0.005  # least spread of a share or a correlation
 FLOORS = {
     "euler_6": 0.5,
@@ -27,11 +27,11 @@ FLOORS = {
 
 
 def spread_floor(name: str, real: NDArray[np.float64], voxels: int) -> NDArray[np.float64]:
-    """Least spread that a descriptor is credited with, at each of its points and in its unit.
+    """Return the least spread that a descriptor is credited with, at each of its points and in its unit.
 
-    Where real volumes hardly vary (few balls, or a distribution that has reached 1), any difference would be
-    enormous in units of their spread. The floors are what one voxel, half a count or half a percent makes:
-    one face for the surface, one voxel for the profile, half a cluster for the cluster counts.
+    Where real volumes hardly vary (few balls, or a distribution that has reached 1), any difference would be enormous
+    in units of their spread. The floors are one face for the surface, one voxel for the profile, half a cluster for the
+    cluster counts, half a percent for shares.
 
     Args:
         name: headline descriptor.
@@ -64,11 +64,11 @@ class PointFit:
 
 @dataclass(frozen=True, eq=False)
 class Adjustment:
-    """What real training volumes say about how descriptors follow the pore count, in one band.
+    """Fits of the descriptors to the pore count of real training volumes, in one band.
 
     Attributes:
         fits: headline descriptor -> its fit.
-        range: least and largest ln n of the fit, widened by ``MARGIN``; beyond, ln n is held there.
+        range: least and largest ln n of the fit, widened by ``MARGIN``; ln n is clipped to it.
         centre: ln n that the powers are taken around.
     """
 
@@ -78,7 +78,7 @@ class Adjustment:
 
     @classmethod
     def fit(cls, train: Descriptors) -> Adjustment:
-        """Least-squares fit to real volumes.
+        """Fit to real volumes by least squares.
 
         Raises:
             ValueError: if there are fewer than eight volumes.
@@ -100,22 +100,22 @@ class Adjustment:
         return cls(fits, (float(logarithm.min()) - MARGIN, float(logarithm.max()) + MARGIN), centre)
 
     def residual(self, described: Descriptors, name: str) -> NDArray[np.float64]:
-        """One descriptor less its fit at each volume's pore count, in the descriptor's unit, [n, points]."""
+        """Return one descriptor less its fit at each volume's pore count, in its unit, [n, points]."""
         logarithm = np.clip(log_count(described.pore_voxels), *self.range)
         design = np.vander(logarithm - self.centre, 3, increasing=True)
         return np.asarray(described.values[name] - design @ self.fits[name].coefficients)
 
     def standardise(self, described: Descriptors, name: str) -> NDArray[np.float64]:
-        """The residual in units of the real spread over the root of the number of points, [n, points]."""
+        """Return the residual in units of the real spread over the root of the number of points, [n, points]."""
         residual = self.residual(described, name)
         return residual / (self.fits[name].scale * float(np.sqrt(residual.shape[1])))
 
 
 def fitting_window(band: Band, density: ArrayLike, reference: ArrayLike) -> NDArray[np.bool_]:
-    """Training volumes to fit on: those within the band widened by half its width on both sides.
+    """Return which training volumes to fit on: those within the band widened by half its width on both sides.
 
-    A wider range holds the fit steady at the ends of the band, and keeps it valid for generated volumes whose pore
-    count is off. All are taken where the window holds fewer than eight.
+    A wider range steadies the fit at the ends of the band and keeps it valid for generated volumes whose pore count is
+    off. A window with fewer than eight volumes gives way to all of them.
 
     Args:
         band: the band to be adjusted.
@@ -131,5 +131,5 @@ def fitting_window(band: Band, density: ArrayLike, reference: ArrayLike) -> NDAr
 
 
 def log_count(pore_voxels: ArrayLike) -> NDArray[np.float64]:
-    """Natural logarithm of the pore count, which is taken as 1 for a volume without pore."""
+    """Return the natural logarithm of the pore count, which is taken as 1 for a volume without pore."""
     return np.log(np.maximum(np.asarray(pore_voxels, dtype=np.float64), 1.0))

@@ -1,4 +1,4 @@
-"""Density bands: scores are computed inside them and averaged over the ones that make the headline."""
+"""Density bands: scores are computed inside each and averaged over those that make the headline."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Band:
     headline: bool
 
     def contains(self, density: ArrayLike) -> NDArray[np.bool_]:
-        """Which densities belong to the band, bool like ``density``."""
+        """Return whether each density belongs to the band, bool like ``density``."""
         values = np.asarray(density, dtype=np.float64)
         return (values >= self.low) & (values < self.high)
 
 
 def density_bands(density: ArrayLike, kind: DensityKind) -> tuple[Band, ...]:
-    """Bands for a test set, from the lowest to the highest density; every density in [0, 1] lies in one.
+    """Return the bands of a test set, from the lowest to the highest density; every density in [0, 1] lies in one.
 
     Args:
         density: densities of the test volumes, [n].

@@ -1,7 +1,6 @@
-"""Fidelity and coverage: do generated volumes fall where real ones lie, and everywhere where real ones lie?
+"""Fidelity and coverage: the two causes of a poor structure told apart.
 
-A low score on structure has two causes that call for opposite cures: volumes that could not be real (low fidelity) and
-real kinds of volume that are never drawn (low coverage).
+Volumes that could not be real lower the fidelity, real kinds of volume that are never drawn the coverage.
 
 References:
     Naeem, Oh, Uh, Choi and Yoo (2020), doi:10.48550/arXiv.2002.09797; their "density" is called fidelity here, because
@@ -22,7 +21,7 @@ NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class Coverage:
-    """How two samples of points cover each other.
+    """Cover of two samples of points by each other.
 
     Attributes:
         fidelity: balls of real points that a generated point lies in, over the number expected; 1 for equal laws, 0 if
@@ -37,7 +36,7 @@ class Coverage:
 
 
 def coverage(generated: Floats, real: Floats, neighbours: int = NEIGHBOURS) -> Coverage | None:
-    """Fidelity and coverage of generated points; None with fewer than two real points or no generated ones.
+    """Return fidelity and coverage of generated points; None with fewer than two real points or no generated ones.
 
     The ball of a real point reaches to its k-th nearest real neighbour.
 
@@ -66,7 +65,7 @@ def coverage(generated: Floats, real: Floats, neighbours: int = NEIGHBOURS) -> C
 
 
 def expected_coverage(n: int, m: int, neighbours: int = NEIGHBOURS) -> float:
-    """Coverage of n generated points over m real ones if all come from one continuous law, in [0, 1].
+    """Return the coverage of n generated points over m real ones of the same continuous law, in [0, 1].
 
     A real point is missed if its k nearest, among the n generated and the m − 1 other real points, are all real.
 

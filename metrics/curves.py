@@ -39,7 +39,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class CalibrationPoint:
-    """What volumes asked for at one density hold.
+    """Pore voxels of volumes asked for at one density.
 
     Attributes:
         density: what was asked for.
@@ -63,7 +63,7 @@ class CalibrationPoint:
 
 
 def density_bins(density: ArrayLike, kind: DensityKind) -> Floats:
-    """Edges of ``BINS`` ranges of density, ascending: equally wide on [0, 1] for "factor", equally full otherwise.
+    """Return edges of ``BINS`` density ranges, ascending: equally wide on [0, 1] for "factor", else equally full.
 
     Args:
         density: of the test volumes, [n].
@@ -75,7 +75,7 @@ def density_bins(density: ArrayLike, kind: DensityKind) -> Floats:
 
 
 def descriptor_curves(described: Descriptors, density: ArrayLike, edges: Floats) -> list[CurvePoint]:
-    """Every headline descriptor against density, in ascending ranges that hold at least one volume.
+    """Return every headline descriptor against density, in ascending ranges that hold at least one volume.
 
     Args:
         described: of n volumes.
@@ -96,7 +96,7 @@ def descriptor_curves(described: Descriptors, density: ArrayLike, edges: Floats)
 
 
 def calibration(density: ArrayLike, pore_voxels: ArrayLike, target: ArrayLike) -> list[CalibrationPoint]:
-    """Asked against achieved, at each density that was asked for, in ascending order.
+    """Return target and achieved pore voxels at each density that was asked for, in ascending order.
 
     Args:
         density: what was asked for, [n]; several volumes may share one.

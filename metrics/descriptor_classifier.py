@@ -1,12 +1,10 @@
-"""Classifier two-sample tests: can anything that was trained to tell generated from real volumes do so?
+"""Classifier two-sample tests: the AUC of a classifier between generated and real volumes, 0.5 = cannot be told apart.
 
 References:
     Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,30 +14,17 @@ from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, cross
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .estimate import Estimate
+
 Floats = NDArray[np.float64]
 FOLDS = 5
 
 
-@dataclass(frozen=True)
-class Auc:
-    """Area under the ROC curve: 0.5 = cannot be told apart, 1 = always told apart.
+def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.int64]) -> Estimate:
+    """Return the AUC of out-of-fold decisions, averaged over the folds, with DeLong's interval on the logit scale.
 
-    Attributes:
-        value: mean over the folds.
-        low: lower end of its 95 % interval.
-        high: upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.int64]) -> Auc:
-    """AUC of out-of-fold decisions, averaged over the folds, with DeLong's interval on the logit scale.
-
-    Decisions of different folds come from different classifiers and are never compared. The interval covers the
-    volumes that were judged; that the classifier might have learnt from others is not in it.
+    Decisions of different folds come from different classifiers and are never compared. The interval covers the choice
+    of the volumes that are judged, not of those that are learnt from. At 0 or 1 it follows the rule of three.
 
     Args:
         decision: larger for what looks generated, [n].
@@ -68,14 +53,14 @@ def fold_auc(decision: Floats, generated: NDArray[np.bool_], fold: NDArray[np.in
     error = float(np.sqrt(np.sum(variances)) / len(values))
     if not 0 < value < 1:
         least = 3 / min(int(generated.sum()), int((~generated).sum()))  # the rule of three
-        return Auc(value, max(0.0, value - least) if value else 0.0, min(1.0, value + least) if not value else 1.0)
+        return Estimate(value, max(0.0, value - least) if value else 0.0, min(1.0, value + least) if not value else 1.0)
     logit = np.log(value / (1 - value)) + norm.ppf([0.025, 0.975]) * error / (value * (1 - value))
     low, high = 1 / (1 + np.exp(-logit))
-    return Auc(value, float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
 def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
-    """AUC of two samples, ties counted half, and its variance; 0 where a sample has a single value."""
+    """Return the AUC of two samples, ties counted half, and its variance; 0 where a sample has a single value."""
     n, m = len(fake), len(real)
     ranks = rankdata(np.concatenate([fake, real]))
     above = (ranks[:n] - rankdata(fake)) / m  # share of real values below each generated one
@@ -86,12 +71,12 @@ def _delong(fake: Floats, real: Floats) -> tuple[float, float]:
 
 def descriptor_auc(
     generated: Floats, real: Floats, generated_density: Floats, real_density: Floats, seed: int
-) -> Auc | None:
-    """AUC of a logistic regression on the adjusted, standardised descriptors, 5-fold; None below five volumes a side.
+) -> Estimate | None:
+    """Return the AUC of a logistic regression on standardised descriptors, 5-fold; None below five volumes a side.
 
     Args:
-        generated: features of generated volumes, [n, features].
-        real: features of real volumes, [m, features].
+        generated: adjusted, standardised descriptors of generated volumes, [n, features].
+        real: those of real volumes, [m, features].
         generated_density: what was asked for, [n].
         real_density: densities of the real volumes, [m].
         seed: shuffles the folds.
@@ -109,10 +94,10 @@ def descriptor_auc(
 
 
 def fold_of(density: Floats, labels: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.int64] | None:
-    """The fold in which each volume is held out, [n]; None if a fold would lack generated or real volumes.
+    """Return the fold in which each volume is held out, [n]; None if a fold would lack generated or real volumes.
 
-    Volumes of one density stay together: they resemble each other, so a classifier that learnt from the real one of a
-    density would take the generated one for real.
+    Volumes of one density resemble each other and stay together: a classifier that learnt from the real one would take
+    the generated one for real.
 
     Args:
         density: [n].

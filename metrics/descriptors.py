@@ -32,10 +32,10 @@ CHUNK_VOXELS = 2**18  # volumes of 30³ go nine at a time: enough to share the o
 
 @cache
 def porespy() -> Any:
-    """The PoreSpy package, imported at the first use and without its side effects.
+    """Return the PoreSpy package, imported at the first use and without its side effects.
 
-    Importing it silences NumPy's floating-point warnings for the whole process and puts a handler on the
-    root logger; both are undone. One thread a call: volumes are small and the caller works on many at once.
+    The import silences NumPy's floating-point warnings for the whole process and puts a handler on the root logger;
+    both are undone. One thread a call: volumes are small and the caller works on many at once.
     """
     root = logging.getLogger()
     handlers, errors = root.handlers[:], np.geterr()
@@ -51,7 +51,7 @@ def porespy() -> Any:
 
 
 def percolation(voxels: NDArray[np.bool_] | Fields) -> NDArray[np.bool_]:
-    """Whether the pores connect both faces along each axis (6 neighbours), bool [n, 3].
+    """Return whether the pores connect both faces along each axis (6 neighbours), bool [n, 3].
 
     References:
         PoreSpy's ``is_percolating``, doi:10.21105/joss.01296.
@@ -68,7 +68,7 @@ def percolation(voxels: NDArray[np.bool_] | Fields) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Descriptors:
-    """What is known about each volume of an ensemble.
+    """Descriptors, pore counts and percolation of each volume of an ensemble.
 
     Attributes:
         values: headline descriptor -> float64 [n, points], in the order of ``HEADLINE``; every value is finite.
@@ -86,7 +86,7 @@ class Descriptors:
         return len(self.pore_voxels)
 
     def __getitem__(self, index: slice | ArrayLike) -> Descriptors:
-        """Selected volumes (an integer array, a mask or a slice; not one integer)."""
+        """Return selected volumes (an integer array, a mask or a slice; not one integer)."""
         chosen = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index))
         return Descriptors(
             {name: value[chosen] for name, value in self.values.items()},
@@ -118,7 +118,7 @@ class Descriptors:
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as named arrays, for ``numpy.savez``."""
+        """Return everything as named arrays, for ``numpy.savez``."""
         return {
             **{f"values/{name}": value for name, value in self.values.items()},
             "pore_voxels": self.pore_voxels,
@@ -128,7 +128,7 @@ class Descriptors:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Descriptors:
-        """The ensemble that ``arrays`` described.
+        """Return the ensemble that named arrays hold.
 
         Raises:
             KeyError: if a headline descriptor or another array is missing.
@@ -148,7 +148,7 @@ def describe(
     workers: int = 1,
     progress: Callable[[int], object] | None = None,
 ) -> Descriptors:
-    """All headline descriptors, pore counts and percolation of every volume.
+    """Return all headline descriptors, pore counts and percolation of every volume.
 
     Args:
         voxels: bool [n, depth, height, width]; True = pore.
@@ -185,7 +185,7 @@ def describe(
 
 
 def _describe_chunk(voxels: NDArray[np.bool_]) -> Descriptors:
-    """The descriptors of a few volumes, in this thread."""
+    """Return the descriptors of a few volumes, in this thread."""
     batch = Fields(voxels)
     values = {name: function(batch) for name, function in DESCRIPTORS.items()}
     depth, height, width = voxels.shape[1:]

@@ -1,11 +1,10 @@
 """The energy distance between two ensembles in units of the real spread, and the noise-floor ratio.
 
 Generated volumes are drawn at the densities of the real ones, so an ensemble is a list of pairs: a generated and a real
-volume of one density. Only distances between volumes of *different* pairs are compared. The two of one pair are alike
-in what the density alone decides; counted in, they would make generated volumes look nearer to the real ones than
-real ones are to each other. What is left is a mean over pairs of pairs, a U-statistic: its expectation is 0 for equal
-laws however the densities are spread, resampling the pairs gives its interval, and swapping the two of a pair
-gives its distribution if there is no difference.
+volume of one density. The two of a pair are alike in what the density alone decides, so only distances between volumes
+of *different* pairs are compared. That leaves a mean over pairs of pairs, a U-statistic: its expectation is 0 for equal
+laws however the densities are spread, resampling the pairs gives its interval, and swapping the two of a pair gives its
+distribution under the null hypothesis.
 
 References:
     Székely and Rizzo (2013), doi:10.1016/j.jspi.2013.03.018; the ratio descends from the F of Rizzo and Székely (2010),
@@ -26,13 +25,13 @@ REFERENCE_SIZE = 100  # volumes on each side of the comparison that a ratio of 1
 
 
 class Kernel(NamedTuple):
-    """What two pairs of volumes say of the gap between the ensembles and of the real spread; 0 for a pair with itself.
+    """Gap between the ensembles and real spread, from every two pairs of volumes; 0 for a pair with itself.
 
     Attributes:
         gap: |g−r'| + |g'−r| − |g−g'| − |r−r'| of two pairs (g, r) and (g', r'), [n, n].
         spread: |r−r'|, [n, n].
         total: sum of all four distances over all pairs of pairs; its quarter is the spread of randomly swapped pairs.
-        slope: what the spread gains where the real one of a pair is the real one, [n].
+        slope: part of the spread that changes sign with a swap of the pair, [n].
     """
 
     gap: Floats
@@ -42,12 +41,12 @@ class Kernel(NamedTuple):
 
 
 def pairwise(points: Floats) -> Floats:
-    """Euclidean distances between the rows, [n, n]."""
+    """Return the Euclidean distances between the rows, [n, n]."""
     return np.asarray(cdist(points, points))
 
 
 def kernel(distances: Floats) -> Kernel:
-    """The kernel of n pairs.
+    """Return the kernel of n pairs.
 
     Args:
         distances: among the generated volumes and then the real ones in the same order, [2n, 2n].
@@ -61,11 +60,11 @@ def kernel(distances: Floats) -> Kernel:
 
 
 def effects(pairs: Kernel, counts: Floats, least: float = 0.0) -> Floats:
-    """Energy effect for many resamples of the pairs, [k].
+    """Return the energy effect for many resamples of the pairs, [k].
 
     With |g−r|, |g−g'| and |r−r'| the mean distances between volumes of different pairs: (2|g−r| − |g−g'| − |r−r'|) /
     max(|r−r'|, least). Its expectation is 0 if both come from one law and positive otherwise. A pair that is drawn
-    twice is no two pairs at distance zero.
+    twice is not compared with itself.
 
     Args:
         pairs: see ``kernel``.
@@ -78,9 +77,9 @@ def effects(pairs: Kernel, counts: Floats, least: float = 0.0) -> Floats:
 
 
 def swapped_effects(pairs: Kernel, signs: Floats, least: float = 0.0) -> Floats:
-    """Energy effect when the two volumes of some pairs are taken for one another, [k]; see ``effects``.
+    """Return the energy effect with the two volumes of some pairs swapped, [k]; see ``effects``.
 
-    Swapping one of two pairs turns the sign of their gap and swapping both leaves it, so no distance is computed anew.
+    Swapping one of two pairs turns the sign of their gap and swapping both keeps it, so no distance is computed anew.
 
     Args:
         pairs: see ``kernel``.
@@ -94,12 +93,12 @@ def swapped_effects(pairs: Kernel, signs: Floats, least: float = 0.0) -> Floats:
 
 
 def _quadratic(matrix: Floats, weights: Floats) -> Floats:
-    """wᵀMw for each row of weights, [k]."""
+    """Return wᵀMw for each row of weights, [k]."""
     return np.asarray(np.einsum("kn,kn->k", weights @ matrix, weights))
 
 
 def _ratio(gap: Floats, spread: Floats, least: float) -> Floats:
-    """The gap in units of the spread, [k]; 0 where there is no gap, whatever the spread."""
+    """Return the gap in units of the spread, [k]; 0 where there is no gap, whatever the spread."""
     unit: Floats = np.maximum(spread, least)
     ratio: Floats = np.divide(gap, unit, out=np.copysign(np.full_like(gap, np.inf), gap), where=unit > 0)
     ratio[gap == 0] = 0.0
@@ -107,7 +106,7 @@ def _ratio(gap: Floats, spread: Floats, least: float) -> Floats:
 
 
 def energy_effect(generated: ArrayLike, real: ArrayLike, least: float = 0.0) -> float:
-    """Unbiased energy distance between paired samples in units of the real sample's spread, without unit.
+    """Return the unbiased energy distance between paired samples over the real sample's spread, without unit.
 
     Args:
         generated: [n, points].
@@ -134,7 +133,7 @@ def energy_effect(generated: ArrayLike, real: ArrayLike, least: float = 0.0) -> 
 
 
 def noise_floor_ratio(effect: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Floats:
-    """NFR100 = √max(0, 1 + 50 · mean effect), without unit.
+    """Return NFR100 = √max(0, 1 + 50 · mean effect), without unit.
 
     1 + (N/2)·effect is the squared distance between N generated and N real volumes over what two sets of
     N real ones are expected to show; N is held at 100, so the ratio does not depend on the size of a run.
@@ -156,15 +155,15 @@ def noise_floor_ratio(effect: ArrayLike, axis: int | tuple[int, ...] | None = No
 
 
 def resample(n: int, repeats: int, seed: Sequence[int]) -> Floats:
-    """How often each of n pairs is drawn when they are resampled with replacement, [repeats, n].
+    """Return the counts of n pairs resampled with replacement, [repeats, n].
 
-    The counts depend on the number of pairs and the seed alone, so generators that are compared with the same real
-    volumes are resampled alike, and their scores can be compared resample by resample.
+    The counts depend on n and the seed alone: generators that are compared with the same real volumes are resampled
+    alike, and their scores can be compared resample by resample.
     """
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=repeats)
     return np.asarray(drawn, dtype=np.float64)
 
 
 def toss(n: int, repeats: int, rng: np.random.Generator) -> Floats:
-    """Which of n pairs are swapped, at random: −1 or 1, [repeats, n]."""
+    """Return random signs of n pairs, −1 (swapped) or 1, [repeats, n]."""
     return np.asarray(rng.choice([-1.0, 1.0], size=(repeats, n)))

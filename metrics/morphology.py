@@ -24,7 +24,7 @@ COMPONENT_SIZES = 2 ** np.arange(13)
 
 
 def specific_surface(voxels: Voxels) -> Values:
-    """Interface area per total volume by counting voxel faces, 1/voxel, [n, 1].
+    """Return the interface area per total volume by counting voxel faces, 1/voxel, [n, 1].
 
     Faces between pore and solid inside the volume over its number of voxels. Exact and free of an edge
     effect; 1.5 times the area of a smooth isotropic surface, alike for real and generated volumes.
@@ -43,7 +43,7 @@ def specific_surface(voxels: Voxels) -> Values:
 
 
 def euler_6(voxels: Voxels) -> Values:
-    """Euler number of the pore phase with 6 neighbours, a whole number a volume, [n, 1].
+    """Return the Euler number of the pore phase with 6 neighbours, a whole number a volume, [n, 1].
 
     Voxels − neighbouring pairs + 2×2 squares − 2×2×2 cubes, all of pore: components − tunnels + cavities of
     the pores as 6-connected voxels. One ball gives 1, a torus 0, a hollow shell 2.
@@ -67,7 +67,7 @@ def euler_6(voxels: Voxels) -> Values:
 
 
 def mean_chord(voxels: Voxels) -> Values:
-    """Mean length of the complete chords of the pore phase, voxels, [n, 1]; 0 without one.
+    """Return the mean length of the complete chords of the pore phase, voxels, [n, 1]; 0 without one.
 
     A chord is a straight run of pore voxels along an axis with solid at both ends; all lines of all three
     axes count. For an unbounded medium it is 4φ/s.
@@ -85,7 +85,7 @@ def mean_chord(voxels: Voxels) -> Values:
 
 
 def profile_sd(voxels: Voxels) -> Values:
-    """Standard deviation of the porosity of one-voxel slabs, mean of the three axes, [n, 1].
+    """Return the standard deviation of the porosity of one-voxel slabs, mean of the three axes, [n, 1].
 
     0 for a volume that is alike everywhere; a half-filled one gives 1/2 along the filling direction, so 1/6.
 
@@ -104,7 +104,7 @@ def profile_sd(voxels: Voxels) -> Values:
 
 
 def n_components(voxels: Voxels) -> Values:
-    """Number of connected clusters of pore with 26 neighbours, a count a volume, [n, 1].
+    """Return the number of connected clusters of pore with 26 neighbours, a count a volume, [n, 1].
 
     References:
         Stauffer and Aharony (1994), doi:10.1201/9781315274386.
@@ -119,7 +119,7 @@ def n_components(voxels: Voxels) -> Values:
 
 
 def largest_component_fraction(voxels: Voxels) -> Values:
-    """Share of the pore voxels that the largest cluster (26 neighbours) holds, in [0, 1], [n, 1].
+    """Return the share of the pore voxels that the largest cluster (26 neighbours) holds, in [0, 1], [n, 1].
 
     References:
         Stauffer and Aharony (1994), doi:10.1201/9781315274386.
@@ -134,7 +134,7 @@ def largest_component_fraction(voxels: Voxels) -> Values:
 
 
 def mean_local_thickness(voxels: Voxels) -> Values:
-    """Mean over the pore voxels of the radius of the largest ball in the pores over them, voxels, [n, 1].
+    """Return the mean radius of the largest ball in the pores over each pore voxel, voxels, [n, 1].
 
     Exact on the voxel grid: the ball around c with the distance to the nearest solid voxel as its radius
     covers x where |x − c| is less than that radius. A single pore voxel gives 1.
@@ -153,7 +153,7 @@ def mean_local_thickness(voxels: Voxels) -> Values:
 
 
 def max_distance(voxels: Voxels) -> Values:
-    """Radius of the largest ball that fits into the pores, voxels, [n, 1].
+    """Return the radius of the largest ball that fits into the pores, voxels, [n, 1].
 
     The largest distance of a pore voxel to the nearest solid voxel. Outside the volume nothing is solid; a
     volume without solid gives its diagonal.
@@ -172,7 +172,7 @@ def max_distance(voxels: Voxels) -> Values:
 
 
 def two_point_correlation(voxels: Voxels) -> Values:
-    """Autocovariance (S2(r) − φ²)/(φ − φ²) at r = 1, ..., 12 voxels, without unit, [n, 12].
+    """Return the autocovariance (S2(r) − φ²)/(φ − φ²) at r = 1, ..., 12 voxels, without unit, [n, 12].
 
     S2(r) is the probability that two voxels r apart are both pore, pooled over all pairs with a distance in
     [r − ½, r + ½). The quotient is 1 at r = 0 and 0 for independent voxels, whatever the porosity.
@@ -193,7 +193,7 @@ def two_point_correlation(voxels: Voxels) -> Values:
 
 
 def lineal_path(voxels: Voxels) -> Values:
-    """Lineal-path function L(k)/φ at k = 1, ..., 9 voxels, without unit, [n, 9].
+    """Return the lineal-path function L(k)/φ at k = 1, ..., 9 voxels, without unit, [n, 9].
 
     L(k) is the probability that k + 1 consecutive voxels along an axis, whose ends are k apart, are all pore:
     placements that are over placements that fit, all axes pooled, so the border has no effect.
@@ -215,7 +215,7 @@ def lineal_path(voxels: Voxels) -> Values:
 
 
 def chord_lengths(voxels: Voxels) -> Values:
-    """Share of the complete chords of the pore phase no longer than 1, ..., 11 voxels, [n, 11].
+    """Return the share of the complete chords of the pore phase no longer than 1, ..., 11 voxels, [n, 11].
 
     References:
         Torquato and Lu (1993), doi:10.1103/PhysRevE.47.2950.
@@ -231,7 +231,7 @@ def chord_lengths(voxels: Voxels) -> Values:
 
 
 def thickness_distribution(voxels: Voxels) -> Values:
-    """Share of the pore volume with a local thickness up to fixed radii, [n, 15].
+    """Return the share of the pore volume with a local thickness up to fixed radii, [n, 15].
 
     The radii are the roots of ``SQUARED_RADII``, from 1 to 10 voxels; a cumulative pore-size distribution.
 
@@ -248,7 +248,7 @@ def thickness_distribution(voxels: Voxels) -> Values:
 
 
 def distance_distribution(voxels: Voxels) -> Values:
-    """Share of the pore volume no further from solid than fixed distances, [n, 15].
+    """Return the share of the pore volume no further from solid than fixed distances, [n, 15].
 
     The distances are the roots of ``SQUARED_RADII``, from 1 to 10 voxels; the cumulative pore-size function
     of Torquato.
@@ -266,7 +266,7 @@ def distance_distribution(voxels: Voxels) -> Values:
 
 
 def component_counts(voxels: Voxels) -> Values:
-    """ln(1 + number of clusters of pore of up to 1, 2, 4, ..., 4096 voxels), [n, 13].
+    """Return ln(1 + number of clusters of pore of up to 1, 2, 4, ..., 4096 voxels), [n, 13].
 
     References:
         Stauffer and Aharony (1994), doi:10.1201/9781315274386.
@@ -303,13 +303,13 @@ DESCRIPTORS: dict[str, Callable[[Voxels], Values]] = {
 
 
 def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
-    """Quotient, 0 where the denominator is."""
+    """Return the quotient, 0 where the denominator is."""
     top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
 
 
 def _share_up_to(squared: NDArray[np.int64]) -> Values:
-    """Share of the positive entries up to each squared radius; 0 where a volume has none."""
+    """Return the share of the positive entries up to each squared radius; 0 where a volume has none."""
     largest = SQUARED_RADII[-1] + 1
     clipped = np.minimum(squared, largest).reshape(len(squared), -1)
     counts = np.stack([np.bincount(row, minlength=largest + 1) for row in clipped])[:, 1:]

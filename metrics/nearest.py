@@ -38,7 +38,7 @@ class Nearest:
 
     @property
     def judged(self) -> NDArray[np.bool_]:
-        """Which volumes have enough pore and solid to be judged, bool [n]."""
+        """Whether each volume has enough pore and solid to be judged, bool [n]."""
         return ~np.isnan(self.overlap)
 
 
@@ -66,7 +66,7 @@ class Familiarity:
 
 
 def familiarity(volumes: Volumes, train: Volumes, unseen: Volumes, *, among: bool = False) -> Familiarity:
-    """The nearest training and the nearest held-out volume of each volume.
+    """Return the nearest training and the nearest held-out volume of each volume.
 
     Args:
         volumes: n volumes to judge.
@@ -81,7 +81,7 @@ def familiarity(volumes: Volumes, train: Volumes, unseen: Volumes, *, among: boo
 
 
 def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
-    """The nearest real volume of each volume, by chance-corrected IoU over all symmetries and shifts by a voxel.
+    """Return the nearest real volume of each volume, by chance-corrected IoU over symmetries and shifts by a voxel.
 
     Overlaps are counted bit by bit over all symmetries of the grid. The nearest pairs of real volume and symmetry
     (tens in dense volumes, thousands in sparse ones) are then compared over all 27 shifts by at most one voxel along
@@ -142,19 +142,19 @@ def _largest(scores: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64]
 
 
 def _with_margin(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Volumes [n, depth, height, width] with solid of ``REACH`` voxels around them, flat."""
+    """Return volumes [n, depth, height, width] with a padding of ``REACH`` solid voxels, flat."""
     margin = (REACH, REACH)
     roomy = np.pad(voxels, ((0, 0), margin, margin, margin))
     return roomy.reshape(len(voxels), math.prod(roomy.shape[1:]))
 
 
 def _places(volume: NDArray[np.bool_], turns: list[Symmetry]) -> NDArray[np.int64]:
-    """Places of the pore voxels of a volume, turned in several ways, among the voxels of ``_with_margin``."""
+    """Return the places of a volume's pore voxels, turned in several ways, among the voxels of ``_with_margin``."""
     return np.stack([np.flatnonzero(_with_margin(transform(volume[None], turn))) for turn in turns])
 
 
 def _steps(shape: tuple[int, int, int]) -> NDArray[np.int64]:
-    """What each shift by at most ``REACH`` voxels along each axis adds to a place."""
+    """Return the offset of a place by each shift of at most ``REACH`` voxels along each axis."""
     _, height, width = (length + 2 * REACH for length in shape)
     along = np.arange(-REACH, REACH + 1)
     return np.asarray((along[:, None, None] * height + along[:, None]) * width + along).ravel()
@@ -180,12 +180,12 @@ def transform(voxels: NDArray[np.bool_], symmetry: Symmetry) -> NDArray[np.bool_
 
 
 def judged(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which volumes have enough pore and enough solid for an overlap to mean something."""
+    """Return whether each volume has enough pore and enough solid for an overlap to mean something, bool [n]."""
     counts = np.count_nonzero(voxels, axis=(1, 2, 3))
     return np.asarray((counts >= MIN_PORE_VOXELS) & (counts <= voxels[:1].size - MIN_PORE_VOXELS))
 
 
 def packed_bits(voxels: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """The voxels as bits in 64-bit words, uint64 [n, words]."""
+    """Return the voxels as bits in 64-bit words, uint64 [n, words]."""
     packed = np.packbits(voxels.reshape(len(voxels), math.prod(voxels.shape[1:])), axis=1)
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)

@@ -1,9 +1,8 @@
-"""Novelty: do generated volumes copy training volumes, and are they as different from each other as real ones are?
+"""Novelty: copies of training volumes among generated ones, and their variety against that of real ones.
 
 The headline cannot see a generator that replays its training set. The overlap with the nearest training volume can,
-once all rotations, mirror images and shifts by a voxel are searched. That overlap alone would call smooth volumes
-copies, since they lie closer to *any* real volume than real ones do; so it is set against the overlap with the nearest
-real volume that the generator never saw.
+over all rotations, mirror images and shifts by a voxel. Since smooth volumes lie closer to *any* real volume than real
+ones do, that overlap is set against the overlap with the nearest real volume that the generator never saw.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def judge_novelty(
     kind: DensityKind = "factor",
     real: Familiarity | None = None,
 ) -> NoveltyResult:
-    """Share of generated volumes that are copies of training volumes, and the variety of the set.
+    """Return the share of generated volumes that are copies of training volumes, and the variety of the set.
 
     With t and h the chance-corrected IoU with the nearest training and the nearest held-out volume, over all
     rotations, mirror images and shifts by a voxel, the excess (t − h)/(1 − h) is what training explains beyond
@@ -162,7 +161,7 @@ def _novelty(
 
 
 def diversity(generated: Volumes, test: Volumes, *, kind: DensityKind = "factor") -> dict[str, float | None]:
-    """How much generated volumes differ from each other, relative to real ones, by band and as "all".
+    """Return the variety of generated volumes relative to real ones, by band and as "all".
 
     (1 − g)/(1 − r), where g and r are the medians over generated and real volumes of the chance-corrected IoU
     with the nearest other volume of the same set and band. Sets are cut to equal size. 1 = as diverse as real
@@ -193,7 +192,7 @@ def _headline_mean(values: Mapping[str, float | None], bands: tuple[Band, ...]) 
 
 
 def _nearest_other(voxels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Chance-corrected IoU of each volume with the nearest other one, [n]."""
+    """Return the chance-corrected IoU of each volume with the nearest other one, [n]."""
     n, size = len(voxels), voxels[:1].size
     counts, packed = np.count_nonzero(voxels, axis=(1, 2, 3)), packed_bits(voxels)
     shared = np.zeros((n, n), dtype=np.int32)

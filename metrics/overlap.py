@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def iou(intersection: ArrayLike, first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Intersection over union of two pore phases, in [0, 1]; 1 for two volumes without pore.
+    """Return the intersection over union of two pore phases, in [0, 1]; 1 for two volumes without pore.
 
     Args:
         intersection: voxels that are pore in both.
@@ -28,11 +28,10 @@ def iou(intersection: ArrayLike, first: ArrayLike, second: ArrayLike) -> NDArray
 
 
 def corrected_iou(intersection: ArrayLike, first: ArrayLike, second: ArrayLike, voxels: int) -> NDArray[np.float64]:
-    """IoU less its value for independent volumes, over what that leaves: 0 by chance, 1 when equal.
+    """Return (IoU − chance)/(1 − chance), without unit: 0 by chance, 1 when equal.
 
-    Two independent volumes with n₁ and n₂ pores among N voxels share E = n₁n₂/N of them, so
-    chance = E/(n₁ + n₂ − E) and the result is (IoU − chance)/(1 − chance). It can be slightly negative. Two volumes
-    without solid or without pore are equal, so 1.
+    Two independent volumes with n₁ and n₂ pores among N voxels share E = n₁n₂/N of them, so chance = E/(n₁ + n₂ − E).
+    The result can be slightly negative; two volumes without solid or without pore give 1.
 
     Args:
         intersection: voxels that are pore in both.

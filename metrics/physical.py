@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.stats import beta
 
 from porebench.data.volumes import DensityKind
 
 from .adjustment import Adjustment
 from .descriptors import Descriptors
+from .estimate import Estimate, binomial
 
 Floats = NDArray[np.float64]
 PHYSICAL = {
-    "pore_radius": ("mean_local_thickness", "voxel"),
-    "specific_surface": ("specific_surface", "1/voxel"),
-    "euler_number": ("euler_6", "per volume"),
-    "n_components": ("n_components", "per volume"),
-}  # column -> descriptor and unit
+    "pore_radius": "mean_local_thickness",
+    "specific_surface": "specific_surface",
+    "euler_number": "euler_6",
+    "n_components": "n_components",
+}  # column -> descriptor
 FLOOR_DRAWS = 100
 
 
@@ -34,18 +34,16 @@ class PhysicalError:
         floor: what two sets of real volumes of these sizes show.
         bias: mean generated less mean real.
         real_mean: mean over the real test volumes, not adjusted.
-        unit: "voxel", "1/voxel" or "per volume".
     """
 
     error: float
     floor: float
     bias: float
     real_mean: float
-    unit: str
 
 
 def wasserstein(first: Floats, second: Floats) -> Floats:
-    """Wasserstein-1 distance between samples along the last axis, in the unit of the values.
+    """Return the Wasserstein-1 distance between samples along the last axis, in the unit of the values.
 
     The mean absolute difference of the quantile functions; the samples may differ in size.
 
@@ -70,17 +68,17 @@ def physical_errors(
     adjustment: Adjustment,
     rng: np.random.Generator,
 ) -> dict[str, PhysicalError]:
-    """Errors of mean pore radius, surface, Euler number and cluster count within one band.
+    """Return the errors of mean pore radius, surface, Euler number and cluster count within one band.
 
     Args:
         generated: generated volumes of the band.
         test: real test volumes of the band.
-        train: real training volumes of the band; they widen the pool that the floor is drawn from.
+        train: real training volumes of the band, which widen the pool that the floor is drawn from.
         adjustment: takes out the pore count.
         rng: draws the pairs of real sets.
     """
     errors = {}
-    for column, (name, unit) in PHYSICAL.items():
+    for column, name in PHYSICAL.items():
         fake, real, more = (adjustment.residual(part, name)[:, 0] for part in (generated, test, train))
         pool = np.concatenate([real, more])
         half = min(len(fake), len(real), len(pool) // 2)
@@ -92,13 +90,12 @@ def physical_errors(
             floor=float(floor * size),
             bias=float(fake.mean() - real.mean()),
             real_mean=float(test.values[name].mean()),
-            unit=unit,
         )
     return errors
 
 
 def fit_density_law(pore_voxels: NDArray[np.int64], density: Floats) -> tuple[float, float] | None:
-    """Coefficients a and b of density = a · n^b by least squares on the density; None if that is undetermined.
+    """Return a and b of density = a · n^b by least squares on the density; None if they are undetermined.
 
     Volumes without pore are left out. The published sphere data have a = 0.0882 and b = 0.2632.
 
@@ -120,7 +117,7 @@ def fit_density_law(pore_voxels: NDArray[np.int64], density: Floats) -> tuple[fl
 def density_error(
     described: Descriptors, density: Floats, kind: DensityKind, law: tuple[float, float] | None
 ) -> float | None:
-    """Mean |d̂ − d| of the volumes, where d̂ is what their pore voxels say; without unit.
+    """Return the mean |d̂ − d| of volumes, without unit, where d̂ is the density that a pore count stands for.
 
     For factor data d̂ = a·n^b with the law of the training volumes, for porosity data d̂ = φ.
     """
@@ -132,24 +129,15 @@ def density_error(
 
 
 def density_bias(generated: Descriptors, test: Descriptors) -> float | None:
-    """How many more pore voxels generated volumes have than real ones of the same densities, percent of the real mean.
-
-    None if no real volume has a pore.
-    """
+    """Return the excess of pore voxels of generated volumes, percent of the real mean; None without real pore."""
     real = float(test.pore_voxels.mean())
     return 100 * (float(generated.pore_voxels.mean()) / real - 1) if real > 0 else None
 
 
-def percolation_share(described: Sequence[Descriptors]) -> tuple[float, tuple[float, float]]:
-    """Share of volumes and axes whose pores percolate, and its 95 % interval; without unit.
+def percolation_share(described: Sequence[Descriptors]) -> Estimate:
+    """Return the share of volumes and axes whose pores percolate, in [0, 1].
 
     The three axes of a volume are not independent; the interval takes them as one observation.
-
-    References:
-        Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
     """
     percolating = np.concatenate([part.percolating for part in described])
-    n, hits = len(percolating), float(percolating.mean(axis=1).sum())
-    low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
-    return hits / n, (low, high)
+    return binomial(float(percolating.mean(axis=1).sum()), len(percolating))

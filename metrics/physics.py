@@ -1,52 +1,34 @@
-"""Physics of ensembles: how often pores percolate, and how well the solid conducts compared with what is possible.
+"""Physics of ensembles: percolation of the pores, and diffusivity of the solid over its upper bound.
 
 Failing to percolate or to conduct is an outcome: it is counted, and enters every mean as zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, norm
 
 from porebench.data.volumes import DensityKind
 
 from .bands import density_bands
+from .estimate import Estimate, binomial, normal
 from .transport import effective_diffusivity
 
 Floats = NDArray[np.float64]
+Value = TypeVar("Value", np.bool_, np.float64)
+Row = dict[str, str | float | int]  # band, metric (with the axis after a colon), value, low, high and n volumes
 AXES = ("depth", "height", "width")
 TOLERANCE = 1e-4  # of the solver: an error of about 0.0001 in the diffusivity
 BLOCKED = 1e-6  # a diffusivity below this is none
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """One number of one band with its 95 % interval.
-
-    Attributes:
-        band: name of the density band.
-        metric: name, with the axis after a colon where it is of one axis.
-        value: the number.
-        low: lower end of the interval.
-        high: upper end.
-        n: volumes it comes from.
-    """
-
-    band: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    n: int
-
-
 def hashin_shtrikman(porosity: ArrayLike) -> Floats:
-    """Largest D_eff/D0 that an isotropic solid can have among insulating pores: 2(1 − φ)/(2 + φ), in [0, 1].
+    """Return the largest D_eff/D0 that an isotropic solid can have among insulating pores: 2(1 − φ)/(2 + φ), in [0, 1].
 
     Args:
         porosity: pore volume fraction φ, any shape.
@@ -65,7 +47,7 @@ def hashin_shtrikman(porosity: ArrayLike) -> Floats:
 def relative_diffusivity(
     voxels: NDArray[np.bool_], *, workers: int = 1, progress: Callable[[int], object] | None = None
 ) -> Floats:
-    """D_eff of the solid over its Hashin–Shtrikman bound along each axis, float64 [n, 3]; 0 where it does not conduct.
+    """Return D_eff of the solid over its Hashin–Shtrikman bound along each axis, float64 [n, 3]; 0 where blocked.
 
     Args:
         voxels: bool [n, depth, height, width], True = pore.
@@ -89,8 +71,8 @@ def relative_diffusivity(
 
 def percolation_by_band(
     percolating: NDArray[np.bool_], density: ArrayLike, test_density: ArrayLike, kind: DensityKind
-) -> list[Quantity]:
-    """Probability that the pores of a volume connect opposite faces, by band and axis.
+) -> list[Row]:
+    """Return the probability that the pores of a volume connect opposite faces, by band and axis.
 
     Args:
         percolating: bool [n, 3].
@@ -99,24 +81,17 @@ def percolation_by_band(
         kind: what density means.
 
     Returns:
-        ``percolation:depth``, ``:height`` and ``:width``, with Clopper–Pearson intervals.
+        Rows of ``percolation:depth``, ``:height`` and ``:width``, with exact binomial intervals.
     """
-    values = np.asarray(density, dtype=np.float64)
-    found = []
-    for band in density_bands(test_density, kind):
-        inside = percolating[band.contains(values)]
-        if len(inside):
-            found += [
-                Quantity(band.name, f"percolation:{axis}", *binomial(int(inside[:, i].sum()), len(inside)), len(inside))
-                for i, axis in enumerate(AXES)
-            ]
-    return found
+    return [
+        _row(band, f"percolation:{axis}", binomial(int(inside[:, i].sum()), len(inside)), len(inside))
+        for band, inside in _by_band(percolating, density, test_density, kind)
+        for i, axis in enumerate(AXES)
+    ]
 
 
-def diffusivity_by_band(
-    relative: Floats, density: ArrayLike, test_density: ArrayLike, kind: DensityKind
-) -> list[Quantity]:
-    """Mean of the relative diffusivity by band, over all axes and along each, and the share that does not conduct.
+def diffusivity_by_band(relative: Floats, density: ArrayLike, test_density: ArrayLike, kind: DensityKind) -> list[Row]:
+    """Return the mean relative diffusivity by band, over all axes and along each, and the share that does not conduct.
 
     Args:
         relative: see ``relative_diffusivity``, [n, 3].
@@ -125,40 +100,27 @@ def diffusivity_by_band(
         kind: what density means.
 
     Returns:
-        ``solid_diffusivity``, ``solid_diffusivity:depth`` and so on, with normal intervals of the mean, and
-        ``solid_blocked``: the share of volumes whose solid is cut along an axis, with a Clopper–Pearson interval.
+        Rows of ``solid_diffusivity``, ``solid_diffusivity:depth`` and so on, with normal intervals of the mean, and of
+        ``solid_blocked``: the share of volumes whose solid is cut along an axis, with an exact binomial interval.
     """
-    values = np.asarray(density, dtype=np.float64)
-    found = []
+    rows = []
+    for band, inside in _by_band(relative, density, test_density, kind):
+        found = {"solid_diffusivity": normal(inside.mean(axis=1))}
+        found |= {f"solid_diffusivity:{axis}": normal(inside[:, i]) for i, axis in enumerate(AXES)}
+        found["solid_blocked"] = binomial(int((inside == 0).any(axis=1).sum()), len(inside))
+        rows += [_row(band, metric, estimate, len(inside)) for metric, estimate in found.items()]
+    return rows
+
+
+def _by_band(
+    values: NDArray[Value], density: ArrayLike, test_density: ArrayLike, kind: DensityKind
+) -> Iterator[tuple[str, NDArray[Value]]]:
+    """Yield the name of each band that holds volumes, and their values."""
     for band in density_bands(test_density, kind):
-        inside = relative[band.contains(values)]
-        n = len(inside)
-        if n == 0:
-            continue
-        found.append(Quantity(band.name, "solid_diffusivity", *mean_interval(inside.mean(axis=1)), n))
-        for i, axis in enumerate(AXES):
-            found.append(Quantity(band.name, f"solid_diffusivity:{axis}", *mean_interval(inside[:, i]), n))
-        found.append(Quantity(band.name, "solid_blocked", *binomial(int((inside == 0).any(axis=1).sum()), n), n))
-    return found
+        inside = values[band.contains(density)]
+        if len(inside):
+            yield band.name, inside
 
 
-def binomial(hits: int, n: int) -> tuple[float, float, float]:
-    """A share with its exact 95 % interval: value, low, high.
-
-    References:
-        Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
-
-    Example:
-        >>> [round(value, 3) for value in binomial(0, 10)]
-        [0.0, 0.0, 0.308]
-    """
-    low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
-    return hits / n, low, high
-
-
-def mean_interval(values: Floats) -> tuple[float, float, float]:
-    """A mean with its normal 95 % interval: value, low, high; the interval of a single value is the value."""
-    mean = float(values.mean())
-    error = float(values.std(ddof=1) / np.sqrt(len(values)) * norm.ppf(0.975)) if len(values) > 1 else 0.0
-    return mean, mean - error, mean + error
+def _row(band: str, metric: str, estimate: Estimate, n: int) -> Row:
+    return {"band": band, "metric": metric, **asdict(estimate), "n": n}

@@ -1,9 +1,9 @@
-"""Which generators can be told apart: ties, shared ranks, and how much a rank depends on what goes into the score.
+"""Ranks of generators: ties, shared places, and how much a rank depends on what goes into the score.
 
 Every generator draws one volume at each test density. Resampling the *densities* (with both volumes of each) by the
-same weights for all generators gives paired replicates of their scores: what the real volumes and the densities at
-hand happen to be moves all generators alike, and cancels in a difference. Since the weights depend on the test set and
-the seed alone, replicates of generators that were scored in different runs still go together.
+same weights for all generators gives paired replicates of their scores: the choice of real volumes and densities moves
+all generators alike, and cancels in a difference. The weights depend on the test set and the seed alone, so replicates
+of generators that were scored in different runs go together.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .energy import noise_floor_ratio
+from .estimate import Estimate, percentile
 
 Floats = NDArray[np.float64]
-INTERVAL = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Replicates:
     resampled: Floats
 
     def ratio(self, without: str = "") -> tuple[float, Floats]:
-        """NFR100 as observed, and of each replicate, [draws].
+        """Return NFR100 as observed, and of each replicate, [draws].
 
         Args:
             without: a descriptor or a band to leave out; nothing by default.
@@ -48,7 +48,7 @@ class Replicates:
         return float(noise_floor_ratio(self.observed[kept])), noise_floor_ratio(self.resampled[kept], axis=(0, 1))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Everything as named arrays for ``numpy.savez``, the replicates in half precision."""
+        """Return everything as named arrays for ``numpy.savez``, the replicates in half precision."""
         limit = float(np.finfo(np.float16).max)
         return {
             "bands": np.array(self.bands),
@@ -59,7 +59,7 @@ class Replicates:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Replicates:
-        """The replicates that ``arrays`` described.
+        """Return the replicates that named arrays hold.
 
         Raises:
             KeyError: if an array is missing.
@@ -70,26 +70,6 @@ class Replicates:
             np.asarray(arrays["observed"], dtype=np.float64),
             np.asarray(arrays["resampled"], dtype=np.float64),
         )
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much larger the NFR100 of one generator is than that of another, with its 95 % interval.
-
-    Attributes:
-        value: as observed.
-        low: lower end of the percentile interval of the paired replicates.
-        high: upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def tied(self) -> bool:
-        """Whether the two cannot be told apart: the interval holds 0."""
-        return self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -107,14 +87,14 @@ class Rank:
     nfr100: float
 
     def __str__(self) -> str:
-        """The place as it is printed: ``1``, or ``2=`` where it is shared."""
+        """Return the place as printed: ``1``, or ``2=`` where shared."""
         return f"{self.place}{'=' if self.shared else ''}"
 
 
-def difference(first: Replicates, second: Replicates, without: str = "") -> Difference:
-    """NFR100 of the first less that of the second, from paired replicates.
+def difference(first: Replicates, second: Replicates, without: str = "") -> Estimate:
+    """Return NFR100 of the first less that of the second, with the percentile interval of the paired replicates.
 
-    Two identical sets differ by 0 in every replicate: value and interval are 0, and they tie.
+    The two tie if the interval holds 0; two identical sets differ by 0 in every replicate.
 
     Args:
         first: of one generator.
@@ -131,16 +111,14 @@ def difference(first: Replicates, second: Replicates, without: str = "") -> Diff
     if shapes[0] != shapes[1]:
         raise ValueError("replicates go together only if bands, descriptors and resamples agree; score both anew")
     (value, draws), (other, other_draws) = first.ratio(without), second.ratio(without)
-    low, high = np.percentile(draws - other_draws, INTERVAL)
-    return Difference(value - other, float(low), float(high))
+    return percentile(value - other, draws - other_draws)
 
 
 def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Rank]:
-    """Ranks of generators, best first, with ties.
+    """Return the ranks of generators, best first, with ties.
 
-    In order of score, a generator joins the group of the one before it if it cannot be told apart from the *best* of
-    that group, and opens a group of its own otherwise. Not being told apart is not transitive: a group holds what ties
-    with its leader, and the last of one group may tie with the first of the next.
+    In order of score, a generator joins the group of the one before if it ties with the *best* of that group, and opens
+    a group of its own otherwise. Ties are not transitive: the last of one group may tie with the first of the next.
 
     Args:
         entries: generator -> its replicates.
@@ -149,7 +127,7 @@ def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Ran
     ordered = sorted(entries, key=lambda name: entries[name].ratio(without)[0])
     groups: list[list[str]] = []
     for name in ordered:
-        if groups and difference(entries[name], entries[groups[-1][0]], without).tied:
+        if groups and difference(entries[name], entries[groups[-1][0]], without).holds(0):
             groups[-1].append(name)
         else:
             groups.append([name])
@@ -161,9 +139,9 @@ def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Ran
 
 
 def sensitivity(entries: Mapping[str, Replicates]) -> list[dict[str, str | int | float | bool]]:
-    """Ranks from the full score, and with each descriptor and each density band left out in turn.
+    """Return the ranks from the full score, and with each descriptor and each density band left out in turn.
 
-    One is left out only where another remains.
+    A part is left out only where another remains.
 
     Returns:
         One row a generator and variant: generator, left_out ("nothing", "descriptor" or "band"), which (its name, or
@@ -190,7 +168,7 @@ def sensitivity(entries: Mapping[str, Replicates]) -> list[dict[str, str | int |
 
 
 def differences(entries: Mapping[str, Replicates], names: Sequence[str]) -> list[dict[str, str | float | bool]]:
-    """Every pair of generators once: first, second, difference of NFR100, ci_low, ci_high and tied.
+    """Return every pair of generators once: first, second, difference of NFR100, ci_low, ci_high and tied.
 
     Args:
         entries: generator -> its replicates.
@@ -207,7 +185,7 @@ def differences(entries: Mapping[str, Replicates], names: Sequence[str]) -> list
                     "difference": found.value,
                     "ci_low": found.low,
                     "ci_high": found.high,
-                    "tied": found.tied,
+                    "tied": found.holds(0),
                 }
             )
     return rows

@@ -1,7 +1,7 @@
-"""Volume against its reconstruction: overlap, errors by voxel, and whether the smallest pores survive.
+"""Volume against its reconstruction: overlap, errors by voxel, and recall of the smallest pores.
 
 IoU alone misleads: two unrelated volumes with a third of pores share 0.2 by chance, and dropping every small pore costs
-0.04. So it is printed with its chance-corrected form, precision, recall, volume bias and small-pore recall.
+0.04. Its chance-corrected form, precision, recall, volume bias and small-pore recall stand beside it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def reconstruction_scores(
     radii: bool = True,
     workers: int = 1,
 ) -> ReconstructionResult:
-    """Quality of reconstructions, by volume, by density band and over the headline bands.
+    """Return the quality of reconstructions, by volume, by density band and over the headline bands.
 
     Where both volumes are without pore every share is 1; where one of them is, 0.
 
@@ -148,7 +148,7 @@ def reconstruction_scores(
 
 
 def compare_voxels(truth: NDArray[np.bool_], reconstruction: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """Voxel-wise quality of each volume, name -> float64 [n]; names and units as in ``ReconstructionScore``.
+    """Return the voxel-wise quality of each volume, name -> float64 [n]; names and units as in ``ReconstructionScore``.
 
     Args:
         truth: bool [n, depth, height, width].
@@ -183,7 +183,7 @@ def compare_voxels(truth: NDArray[np.bool_], reconstruction: NDArray[np.bool_]) 
 
 
 def pore_radii(volume: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Radii of the pores detected in one volume, voxels, [pores].
+    """Return the radii of the pores detected in one volume, voxels, [pores].
 
     Peaks of the smoothed distance to solid that stand 0.2 voxel above their surroundings seed a watershed of the pore
     phase; a pore's radius is that of the ball of its volume. Among overlapping balls a third to a half cannot be told
@@ -213,7 +213,7 @@ def pore_radii(volume: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _small_pores(truth: NDArray[np.bool_], made: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """True small pores, those half covered, true specks, those touched, in one volume."""
+    """Return the numbers of true small pores, those half covered, true specks and those touched, in one volume."""
     labels = ndimage.label(truth, TOUCHING)[0]
     sizes = np.bincount(labels.ravel())[1:]
     covered = np.bincount(labels[made], minlength=len(sizes) + 1)[1:]
@@ -226,14 +226,14 @@ def _small_pores(truth: NDArray[np.bool_], made: NDArray[np.bool_]) -> tuple[int
 
 
 def _reached(voxels: NDArray[np.bool_], target: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of each volume's pore within one voxel (face neighbours) of the target's, [n]; 0 without pore."""
+    """Return the share of a volume's pore within one voxel (face neighbours) of the target's, [n]; 0 without pore."""
     cross = ndimage.generate_binary_structure(3, 1)[None]
     near = ndimage.binary_dilation(target, cross) if len(target) else target
     return _share(count_true(voxels & near), count_true(voxels), np.zeros(len(voxels), dtype=bool))
 
 
 def _share(part: NDArray[np.number], whole: NDArray[np.number], perfect: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Quotient; 0 where the whole is, but 1 where marked as perfect."""
+    """Return the quotient; 0 where the whole is, but 1 where marked as perfect."""
     share: NDArray[np.float64] = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
     share[perfect] = 1.0
     return share
@@ -245,7 +245,7 @@ def _band_score(
     volumes: dict[str, NDArray[np.float64]],
     sizes: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> ReconstructionScore:
-    """The score of one band; pores and radii are pooled over its volumes."""
+    """Return the score of one band; pores and radii are pooled over its volumes."""
     n = len(volumes["iou"])
     total = {key: int(values.sum()) for key, values in volumes.items() if "pores" in key or "speck" in key}
     radius_w1 = None
@@ -267,7 +267,7 @@ def _band_score(
 
 
 def _average(bands: Sequence[ReconstructionScore]) -> ReconstructionScore:
-    """Means over bands of what is defined; counts are summed."""
+    """Return the means over bands of what is defined; counts are summed."""
 
     def mean(name: str) -> float | None:
         values = [value for band in bands if (value := getattr(band, name)) is not None]

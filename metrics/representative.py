@@ -1,4 +1,4 @@
-"""How large is large enough: descriptors of one image against the size of the blocks that it is cut into."""
+"""Representative volumes: descriptors of one image against the size of the blocks that it is cut into."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .descriptors import Descriptors, describe
-from .physics import binomial
+from .estimate import binomial
 
 DESCRIPTORS = {
     "specific_surface": "1/voxel",
@@ -56,7 +56,7 @@ class SizePoint:
 def size_points(
     blocks: NDArray[np.bool_], *, workers: int = 1, progress: Callable[[int], object] | None = None
 ) -> list[SizePoint]:
-    """Mean and spread of every descriptor over blocks of one size.
+    """Return mean and spread of every descriptor over blocks of one size.
 
     Args:
         blocks: bool [n, edge, edge, edge], disjoint.
@@ -77,9 +77,9 @@ def size_points(
     found = [_point(edge, "porosity", "", described.porosity)]
     found += [_point(edge, name, unit, _intensive(described, name)) for name, unit in DESCRIPTORS.items()]
     share = described.percolating.mean(axis=1)
-    _, low, high = binomial(round(float(share.sum())), len(share))
+    interval = binomial(round(float(share.sum())), len(share))
     mean, sd = float(share.mean()), float(share.std(ddof=1))
-    return [*found, SizePoint(edge, "percolation", "", len(share), mean, sd, low, high)]
+    return [*found, SizePoint(edge, "percolation", "", len(share), mean, sd, interval.low, interval.high)]
 
 
 def _intensive(described: Descriptors, name: str) -> NDArray[np.float64]:
@@ -94,7 +94,7 @@ def _point(edge: int, name: str, unit: str, values: NDArray[np.float64]) -> Size
 
 
 def sampled_blocks(volume: NDArray[np.bool_], edge: int, most: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Disjoint cubic blocks of an image, ``most`` of them drawn at random where there are more.
+    """Return disjoint cubic blocks of an image, ``most`` of them drawn at random where there are more.
 
     Args:
         volume: bool [depth, height, width].

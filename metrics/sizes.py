@@ -1,7 +1,7 @@
-"""Sizes of the pores that a generator draws against those of real volumes, and against the truth where it is known.
+"""Sizes of drawn pores against those of real volumes, and against the true radii where these are known.
 
-Pores are detected alike in drawn and real volumes (``reconstruction.pore_radii``), so what the detector gets wrong
-cancels between the two. Against the true radii it does not: there, the row of the reference says what can be reached.
+Pores are detected alike in drawn and real volumes (``reconstruction.pore_radii``), so errors of the detector cancel
+between the two. Against the true radii they do not: there, the row of the reference says what can be reached.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from porebench.data.volumes import DensityKind
 
-from .band_score import Estimate
 from .bands import ALL, density_bands
 from .energy import resample
-from .ranking import INTERVAL
+from .estimate import Estimate, percentile
 from .reconstruction import pore_radii
 
 Floats = NDArray[np.float64]
@@ -26,7 +25,7 @@ RESAMPLES = 500
 
 
 def detected_radii(volumes: NDArray[np.bool_], *, workers: int = 1) -> list[Floats]:
-    """Radii of the pores detected in each volume, voxels.
+    """Return the radii of the pores detected in each volume, voxels.
 
     Args:
         volumes: bool [n, depth, height, width].
@@ -45,7 +44,7 @@ def size_scores(
     kind: DensityKind = "factor",
     seed: int = 0,
 ) -> dict[str, dict[str, Estimate]]:
-    """How well the distribution of pore sizes is met, by density band and over the headline bands.
+    """Return the errors of the distribution of pore sizes, by density band and over the headline bands.
 
     * ``drawn_radius_w1``: Wasserstein-1 distance between the radii detected in drawn and in real volumes, voxels.
     * ``true_radius_w1``: the same between the radii detected in drawn volumes and the true ones, voxels.
@@ -89,11 +88,14 @@ def size_scores(
             headline.append(found[band.name])
     names = [name for name in (headline[0] if headline else {}) if all(name in band for band in headline)]
     found[ALL] = {name: np.mean([band[name] for band in headline], axis=0) for name in names}
-    return {band: {name: _estimate(draws) for name, draws in scores.items()} for band, scores in found.items()}
+    return {
+        band: {name: percentile(draws[0], draws[1:]) for name, draws in scores.items()}
+        for band, scores in found.items()
+    }
 
 
 def _scores(parts: Sequence[Sequence[Floats]], counts: Floats) -> dict[str, Floats]:
-    """Each score as observed and resampled, [1 + resamples]; those that are undefined anywhere are left out."""
+    """Return each score as observed and resampled, [1 + resamples]; a score that is undefined anywhere is left out."""
     drawn, real = parts[0], parts[1]
     scores = {"drawn_radius_w1": _distance(drawn, real, counts)}
     if len(parts) > 2:
@@ -106,7 +108,7 @@ def _scores(parts: Sequence[Sequence[Floats]], counts: Floats) -> dict[str, Floa
 
 
 def _distance(first: Sequence[Floats], second: Sequence[Floats], counts: Floats) -> Floats:
-    """Wasserstein-1 distance of the pooled radii, for each row of counts; nan where a side has none.
+    """Return the Wasserstein-1 distance of the pooled radii, for each row of counts; nan where a side has none.
 
     The area between the two distribution functions, which are steps at the radii that occur.
     """
@@ -117,8 +119,3 @@ def _distance(first: Sequence[Floats], second: Sequence[Floats], counts: Floats)
         total = np.cumsum(counts @ held, axis=1)
         levels.append(np.divide(total, total[:, -1:], out=np.full_like(total, np.nan), where=total[:, -1:] > 0))
     return np.asarray(np.abs(levels[0] - levels[1])[:, :-1] @ np.diff(grid))
-
-
-def _estimate(draws: Floats) -> Estimate:
-    low, high = np.percentile(draws[1:], INTERVAL)
-    return Estimate(float(draws[0]), float(low), float(high))

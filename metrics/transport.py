@@ -11,7 +11,7 @@ INNER = (slice(1, -1),) * 3
 
 
 def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, tolerance: float = 1e-6) -> float:
-    """D_eff/D0 of the conducting phase of one volume along an axis, in [0, 1]; the other phase insulates.
+    """Return D_eff/D0 of the conducting phase of one volume along an axis, in [0, 1]; the other phase insulates.
 
     Steady diffusion on the voxel grid by finite volumes: conductance 1 between neighbouring conducting
     voxels, 2 from the first and last layer to faces held at concentrations 1 and 0 (half a voxel away),
@@ -22,9 +22,6 @@ def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, toler
         conducting: bool [depth, height, width], True where it conducts; ``~voxels`` for the solid.
         axis: 0, 1 or 2, the direction of the mean gradient.
         tolerance: relative residual at which the solver stops.
-
-    Returns:
-        The ratio, without unit.
 
     Raises:
         RuntimeError: if the solver does not converge.
@@ -59,7 +56,7 @@ def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, toler
 
 
 def _neighbour_sum(field: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over the six neighbours of each inner voxel of a padded field."""
+    """Return the sum over the six neighbours of each inner voxel of a padded field."""
     total = field[2:, 1:-1, 1:-1] + field[:-2, 1:-1, 1:-1]
     total += field[1:-1, 2:, 1:-1]
     total += field[1:-1, :-2, 1:-1]

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .descriptor_classifier import Auc, fold_auc, fold_of
+from .descriptor_classifier import fold_auc, fold_of
+from .estimate import Estimate
 from .nearest import symmetries, transform
 
 FOLDS = 3
@@ -28,11 +29,11 @@ def voxel_auc(
     seed: int,
     *,
     progress: Callable[[int], object] | None = None,
-) -> Auc | None:
-    """AUC of a small 3D network between generated and real volumes, 3-fold; None if there are too few densities.
+) -> Estimate | None:
+    """Return the AUC of a small 3-D network between generated and real volumes, 3-fold; None with too few densities.
 
     Three convolutions of stride 2 and the mean and maximum over space; each training volume is turned or mirrored at
-    random each time it is shown. 0.5 = it has found no difference, which a larger network might.
+    random each time it is shown. 0.5 = no difference was found, which a larger network might find.
 
     Args:
         generated: bool [n, depth, height, width].
@@ -81,7 +82,7 @@ class _Network(nn.Module):
 
 
 def _train(volumes: NDArray[np.bool_], labels: NDArray[np.bool_], rng: np.random.Generator) -> _Network:
-    """A network fitted on labelled volumes; torch's global random state is left as it was."""
+    """Return a network fitted on labelled volumes; torch's global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**62)))
         network = _Network()

@@ -13,12 +13,11 @@ from scipy.stats import binom
 from tests.surrogates import spheres
 
 from porebench.metrics.descriptors import percolation
+from porebench.metrics.estimate import Estimate, binomial, normal
 from porebench.metrics.physics import (
     AXES,
-    binomial,
     diffusivity_by_band,
     hashin_shtrikman,
-    mean_interval,
     percolation_by_band,
     relative_diffusivity,
 )
@@ -55,14 +54,14 @@ def test_all_pore_and_all_solid_are_outcomes() -> None:
 
 def test_failure_to_conduct_is_counted_and_enters_the_mean_as_zero() -> None:
     relative = np.array([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
-    found = {it.metric: it for it in diffusivity_by_band(relative, [0.5, 0.5, 0.9], [0.5, 0.5, 0.9], "factor")[:5]}
-    assert {it.band for it in found.values()} == {"0.4-0.6"}
-    assert found["solid_diffusivity"].value == pytest.approx(0.75)
-    assert found["solid_diffusivity:width"].value == pytest.approx(0.5)
-    assert found["solid_blocked"].value == 0.5
-    assert found["solid_blocked"].n == 2
+    found = {it["metric"]: it for it in diffusivity_by_band(relative, [0.5, 0.5, 0.9], [0.5, 0.5, 0.9], "factor")[:5]}
+    assert {it["band"] for it in found.values()} == {"0.4-0.6"}
+    assert found["solid_diffusivity"]["value"] == pytest.approx(0.75)
+    assert found["solid_diffusivity:width"]["value"] == pytest.approx(0.5)
+    assert found["solid_blocked"]["value"] == 0.5
+    assert found["solid_blocked"]["n"] == 2
     dense = diffusivity_by_band(relative, [0.5, 0.5, 0.9], [0.5, 0.5, 0.9], "factor")[5:]
-    assert {(it.metric, it.value) for it in dense if it.metric in {"solid_diffusivity", "solid_blocked"}} == {
+    assert {(it["metric"], it["value"]) for it in dense if it["metric"] in {"solid_diffusivity", "solid_blocked"}} == {
         ("solid_diffusivity", 0.0),
         ("solid_blocked", 1.0),
     }
@@ -73,10 +72,10 @@ def test_percolation_is_counted_by_axis_and_band() -> None:
     channels[:3, :, 2, 2] = True
     channels[3, 2, 2, :] = True
     found = percolation_by_band(percolation(channels), np.full(4, 0.5), np.full(4, 0.5), "factor")
-    assert [it.metric for it in found] == [f"percolation:{axis}" for axis in AXES]
-    assert [it.value for it in found] == [0.75, 0, 0.25]
-    assert all(it.n == 4 and it.low <= it.value <= it.high for it in found)
-    assert found[1].high == pytest.approx(1 - 0.025 ** (1 / 4))
+    assert [it["metric"] for it in found] == [f"percolation:{axis}" for axis in AXES]
+    assert [it["value"] for it in found] == [0.75, 0, 0.25]
+    assert all(it["n"] == 4 and it["low"] <= it["value"] <= it["high"] for it in found)
+    assert found[1]["high"] == pytest.approx(1 - 0.025 ** (1 / 4))
 
 
 @pytest.mark.parametrize("chance", [0.02, 0.3, 0.9])
@@ -84,16 +83,15 @@ def test_the_binomial_interval_holds_the_truth_at_least_as_often_as_it_says(chan
     n = 40
     held = 0.0
     for hits in range(n + 1):
-        _, low, high = binomial(hits, n)
-        held += binom.pmf(hits, n, chance) * (low <= chance <= high)
+        held += binom.pmf(hits, n, chance) * binomial(hits, n).holds(chance)
     assert held >= 0.95
 
 
 def test_the_interval_of_a_mean_holds_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(42)
-    held = [low <= 2 <= high for _, low, high in (mean_interval(rng.normal(2, 3, 60)) for _ in range(600))]
+    held = [normal(rng.normal(2, 3, 60)).holds(2) for _ in range(600)]
     assert 0.92 <= np.mean(held) <= 0.975
-    assert mean_interval(np.array([0.4])) == (0.4, 0.4, 0.4)
+    assert normal(np.array([0.4])) == Estimate(0.4, 0.4, 0.4)
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (1, 1, 1), (1, 6, 2)])

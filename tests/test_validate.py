@@ -27,9 +27,10 @@ from porebench.benchmarks.studies.validation.defects import (
     scaled,
 )
 from porebench.benchmarks.studies.validation.run import POWER_COLUMNS, TIE_COLUMNS, Settings, validate
-from porebench.benchmarks.studies.validation.trials import Pool, Trials, rate, run_trials, told_apart
+from porebench.benchmarks.studies.validation.trials import Pool, Trials, run_trials, told_apart
 from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.descriptors import HEADLINE, Descriptors
+from porebench.metrics.estimate import binomial
 
 SHAPE = (12, 12, 12)
 LAW = data.LAWS["spheres"]
@@ -181,9 +182,9 @@ def test_two_real_sets_are_declared_different_in_one_of_twenty_trials(adjustment
     rng = np.random.default_rng(3)
     pool = Pool([_described(0, rng), _described(0, rng)], adjustment)
     found = run_trials(pool, 60, 20, 400, rng, exchange=True, intervals=True)
-    share, low, high = rate(found.detected())
-    assert low <= 0.05 <= high
-    assert share < 0.09
+    share = binomial(int(found.detected().sum()), len(found), "wilson")
+    assert share.low <= 0.05 <= share.high
+    assert share.value < 0.09
     covered = found.covered()
     assert covered is not None
     assert covered.mean() > 0.93

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from porebench.metrics.band_score import Estimate
+from porebench.metrics.band_score import ScoreResult
+from porebench.metrics.estimate import Estimate
 from porebench.metrics.novelty import NoveltyResult
 from porebench.metrics.reconstruction import MEANS, ReconstructionResult
-from porebench.metrics.score import ScoreResult
 
 NOVELTY = ("copy_rate", "leak_rate", "novelty", "diversity")
 RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
@@ -21,7 +21,7 @@ def score_rows(result: ScoreResult) -> list[dict[str, Any]]:
         n = (band.n_generated, band.n_real)
         if band.nfr100 is None:
             continue
-        rows.append(_row(name, "nfr100", band.nfr100, (band.ci_low, band.ci_high), n))
+        rows.append(_row(name, "nfr100", band.nfr100.value, (band.nfr100.low, band.nfr100.high), n))
         for metric in (
             "p",
             "density_bias",
@@ -36,10 +36,10 @@ def score_rows(result: ScoreResult) -> list[dict[str, Any]]:
             if value is not None:
                 rows.append(_row(name, metric, float(value), None, n))
         if band.c2st_auc is not None:
-            rows.append(_row(name, "c2st_auc", band.c2st_auc, band.c2st_interval, n))
-        if band.percolation is not None:
-            rows.append(_row(name, "percolation", band.percolation, band.percolation_interval, n))
-            rows.append(_row(name, "percolation_real", band.percolation_real, band.percolation_real_interval, n))
+            rows.append(_row(name, "c2st_auc", band.c2st_auc.value, (band.c2st_auc.low, band.c2st_auc.high), n))
+        for metric, it in (("percolation", band.percolation), ("percolation_real", band.percolation_real)):
+            if it is not None:
+                rows.append(_row(name, metric, it.value, (it.low, it.high), n))
         for descriptor, estimate in band.descriptors.items():
             rows.append(_row(name, f"nfr100:{descriptor}", estimate.value, (estimate.low, estimate.high), n))
         for quantity, physical in band.physical.items():

@@ -25,7 +25,7 @@ from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.curves import calibration, density_bins, descriptor_curves
 from porebench.metrics.descriptors import describe
 from porebench.metrics.overlap import iou
-from porebench.metrics.physics import Quantity, diffusivity_by_band, percolation_by_band, relative_diffusivity
+from porebench.metrics.physics import diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from ..report.details import side_markdown
 from ..store.cells import REAL as KEPT
@@ -278,12 +278,12 @@ def _real_physics(judge: Judge) -> Rows:
 def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_], what: str) -> Rows:
     """Return percolation of all volumes, and diffusivity of some, by band."""
     kind, density = judge.dataset.density_kind, judge.test.density
-    found: list[Quantity] = percolation_by_band(percolating, volumes.density, density, kind)
+    found: Rows = percolation_by_band(percolating, volumes.density, density, kind)
     chosen = spread(density, PHYSICS_VOLUMES)
     with judge.bar(f"diffusion in {what}", len(chosen)) as advance:
         relative = relative_diffusivity(volumes.voxels[chosen], workers=judge.options.workers, progress=advance)
     found += diffusivity_by_band(relative, volumes.density[chosen], density, kind)
-    return [asdict(quantity) for quantity in found]
+    return found
 
 
 def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:

@@ -143,11 +143,11 @@ def score_rows(
             label = {"generator": draws.name, "edge": size, "band": name}
             if band.nfr100 is None:
                 continue
-            found: list[tuple[str, float, float | None, float | None]] = [
-                ("nfr100", band.nfr100, band.ci_low, band.ci_high)
+            found = {"nfr100": band.nfr100, **{f"nfr100:{key}": it for key, it in band.descriptors.items()}}
+            rows += [
+                {**label, "metric": metric, "value": it.value, "ci_low": it.low, "ci_high": it.high, **counts}
+                for metric, it in found.items()
             ]
-            found += [(f"nfr100:{key}", it.value, it.low, it.high) for key, it in band.descriptors.items()]
-            rows += [{**label, "metric": m, "value": v, "ci_low": a, "ci_high": b, **counts} for m, v, a, b in found]
         porosity = [volumes.mean(axis=(1, 2, 3)) for volumes in (voxels, real.voxels)]
         means = {
             "porosity": porosity[0].mean(),

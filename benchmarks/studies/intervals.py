@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 
 from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
 from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe
+from porebench.metrics.estimate import binomial
 
 from ..report.intervals import COUNT, EACH, coverage_markdown
 from ..store.cells import ALL_PACKAGES, Inputs, code_digest, packages
@@ -211,9 +211,9 @@ def _count(inside: dict[str, Floats], dataset: Dataset) -> list[dict[str, Any]]:
         if count == 0:
             continue
         for name, share in everything.items():
-            ends = binomtest(round(float(share[mask].sum())), count).proportion_ci()
+            ends = binomial(round(float(share[mask].sum())), count)
             row = {"band": band, "descriptor": name, "coverage": float(share[mask].mean())}
-            rows.append({**row, "ci_low": float(ends.low), "ci_high": float(ends.high), "n": count})
+            rows.append({**row, "ci_low": ends.low, "ci_high": ends.high, "n": count})
     return rows
 
 

@@ -29,7 +29,8 @@ from porebench.metrics.adjustment import MIN_TRAINING, Adjustment, fitting_windo
 from porebench.metrics.bands import ALL, Band
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.energy import REFERENCE_SIZE
-from porebench.metrics.table import METRICS
+from porebench.metrics.estimate import binomial
+from porebench.metrics.table import versions
 
 from ...evaluate import fits
 from ...report.canvas import figure_class
@@ -37,7 +38,7 @@ from ...report.validation import draw_figure, validation_markdown
 from ...store.cells import ALL_PACKAGES, Inputs, code_digest, packages, short_digest
 from ...store.provenance import environment
 from .defects import OTHER, RADIUS, REAL, Matched, Plant, matched_sets, planted
-from .trials import RESAMPLES, SWAPS, Pool, Trials, rate, run_trials, told_apart
+from .trials import RESAMPLES, SWAPS, Pool, Trials, run_trials, told_apart
 
 SIZES = (50, 100, 200)  # volumes a band
 LEAST = 20  # that are tried where there are not enough for any of these
@@ -181,7 +182,7 @@ def validate(
         "swaps": SWAPS,
         "resamples": RESAMPLES,
         "pools": {bench.band.name: bench.size for bench in benches},
-        "metric_versions": {name: metric.version for name, metric in METRICS.items()},
+        "metric_versions": versions(),
         "date": time.strftime("%Y-%m-%d"),
         "command": command,
         "seconds": round(time.perf_counter() - started, 1),
@@ -309,8 +310,8 @@ def _ties(dataset: Dataset, train: Descriptors, plants: dict[str, Plant], settin
 
 
 def _rate(name: str, hits: NDArray[np.bool_]) -> dict[str, float]:
-    share, low, high = rate(hits)
-    return {name: share, f"{name}_low": low, f"{name}_high": high}
+    share = binomial(int(hits.sum()), len(hits), "wilson")
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
 
 
 def _write(folder: Path, power: pd.DataFrame, ties: pd.DataFrame, manifest: dict[str, Any]) -> Path:

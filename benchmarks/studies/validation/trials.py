@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from porebench.metrics.adjustment import Adjustment, log_count
@@ -29,7 +28,8 @@ from porebench.metrics.energy import (
     swapped_effects,
     toss,
 )
-from porebench.metrics.ranking import INTERVAL, Replicates, difference
+from porebench.metrics.estimate import INTERVAL
+from porebench.metrics.ranking import Replicates, difference
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -207,7 +207,7 @@ def told_apart(
             for place, part in enumerate((1 + tossed, 2 - tossed)):
                 both[place].append(pool.replicates(str(index), chosen + size * part, chosen, seed))
         first, second = (_stacked(entry) for entry in both)
-        found.append(not difference(first, second).tied)
+        found.append(not difference(first, second).holds(0))
     return np.array(found)
 
 
@@ -218,17 +218,3 @@ def _stacked(bands: Sequence[Replicates]) -> Replicates:
         np.concatenate([band.observed for band in bands]),
         np.concatenate([band.resampled for band in bands]),
     )
-
-
-def rate(hits: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Share of trials, and its 95 % interval.
-
-    References:
-        Wilson (1927), doi:10.1080/01621459.1927.10502953.
-
-    Example:
-        >>> [round(value, 3) for value in rate(np.arange(100) < 5)]
-        [0.05, 0.022, 0.112]
-    """
-    share = binomtest(int(np.count_nonzero(hits)), len(hits)).proportion_ci(method="wilson")
-    return float(np.mean(hits)), float(share.low), float(share.high)

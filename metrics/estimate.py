@@ -1,0 +1,61 @@
+"""A number with its 95 % interval, and the intervals of percentiles, means and shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta, binomtest, norm
+
+INTERVAL = (2.5, 97.5)  # percentiles
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the ends of its 95 % interval, all in one unit."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value lies in the interval, ends included."""
+        return self.low <= value <= self.high
+
+
+def percentile(value: float, draws: NDArray[np.float64]) -> Estimate:
+    """Return a value with the percentile interval of its resampled draws, [draws]."""
+    low, high = np.percentile(draws, INTERVAL)
+    return Estimate(float(value), float(low), float(high))
+
+
+def normal(values: NDArray[np.float64]) -> Estimate:
+    """Return a mean with its normal interval; the interval of a single value is the value."""
+    mean = float(values.mean())
+    error = float(values.std(ddof=1) / np.sqrt(len(values)) * norm.ppf(0.975)) if len(values) > 1 else 0.0
+    return Estimate(mean, mean - error, mean + error)
+
+
+def binomial(hits: float, n: int, method: Literal["exact", "wilson"] = "exact") -> Estimate:
+    """Return a share with its binomial interval, in [0, 1].
+
+    Args:
+        hits: successes; "exact" takes fractions too, such as a volume that percolates along one axis of three.
+        n: trials.
+        method: "exact" holds the truth at least as often as it says, "wilson" as often on average.
+
+    References:
+        Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404; Wilson (1927), doi:10.1080/01621459.1927.10502953.
+
+    Example:
+        >>> binomial(0, 10).low, round(binomial(0, 10).high, 3), round(binomial(5, 100, "wilson").low, 3)
+        (0.0, 0.308, 0.022)
+    """
+    if method == "wilson":
+        low, high = binomtest(int(hits), n).proportion_ci(method="wilson")
+    else:
+        low = beta.ppf(0.025, hits, n - hits + 1) if hits > 0 else 0.0
+        high = beta.ppf(0.975, hits + 1, n - hits) if hits < n else 1.0
+    return Estimate(hits / n, float(low), float(high))
