@@ -4,7 +4,7 @@ from .datasets import NAMES, load, load_image, true_spheres
 from .images import blocks, read_volume
 from .seed_format import read_folder, write_folder
 from .spheres import LAWS, SphereLaw, simulate, stamp_balls
-from .volumes import Dataset, DensityKind, Volumes
+from .volumes import Dataset, DensityKind, Volumes, spread
 
 __all__ = [
     "LAWS",
@@ -19,6 +19,7 @@ __all__ = [
     "read_folder",
     "read_volume",
     "simulate",
+    "spread",
     "stamp_balls",
     "true_spheres",
     "write_folder",

@@ -13,6 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 DensityKind = Literal["factor", "porosity"]
 
 
+def spread(density: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Return the indices of at most n volumes spread evenly over the ranks of their densities, lowest density first.
+
+    Equal densities keep their order. The lowest density is always among them, the highest from two volumes on.
+
+    Example:
+        >>> spread([0.9, 0.1, 0.5, 0.3, 0.7], 3).tolist()
+        [1, 2, 0]
+    """
+    order = np.argsort(np.asarray(density), kind="stable")
+    return order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(np.int64)]
+
+
 @dataclass(frozen=True, eq=False)
 class Volumes:
     """A set of porous volumes of one shape, each with the density it was asked or made for.
@@ -75,6 +88,10 @@ class Volumes:
     def porosity(self) -> NDArray[np.float64]:
         """Measured pore volume fraction of each volume, float64 [n] in [0, 1]."""
         return self.pore_voxels / float(np.prod(self.shape))
+
+    def spread(self, n: int) -> Volumes:
+        """Return at most n volumes spread evenly over density, lowest density first; see `spread`."""
+        return self[spread(self.density, n)]
 
     def digest(self) -> str:
         """SHA-256 of shape, voxels and density, as hexadecimal: equal content, equal digest, on every machine."""

@@ -56,6 +56,13 @@ def test_a_folder_is_split_by_density_into_parts_that_share_nothing(tmp_path):
     assert load(str(tmp_path / "mine")).digest() == dataset.digest()
 
 
+@pytest.mark.parametrize(("n", "expected"), [(1, [1]), (2, [1, 0]), (3, [1, 2, 0]), (9, [1, 3, 2, 4, 0])])
+def test_volumes_spread_over_density_come_in_its_order_equals_as_they_stood(n, expected):
+    volumes = Volumes(np.random.default_rng(0).random((5, 3, 3, 3)) < 0.5, np.array([0.9, 0.1, 0.5, 0.3, 0.5]))
+    assert data.spread(volumes.density, n).tolist() == expected
+    assert volumes.spread(n).digest() == volumes[expected].digest()
+
+
 @pytest.mark.parametrize("n", [3, 4, 5, 7, 10])
 def test_no_part_of_a_small_folder_is_empty(tmp_path, n):
     write_folder(packs(n), tmp_path)

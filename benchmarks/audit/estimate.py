@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 
-from porebench.data import Dataset, Volumes
+from porebench.data import Dataset
 from porebench.metrics.descriptors import describe
 from porebench.metrics.score import score
 
@@ -177,10 +176,10 @@ def probe_in_own_process(
         generator = fits.fitted(reference, dataset, seed=seed, device=device).generator
         fitting = time.perf_counter() - began
     else:
-        part = _spread(training, PROBE_TRAINING)
+        part = training.spread(PROBE_TRAINING)
         generator.fit(part.voxels, part.density, rng=seed)
         fitting = (time.perf_counter() - began) * len(training) / len(part)
-    few = _spread(dataset.test, PROBE_DRAWS)
+    few = dataset.test.spread(PROBE_DRAWS)
     generator.sample(few.density, rng=seed)  # compiles and fills caches
     began = time.perf_counter()
     generator.sample(few.density, rng=seed)
@@ -194,7 +193,7 @@ def probe_in_own_process(
 
 def _probe_judging(judge: Judge) -> tuple[float, float]:
     """Seconds to describe one volume, and to score one generator."""
-    few = _spread(judge.test, 4 * PROBE_DRAWS)
+    few = judge.test.spread(4 * PROBE_DRAWS)
     workers = judge.options.workers
     describe(few.voxels[:2], workers=workers)  # compiles
     began = time.perf_counter()
@@ -215,13 +214,6 @@ def _probe_judging(judge: Judge) -> tuple[float, float]:
     resamples = sum((QUICK if judge.options.quick else FULL).values()) / (2 * PROBE_RESAMPLES)
     scoring = (time.perf_counter() - began) * max(1.0, len(judge.test) / len(few)) * max(1.0, resamples**0.5)
     return per_volume, scoring
-
-
-def _spread(volumes: Volumes, count: int) -> Volumes:
-    """At most so many volumes, spread over density."""
-    order = np.argsort(volumes.density, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
-    return replace(volumes, voxels=volumes.voxels[chosen], density=volumes.density[chosen])
 
 
 def _text(each: Estimate, stage: str) -> str:

@@ -283,5 +283,4 @@ def selected(dataset: Dataset, samples: int | None) -> NDArray[np.int64]:
         return np.arange(len(dataset.test))
     if not 1 <= samples <= len(dataset.test):
         raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
-    order = np.argsort(dataset.test.density, kind="stable")
-    return np.sort(order[np.linspace(0, len(order) - 1, samples).round().astype(np.int64)])
+    return np.sort(data.spread(dataset.test.density, samples))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from porebench.data import Dataset, Volumes
+from porebench.data import Dataset, Volumes, spread
 from porebench.generators.porosity_law import PorosityLaw
 from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.curves import calibration, density_bins, descriptor_curves
@@ -258,8 +258,7 @@ def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_]
     """Percolation of all volumes, and diffusivity of some, by band."""
     kind, density = judge.dataset.density_kind, judge.test.density
     found: list[Quantity] = percolation_by_band(percolating, volumes.density, density, kind)
-    chosen = np.argsort(density, kind="stable")
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(PHYSICS_VOLUMES, len(chosen))).round().astype(int)]
+    chosen = spread(density, PHYSICS_VOLUMES)
     with judge.bar(f"diffusion in {what}", len(chosen)) as advance:
         relative = relative_diffusivity(volumes.voxels[chosen], workers=judge.options.workers, progress=advance)
     found += diffusivity_by_band(relative, volumes.density[chosen], density, kind)
