@@ -17,6 +17,7 @@ from scipy.sparse.linalg import spsolve
 from skimage import measure
 from tests.surrogates import ball, spheres, stamp_ball
 
+from porebench.data.symmetry import symmetries, transform
 from porebench.metrics._batch import S2_RADII, Fields
 from porebench.metrics._kernels import squared_distance, squared_thickness
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe, percolation, porespy
@@ -39,7 +40,6 @@ from porebench.metrics.morphology import (
     thickness_distribution,
     two_point_correlation,
 )
-from porebench.metrics.nearest import symmetries, transform
 from porebench.metrics.table import METRICS
 from porebench.metrics.transport import effective_diffusivity
 
