@@ -3,7 +3,7 @@
 from .datasets import NAMES, load, load_image, true_spheres
 from .images import blocks, read_volume
 from .seed_format import read_folder, write_folder
-from .spheres import LAWS, SphereLaw, simulate, stamp_balls
+from .spheres import LAWS, SphereLaw, is_simulated, simulate, stamp_balls
 from .volumes import Dataset, DensityKind, Volumes, spread
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "SphereLaw",
     "Volumes",
     "blocks",
+    "is_simulated",
     "load",
     "load_image",
     "read_folder",

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .spheres import LAWS, SphereLaw
+
 DensityKind = Literal["factor", "porosity"]
 
 
@@ -120,6 +122,11 @@ class Dataset:
     test: Volumes
     name: str
     density_kind: DensityKind
+
+    @property
+    def law(self) -> SphereLaw | None:
+        """Return the law that a built-in data set is simulated from, None for volumes that were read from files."""
+        return LAWS.get(self.name)
 
     def __iter__(self) -> Iterator[Volumes]:
         return iter((self.train, self.validation, self.test))

@@ -33,6 +33,13 @@ def test_every_name_of_the_list_is_a_simulated_data_set():
     assert data.load is load
 
 
+def test_a_data_set_knows_the_law_that_it_is_simulated_from(tmp_path):
+    write_folder(packs(4), tmp_path / "spheres")
+    assert load("spheres-wide").law is data.LAWS["spheres-wide"]
+    assert load(tmp_path / "spheres").law is None
+    assert [data.is_simulated(name) for name in ("spheres", "spheres-files", Path("spheres"))] == [True, False, False]
+
+
 def test_loading_twice_gives_equal_data_in_separate_memory():
     first, second = load("spheres-small"), load("spheres-small")
     assert first.digest() == second.digest()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from porebench.data import Dataset
 from porebench.metrics.descriptors import describe
 from porebench.metrics.score import score

@@ -135,7 +135,7 @@ def make_data(
     part: Annotated[Literal["train", "validation", "test"] | None, typer.Option(help="Only this part.")] = None,
 ) -> None:
     """Write a built-in data set's 512 training and validation volumes (or one part) in the published file format."""
-    if name not in data.NAMES:
+    if not data.is_simulated(name):
         raise ValueError(f"no built-in data set is called {name!r}; there are {', '.join(data.NAMES)}")
     loaded = data.load(name)
     parts = [loaded.train, loaded.validation] if part is None else [getattr(loaded, part)]

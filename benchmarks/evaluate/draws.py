@@ -72,7 +72,7 @@ def _test_volumes(run: Run) -> Volumes:
         test = load_samples(kept)
         if test.digest() == wanted:
             return test
-    if run.name in data.NAMES:
+    if data.is_simulated(run.name):
         test = fits.select_test(data.load(run.name), run.manifest["run"]["n_test"])
         if test.digest() == wanted:
             return test
@@ -89,7 +89,7 @@ def _stored(run: Run, name: str) -> Volumes | None:
 
 def _fresh(run: Run, name: str, density: NDArray[np.float64]) -> NDArray[np.bool_] | None:
     """Draws of a generator that is quickly at hand: registered, on a built-in data set, without long training."""
-    if run.name not in data.NAMES or name not in GENERATORS:
+    if not data.is_simulated(run.name) or name not in GENERATORS:
         return None
     dataset, seed = data.load(run.name), int(run.manifest["run"]["seed"])
     if not fits.at_hand(name, dataset, seed):

@@ -65,8 +65,7 @@ def prepare(reference: str, dataset: Dataset) -> tuple[Generator, Volumes]:
     otherwise.
     """
     if reference == Reference.name:
-        simulated = dataset.name in data.NAMES
-        return Reference(simulator=dataset.name if simulated else ""), dataset.validation
+        return Reference(simulator=dataset.name if dataset.law is not None else ""), dataset.validation
     found = generators.from_file(reference) if ":" in reference else generators.get(reference)
     generator = found()
     generator.validation = (dataset.validation.voxels, dataset.validation.density)

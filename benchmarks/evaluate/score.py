@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from porebench.data import NAMES, Dataset, Volumes, true_spheres
+from porebench.data import Dataset, Volumes, true_spheres
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.nearest import Familiarity, Nearest, familiarity
 from porebench.metrics.novelty import judge_novelty
@@ -207,7 +207,7 @@ class Judge:
             made = self.samples(name, "reconstruct").voxels
             compared = reconstruction_scores(self.test, made, kind=kind, workers=self.options.workers)
             rows += reconstruction_rows(compared)
-        if self.dataset.name in NAMES:
+        if self.dataset.law is not None:
             rows += self._size_rows(drawn)
         return [{"generator": name, **row} for row in rows]
 
