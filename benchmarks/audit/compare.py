@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 
 from porebench.data import Dataset
+from porebench.data.packed import load_samples
 
 from ..evaluate.accuracy import Outcome, Results
 from ..evaluate.ranking import replicates_path
 from ..evaluate.score import Judge, run_identity
 from ..store.cells import Cells, metric_versions
-from ..store.files import load_samples, write
+from ..store.files import write
 from ..store.results import read_manifest, read_table, run_folders
 from .status import dataset_of, run_judge
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from porebench.data.packed import read_arrays
 from porebench.generators import CONTROLS
 from porebench.metrics.ranking import Replicates, differences, ranks, sensitivity
 
 from ..store.cells import short_digest
-from ..store.files import read_arrays, write_arrays, write_text
+from ..store.files import write_arrays, write_text
 
 RANK_COLUMNS = ("generator", "left_out", "which", "nfr100", "rank", "shared")
 TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes, true_spheres
+from porebench.data.packed import load_samples, read_arrays
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.nearest import Familiarity, Nearest, familiarity
 from porebench.metrics.novelty import judge_novelty
@@ -21,7 +22,7 @@ from porebench.metrics.score import score
 from porebench.metrics.sizes import detected_radii, size_scores
 
 from ..store.cells import JUDGING_PACKAGES, REAL, Cells, Inputs, metric_code, metric_versions, packages, short_digest
-from ..store.files import load_samples, read_arrays, write_arrays
+from ..store.files import write_arrays
 from ..store.provenance import peak_memory_mb
 from . import fits
 from .draw import Plan, plan
