@@ -3,8 +3,8 @@
 from .datasets import NAMES, load, load_image, true_spheres
 from .images import blocks, read_volume
 from .seed_format import read_folder, write_folder
-from .spheres import LAWS, SphereLaw, simulate, stamp_balls
-from .volumes import Dataset, DensityKind, Volumes
+from .spheres import LAWS, SphereLaw, is_simulated, simulate, stamp_balls
+from .volumes import Dataset, DensityKind, Volumes, spread
 
 __all__ = [
     "LAWS",
@@ -14,11 +14,13 @@ __all__ = [
     "SphereLaw",
     "Volumes",
     "blocks",
+    "is_simulated",
     "load",
     "load_image",
     "read_folder",
     "read_volume",
     "simulate",
+    "spread",
     "stamp_balls",
     "true_spheres",
     "write_folder",

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .images import SUFFIXES, blocks, read_volume
 from .seed_format import read_folder
-from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, simulate
+from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate
 from .volumes import Dataset, Volumes
 
 NAMES: tuple[str, ...] = tuple(LAWS)
@@ -69,8 +69,8 @@ def load(
         >>> len(train), len(validation), len(test)
         (448, 64, 512)
     """
-    if isinstance(name_or_path, str) and name_or_path in NAMES:
-        dataset = _built_in(name_or_path)
+    if is_simulated(name_or_path):
+        dataset = _built_in(str(name_or_path))
     else:
         path = _find(name_or_path)
         if path.is_dir():
@@ -98,7 +98,7 @@ def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> 
         FileNotFoundError: if a path leads nowhere.
         ValueError: if it is not one image.
     """
-    if isinstance(name_or_path, str) and name_or_path in NAMES:
+    if is_simulated(name_or_path):
         raise ValueError(f"{name_or_path} is a set of simulated volumes: give the image of one large volume")
     path = _find(name_or_path)
     if path.is_dir():
@@ -132,7 +132,7 @@ def true_spheres(name: str) -> Spheres:
     Raises:
         ValueError: if no built-in data set has that name.
     """
-    if name not in NAMES:
+    if not is_simulated(name):
         raise ValueError(f"no built-in data set is called {name!r}; there are {', '.join(NAMES)}")
     density, rng = _strata(name, 1)
     return draw_spheres(density, name, rng)
@@ -197,7 +197,7 @@ def _find(name_or_path: str | Path) -> Path:
 def _safe_name(stem: str) -> str:
     """A name of plain letters, digits, dots and dashes that no built-in data set has."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "volumes"
-    return f"{name}-files" if name in NAMES else name
+    return f"{name}-files" if is_simulated(name) else name
 
 
 def _one_of_each(size: int, density: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:

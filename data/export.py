@@ -10,10 +10,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from porebench.benchmarks.store.files import load_samples, read_arrays
-
 from . import Volumes, read_volume, write_folder
 from .images import SUFFIXES as IMAGE_SUFFIXES
+from .packed import load_samples, read_arrays
 from .seed_format import read_file
 
 Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import math
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
@@ -18,22 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._decode import DAMAGE, EXIT, read_tiff
-from .seed_format import read_npy
+from .packed import DEFLATE_RATIO, MAX_BYTES, UNPACKING, one_line, read_npy
 
 SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
 """File names that `read_volume` understands."""
-
-MAX_BYTES = 4 * 2**30
-"""No image larger than this is read: a small file can claim to unpack to any size."""
 
 DECODING_SECONDS = 300
 """Processor time that a reader in a process of its own may take."""
 
 _SCRIPT = Path(__file__).with_name("_decode.py")
-UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, RuntimeError, ValueError, struct.error)
-"""What zipfile raises when it meets a damaged archive, but for OSError."""
-DEFLATE_RATIO = 1100
-"""No more than 1032 bytes can come out of one byte of a deflated stream."""
 
 
 def read_volume(
@@ -170,7 +161,7 @@ def _read_zip(
     except (*UNPACKING, OSError) as error:
         if isinstance(error, ValueError) and str(error).startswith(name):
             raise
-        raise ValueError(f"{name}: cannot be unpacked ({_one_line(error)}); copy or download it again") from error
+        raise ValueError(f"{name}: cannot be unpacked ({one_line(error)}); copy or download it again") from error
     return _read_image(io.BytesIO(content), len(content), f"{name}/{members[0].filename}", shape, dtype)
 
 
@@ -201,7 +192,7 @@ def _read_tiff(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
     try:
         image = read_tiff(stream, size, MAX_BYTES, compressed=False)
     except DAMAGE as error:
-        raise ValueError(f"{name}: cannot be read as a TIFF ({_one_line(error)}); {advice}") from error
+        raise ValueError(f"{name}: cannot be read as a TIFF ({one_line(error)}); {advice}") from error
     return _decode("tiff", stream, size, name, advice) if image is None else image
 
 
@@ -224,10 +215,6 @@ def _decode(kind: Literal["tiff", "mat"], stream: BinaryIO, size: int, name: str
             raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {advice}")
         with target.open("rb") as made:
             return read_npy(made, target.stat().st_size, name)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _check_size(size: int, name: str) -> None:

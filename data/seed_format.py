@@ -7,16 +7,14 @@ axis over the unit cube, faces included (m = 30 in the published set), and 1 whe
 from __future__ import annotations
 
 import re
-import tokenize
 from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from .packed import read_npy
 from .volumes import Volumes
 
 _NAME = re.compile(r"distribution_(?P<index>\d+)_(?P<density>-?\d+(\.\d+)?)\.npy", re.ASCII)
@@ -154,52 +152,6 @@ def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False)
     for index, (voxels, density) in enumerate(zip(volumes.voxels, volumes.density, strict=True)):
         table[:, 3] = voxels.ravel()
         np.save(folder / f"distribution_{index:03d}_{density:.3f}.npy", table, allow_pickle=False)
-
-
-def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDArray[np.generic]:
-    """Array of numbers in an open ``.npy`` file, whose header is checked before anything is allocated or run.
-
-    Args:
-        stream: the file, at its beginning.
-        size: number of bytes in it.
-        name: what messages call it.
-        kinds: NumPy's letters for the kinds of type that are allowed.
-
-    Returns:
-        A boolean, integer or floating array of any shape.
-
-    Raises:
-        ValueError: if it is no such array, or its size is not what its header says.
-    """
-    try:
-        version = npy.read_magic(stream)
-        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, _, dtype = read_header(stream)
-    except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
-        raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
-    if dtype.kind not in kinds:
-        raise ValueError(
-            f"{name}: expected an array of numbers, got dtype {dtype}, which is refused; save it as float64"
-        )
-    promised = stream.tell() + dtype.itemsize * _product(shape)
-    if min(shape, default=0) < 0 or promised != size:
-        state = "truncated" if size < promised else "damaged"
-        raise ValueError(
-            f"{name}: is {state}: shape {shape} and dtype {dtype} take {promised} bytes, the file has {size}; "
-            "copy or download it again"
-        )
-    stream.seek(0)
-    try:
-        return np.asarray(npy.read_array(stream, allow_pickle=False))
-    except ValueError as error:
-        raise ValueError(f"{name}: is damaged ({error}); copy or download it again") from error
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1  # in Python integers: a hostile header must not overflow
-    for length in shape:
-        product *= int(length)
-    return product
 
 
 def _parse_name(name: str) -> tuple[int, float]:

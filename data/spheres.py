@@ -105,6 +105,11 @@ nearly the same mean volume. ``spheres-hard`` has no overlap; see `draw_spheres`
 """
 
 
+def is_simulated(name: object) -> bool:
+    """Return True for the name of a built-in law, which no data set read from files has."""
+    return isinstance(name, str) and name in LAWS
+
+
 class Spheres(NamedTuple):
     """Spheres of one or more volumes, in voxel lengths; the arguments of `stamp_balls`, in its order.
 

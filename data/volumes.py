@@ -10,11 +10,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .spheres import LAWS, SphereLaw
+
 DensityKind = Literal["factor", "porosity"]
 
 
-def spread(density: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    order = np.argsort(density, kind="stable")
+def spread(density: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Return the indices of at most n volumes spread evenly over the ranks of their densities, lowest density first.
+
+    Equal densities keep their order. The lowest density is always among them, the highest from two volumes on.
+
+    Example:
+        >>> spread([0.9, 0.1, 0.5, 0.3, 0.7], 3).tolist()
+        [1, 2, 0]
+    """
+    order = np.argsort(np.asarray(density), kind="stable")
     return order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(np.int64)]
 
 
@@ -81,6 +91,10 @@ class Volumes:
         """Measured pore volume fraction of each volume, float64 [n] in [0, 1]."""
         return self.pore_voxels / float(np.prod(self.shape))
 
+    def spread(self, n: int) -> Volumes:
+        """Return at most n volumes spread evenly over density, lowest density first; see `spread`."""
+        return self[spread(self.density, n)]
+
     def digest(self) -> str:
         """SHA-256 of shape, voxels and density, as hexadecimal: equal content, equal digest, on every machine."""
         state = hashlib.sha256()
@@ -109,14 +123,13 @@ class Dataset:
     name: str
     density_kind: DensityKind
 
+    @property
+    def law(self) -> SphereLaw | None:
+        """Return the law that a built-in data set is simulated from, None for volumes that were read from files."""
+        return LAWS.get(self.name)
+
     def __iter__(self) -> Iterator[Volumes]:
         return iter((self.train, self.validation, self.test))
-
-    @property
-    def law(self):
-        from .spheres import LAWS
-
-        return LAWS.get(self.name)
 
     def digest(self) -> str:
         """SHA-256 over the three parts, as hexadecimal."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from porebench.data.symmetry import Symmetry, symmetries, transform
 from porebench.data.volumes import Volumes
 
 from ._kernels import shared_bits, shared_shifted
@@ -19,8 +19,6 @@ COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of i
 BLOCK = 64  # query volumes at a time
 REACH = 1  # voxels that a copy may be shifted by, along each axis
 LOOK_UPS = 500_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
-
-Symmetry = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,25 +156,6 @@ def _steps(shape: tuple[int, int, int]) -> NDArray[np.int64]:
     _, height, width = (length + 2 * REACH for length in shape)
     along = np.arange(-REACH, REACH + 1)
     return np.asarray((along[:, None, None] * height + along[:, None]) * width + along).ravel()
-
-
-def symmetries(shape: tuple[int, int, int]) -> list[Symmetry]:
-    """Rotations and mirror images that keep a grid's shape, as axis order and flips; the identity is first.
-
-    Example:
-        >>> len(symmetries((4, 4, 4))), len(symmetries((4, 4, 5))), len(symmetries((3, 4, 5)))
-        (48, 16, 8)
-    """
-    orders = [order for order in permutations((0, 1, 2)) if tuple(shape[axis] for axis in order) == shape]
-    flips = list(product((False, True), repeat=3))
-    return [((order[0], order[1], order[2]), (flip[0], flip[1], flip[2])) for order in orders for flip in flips]
-
-
-def transform(voxels: NDArray[np.bool_], symmetry: Symmetry) -> NDArray[np.bool_]:
-    """A batch of volumes [n, depth, height, width] under one symmetry, as a view."""
-    order, flip = symmetry
-    moved = voxels.transpose(0, *(axis + 1 for axis in order))
-    return moved[(slice(None), *(slice(None, None, -1 if turned else 1) for turned in flip))]
 
 
 def judged(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:

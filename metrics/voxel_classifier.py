@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from porebench.data.symmetry import symmetries, transform
+
 from .descriptor_classifier import fold_auc, fold_of
 from .estimate import Estimate
-from .nearest import symmetries, transform
 
 FOLDS = 3
 EPOCHS = 8
@@ -86,7 +87,7 @@ def _train(volumes: NDArray[np.bool_], labels: NDArray[np.bool_], rng: np.random
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**62)))
         network = _Network()
-    turns = symmetries((volumes.shape[1], volumes.shape[2], volumes.shape[3]))
+    turns = symmetries(volumes.shape[1:])
     steps = EPOCHS * -(-len(volumes) // BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)

@@ -12,6 +12,7 @@ from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.store import files, provenance
 from porebench.benchmarks.store.cells import Cells, changed
 from porebench.benchmarks.store.places import Places
+from porebench.data.packed import load_samples
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -93,7 +94,7 @@ def test_damaged_samples_are_drawn_again(tiny, tmp_path, work, damage) -> None:
     work.clear()
     evaluate(tiny, ["noise"], tmp_path, QUICK)
     assert work == ["call"]
-    assert files.load_samples(path).shape == tiny.test.shape
+    assert load_samples(path).shape == tiny.test.shape
 
 
 def test_a_damaged_record_counts_as_missing(tiny, tmp_path, work, caplog) -> None:

@@ -33,6 +33,13 @@ def test_every_name_of_the_list_is_a_simulated_data_set():
     assert data.load is load
 
 
+def test_a_data_set_knows_the_law_that_it_is_simulated_from(tmp_path):
+    write_folder(packs(4), tmp_path / "spheres")
+    assert load("spheres-wide").law is data.LAWS["spheres-wide"]
+    assert load(tmp_path / "spheres").law is None
+    assert [data.is_simulated(name) for name in ("spheres", "spheres-files", Path("spheres"))] == [True, False, False]
+
+
 def test_loading_twice_gives_equal_data_in_separate_memory():
     first, second = load("spheres-small"), load("spheres-small")
     assert first.digest() == second.digest()
@@ -54,6 +61,13 @@ def test_a_folder_is_split_by_density_into_parts_that_share_nothing(tmp_path):
         share = np.histogram(part.density, bins=bands)[0] / len(part)
         np.testing.assert_allclose(share, 1 / 8, atol=0.04)
     assert load(str(tmp_path / "mine")).digest() == dataset.digest()
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, [1]), (2, [1, 0]), (3, [1, 2, 0]), (9, [1, 3, 2, 4, 0])])
+def test_volumes_spread_over_density_come_in_its_order_equals_as_they_stood(n, expected):
+    volumes = Volumes(np.random.default_rng(0).random((5, 3, 3, 3)) < 0.5, np.array([0.9, 0.1, 0.5, 0.3, 0.5]))
+    assert data.spread(volumes.density, n).tolist() == expected
+    assert volumes.spread(n).digest() == volumes[expected].digest()
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 7, 10])

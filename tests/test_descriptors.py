@@ -20,6 +20,7 @@ from tests.surrogates import ball, spheres, stamp_ball
 
 from porebench import metrics
 from porebench.benchmarks.evaluate.rows import NOVELTY, RECONSTRUCTION
+from porebench.data.symmetry import symmetries, transform
 from porebench.metrics._batch import S2_RADII, Fields
 from porebench.metrics._kernels import squared_distance, squared_thickness
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe, percolation, porespy
@@ -42,7 +43,6 @@ from porebench.metrics.morphology import (
     thickness_distribution,
     two_point_correlation,
 )
-from porebench.metrics.nearest import symmetries, transform
 from porebench.metrics.table import METRICS, versions
 from porebench.metrics.transport import effective_diffusivity
 

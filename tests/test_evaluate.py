@@ -12,9 +12,10 @@ from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.documents import insert_tables
 from porebench.benchmarks.store.digests import ROOT
-from porebench.benchmarks.store.files import load_samples, save_samples
+from porebench.benchmarks.store.files import save_samples
 from porebench.benchmarks.store.places import Places
 from porebench.benchmarks.store.results import COLUMNS
+from porebench.data.packed import load_samples
 from porebench.generators import get
 
 pytestmark = pytest.mark.usefixtures("own_cache")

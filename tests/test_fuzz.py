@@ -28,7 +28,7 @@ from porebench.benchmarks.store import files
 from porebench.benchmarks.store import results as runs
 from porebench.benchmarks.store.cells import Cells
 from porebench.data import export as formats
-from porebench.data import images, seed_format
+from porebench.data import images, packed, seed_format
 from porebench.generators import get
 from porebench.metrics.descriptors import describe
 
@@ -164,7 +164,7 @@ READERS = {
     "image.zip": ("a.zip", lambda: _zip({"a.npy": _npy(GREY)}), data.read_volume),
     "image.tif": ("a.tif", _tiff, data.read_volume),
     "image.raw": ("a.raw", GREY.tobytes, lambda path: data.read_volume(path, shape=(6, 6, 6), dtype="u1")),
-    "samples": ("a.npz", _samples, files.load_samples),
+    "samples": ("a.npz", _samples, packed.load_samples),
     "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_any),
     "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
     "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
@@ -420,7 +420,7 @@ def test_bombs_are_refused_before_they_unpack(guarded) -> None:
     small = bytearray(bomb)
     at = small.rfind(b"PK\x01\x02") + 24  # the size that the directory states
     small[at : at + 4] = struct.pack("<I", 0xFFFFFFF0)
-    for name, read in (("a.npz", files.read_arrays), ("a.npz", data.read_volume), ("a.zip", data.read_volume)):
+    for name, read in (("a.npz", packed.read_arrays), ("a.npz", data.read_volume), ("a.zip", data.read_volume)):
         (guarded / name).write_bytes(small)
         assert answer(read, guarded / name) != "read"
 

@@ -51,7 +51,7 @@ def test_an_installation_evaluates_from_an_empty_folder_and_stays_as_it_is(wheel
     before = _content(installed / "porebench")
     plain = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "POREBENCH_CACHE"}}
     code = "from porebench.benchmarks.cli import main; main()"
-    words = "evaluate --quick --generators noise,pca --no-controls --dataset volumes".split()
+    words = ["evaluate", "--quick", "--generators", "noise,pca", "--no-controls", "--dataset", "volumes"]
     done = subprocess.run(  # noqa: S603
         [environment / "bin" / "python", "-B", "-c", code, *words],
         cwd=work,

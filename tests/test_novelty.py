@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from tests.surrogates import keep_largest, spheres
 
+from porebench.data.symmetry import symmetries, transform
 from porebench.data.volumes import Volumes
 from porebench.metrics.bands import density_bands
-from porebench.metrics.nearest import MIN_PORE_VOXELS, familiarity, nearest, symmetries, transform
+from porebench.metrics.nearest import MIN_PORE_VOXELS, familiarity, nearest
 from porebench.metrics.novelty import diversity, judge_novelty
 from porebench.metrics.overlap import corrected_iou, iou
 

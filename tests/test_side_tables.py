@@ -9,7 +9,7 @@ from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.documents import outdated_reports, write_reports
 from porebench.benchmarks.store.cells import Cells
-from porebench.benchmarks.store.files import load_samples
+from porebench.data.packed import load_samples
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from porebench.data import Dataset
+from porebench.data.packed import load_samples
 from porebench.generators import GENERATORS
 from porebench.metrics.table import versions
 
@@ -21,7 +22,7 @@ from ..evaluate.options import Options
 from ..evaluate.run import evaluate
 from ..evaluate.score import Judge
 from ..store.cells import Cells
-from ..store.files import load_samples, write
+from ..store.files import write
 from ..store.provenance import environment
 from ..store.results import Outcome, read_run, run_folders
 from .status import dataset_of, run_judge

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from porebench.data.packed import read_arrays
 from porebench.generators import CONTROLS, GENERATORS
 from porebench.metrics.ranking import Replicates, differences, ranks, sensitivity
 
 from ..report.accuracy import accuracy_markdown
 from ..store.digests import short_digest
-from ..store.files import read_arrays, write_arrays, write_text
+from ..store.files import write_arrays, write_text
 from ..store.provenance import environment
 from ..store.results import (
     COLUMNS,

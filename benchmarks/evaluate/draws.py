@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from porebench import data
 from porebench.data import Volumes
+from porebench.data.packed import load_samples
 from porebench.generators import GENERATORS
 
 from ..report.volumes import REAL, Draws, NoDrawsError
 from ..store.cells import REAL as KEPT
 from ..store.cells import Cells
-from ..store.files import load_samples
 from ..store.places import Places
 from ..store.results import Run
 from . import fits

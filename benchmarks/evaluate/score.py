@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes, true_spheres
+from porebench.data.packed import load_samples, read_arrays
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.nearest import Familiarity, Nearest, familiarity
 from porebench.metrics.novelty import judge_novelty
@@ -25,7 +26,7 @@ from porebench.metrics.table import versions
 
 from ..store.cells import REAL, Cells, Inputs
 from ..store.digests import code_digest, short_digest
-from ..store.files import load_samples, read_arrays, write_arrays
+from ..store.files import write_arrays
 from ..store.provenance import JUDGING_PACKAGES, packages, peak_memory_mb
 from .draw import Plan, plan, select_test, selected
 from .options import QUICK_SAMPLES, Options

@@ -33,7 +33,7 @@ def grown_markdown(folder: Path) -> str:
     run = manifest["run"]
     scores, walls = pd.read_csv(folder / "grown.csv"), pd.read_csv(folder / "walls.csv")
     block = int(scores["edge"].min())
-    simulated = run["dataset"] in data.NAMES
+    simulated = data.is_simulated(run["dataset"])
     truth = f"those of real cubes of {run['edge']}³" if simulated else "the test blocks"
     lines = [
         f"# Larger volumes on {run['dataset']}",

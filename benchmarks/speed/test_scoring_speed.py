@@ -35,10 +35,7 @@ def test_describe(measure: Callable[..., None], workers: int) -> None:
 def _volumes() -> NDArray[np.bool_]:
     """Test volumes spread evenly over the densities that have enough pore."""
     test = spheres().test
-    order = np.argsort(test.density, kind="stable")
-    filled = order[np.count_nonzero(test.voxels[order], axis=(1, 2, 3)) >= LEAST]
-    chosen: NDArray[np.bool_] = test.voxels[filled[np.linspace(0, len(filled) - 1, SUBSET).round().astype(int)]]
-    return chosen
+    return test[test.pore_voxels >= LEAST].spread(SUBSET).voxels
 
 
 @pytest.mark.benchmark(group="descriptors")

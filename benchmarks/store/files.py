@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from porebench.data import Volumes
-from porebench.data.images import DEFLATE_RATIO, MAX_BYTES, UNPACKING
-from porebench.data.seed_format import read_npy
 
 PART = ".part"
 """How the name of a half-written file ends."""
@@ -60,33 +57,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Replace an ``.npz`` file in one step; read it with ``read_arrays``."""
+    """Replace an ``.npz`` file in one step; read it with ``data.packed.read_arrays``."""
     write(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays that ``write_arrays`` wrote; sizes are checked before memory is taken, and nothing is ever run.
-
-    Raises:
-        ValueError: if the file is damaged or holds more than ``data.images.MAX_BYTES``.
-        OSError: if there is no such file.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > min(MAX_BYTES, DEFLATE_RATIO * path.stat().st_size):
-                raise ValueError("it claims to hold more than it can")
-            return {entry.filename.removesuffix(".npy"): _read_entry(archive, entry) for entry in entries}
-    except UNPACKING as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{path} is damaged ({reason}); delete it and make it again") from error
-
-
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise ValueError("it is packed by a rare method")
-    with archive.open(entry) as stream:
-        return np.asarray(read_npy(cast(BinaryIO, stream), entry.file_size, entry.filename, kinds="biufU"))
 
 
 def file_digest(path: Path) -> str:
@@ -102,7 +74,7 @@ def sweep(folder: Path) -> None:
 
 
 def save_samples(samples: Volumes, path: Path) -> None:
-    """Write volumes as packed bits with shape, density and SHA-256, to be read by ``load_samples``."""
+    """Write volumes as packed bits with shape, density and SHA-256, to be read by ``data.packed.load_samples``."""
     write_arrays(
         path,
         {
@@ -113,26 +85,6 @@ def save_samples(samples: Volumes, path: Path) -> None:
             "digest": np.array(samples.digest()),
         },
     )
-
-
-def load_samples(path: Path) -> Volumes:
-    """Volumes that ``save_samples`` wrote.
-
-    Raises:
-        ValueError: if the content is not what was written.
-        OSError: if there is no such file.
-    """
-    file = read_arrays(path)
-    try:
-        shape = tuple(int(size) for size in file["shape"])
-        flat = np.unpackbits(file["packed"], axis=1, count=int(np.prod(shape))).astype(bool)
-        samples = Volumes(flat.reshape(-1, *shape), file["density"], float(file["voxel_size"]), path.stem)
-        intact = samples.digest() == str(file["digest"])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no samples ({error}); make it again with porebench evaluate") from error
-    if not intact:
-        raise ValueError(f"{path} does not match its checksum; make it again with porebench evaluate")
-    return samples
 
 
 def _flush_folder(folder: Path) -> None:

@@ -85,10 +85,7 @@ def explain(generator: Generator, dataset: Dataset, path: Path, *, seed: int = 0
     if path.suffix.lower() != ".png":
         raise ValueError(f"the picture must be called .png, got {path.name}")
     generator.to("cpu")
-    validation = dataset.validation
-    chosen = np.argsort(validation.density, kind="stable")
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(VOLUMES, len(chosen))).round().astype(int)]
-    volumes = validation[chosen]
+    volumes = dataset.validation.spread(VOLUMES)
     with torch.inference_mode():
         found = activity(generator, volumes.voxels, volumes.density, dataset)
         dense = int(0.8 * (len(volumes) - 1))  # well filled, and not the fullest

@@ -82,8 +82,8 @@ def draw(generator: Generator, dataset: Dataset, edge: int, *, n: int, seed: int
     rng = np.random.default_rng([seed, 4])
     cubes = np.concatenate([generator.sample(float(density), 1, shape=shape, rng=rng) for density in real.density])
     plain = generator.sample(real.density, rng=np.random.default_rng([seed, 6]))
-    simulated = dataset.name in data.NAMES
-    large = data.simulate(real.density, dataset.name, np.random.default_rng([seed, 5]), shape) if simulated else None
+    law = dataset.law
+    large = None if law is None else data.simulate(real.density, law, np.random.default_rng([seed, 5]), shape)
     return Draws(generator.name, real, plain, cubes, large)
 
 

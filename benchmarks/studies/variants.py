@@ -131,9 +131,9 @@ def judged_on(dataset: Dataset) -> Dataset:
     That is the validation part, and fresh volumes where the data set is a simulator. The test part is for the tables.
     """
     judged = dataset.validation
-    if dataset.name in data.NAMES:
+    if dataset.law is not None:
         density = (np.arange(FRESH) + 0.5) / FRESH
-        voxels = data.simulate(density, dataset.name, rng=np.random.default_rng([FRESH, 1]), shape=judged.shape)
+        voxels = data.simulate(density, dataset.law, rng=np.random.default_rng([FRESH, 1]), shape=judged.shape)
         judged = Volumes(
             np.concatenate([judged.voxels, voxels]), np.concatenate([judged.density, density]), judged.voxel_size
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from porebench import generators
-from porebench.data import LAWS, Dataset, SphereLaw, Volumes, simulate, stamp_balls
+from porebench.data import Dataset, SphereLaw, Volumes, simulate, stamp_balls
 from porebench.data.spheres import draw_spheres
 from porebench.generators.binarise import keep_highest
 from porebench.generators.controls import Memoriser
@@ -65,12 +65,12 @@ def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generat
         rng: draws them.
     """
     found = []
-    everything = joined(dataset)
+    everything, law = joined(dataset), dataset.law
     for band in density_bands(dataset.test.density, dataset.density_kind):
-        if dataset.name in LAWS:
+        if law is not None:
             low, high = max(band.low, 0.001), min(band.high, 1.0)
             density = low + (high - low) * (np.arange(size) + rng.random(size)) / size
-            drawn = [Volumes(simulate(density, dataset.name, rng, dataset.test.shape), density) for _ in range(count)]
+            drawn = [Volumes(simulate(density, law, rng, dataset.test.shape), density) for _ in range(count)]
         else:
             inside = rng.permutation(np.flatnonzero(band.contains(everything.density)))
             inside = inside[: count * min(size, len(inside) // count)]
@@ -83,7 +83,7 @@ def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generat
 
 def planted(dataset: Dataset) -> dict[str, Plant]:
     """Defects by name, in the order of the table: those of a sphere law, or the ladder built from data."""
-    law = LAWS.get(dataset.name)
+    law = dataset.law
     other = generators.get(OTHER)().fit(dataset.train.voxels, dataset.train.density, rng=0)
     copier = Memoriser().fit(dataset.train.voxels, dataset.train.density, rng=0)
     everything = joined(dataset)

@@ -1,0 +1,34 @@
+"""The symmetries of a box: rotations and mirror images that keep its shape."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+Axes = tuple[int, int, int]
+Symmetry = tuple[Axes, tuple[bool, bool, bool]]
+"""Order of the axes, and for each the direction: True for reversed."""
+
+
+def axis_orders(shape: tuple[int, ...]) -> list[Axes]:
+    """Return the orders of the axes that keep a box's shape, the identity first."""
+    return [(a, b, c) for a, b, c in permutations(range(3)) if (shape[a], shape[b], shape[c]) == tuple(shape)]
+
+
+def symmetries(shape: tuple[int, ...]) -> list[Symmetry]:
+    """Return the symmetries of a box of that shape, the identity first.
+
+    Example:
+        >>> len(symmetries((4, 4, 4))), len(symmetries((4, 4, 5))), len(symmetries((3, 4, 5)))
+        (48, 16, 8)
+    """
+    return [(order, (a, b, c)) for order in axis_orders(shape) for a, b, c in product((False, True), repeat=3)]
+
+
+def transform(voxels: NDArray[np.bool_], symmetry: Symmetry) -> NDArray[np.bool_]:
+    """Return volumes [n, depth, height, width] under one symmetry, as a view."""
+    order, flip = symmetry
+    moved = voxels.transpose(0, *(axis + 1 for axis in order))
+    return moved[(slice(None), *(slice(None, None, -1 if turned else 1) for turned in flip))]
