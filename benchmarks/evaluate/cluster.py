@@ -1,4 +1,4 @@
-"""The work spread over processes by Dask: some on this machine, or the workers of a cluster. Same cells, same rows.
+"""The work spread over processes by joblib: some on this machine, or the workers of a Dask cluster; the same rows.
 
 A task is one generator. It reads and writes the cells of the results folder, which all workers must see under the same
 path; a worker that dies costs the cell it was working on, since the next one takes up the others.
@@ -6,7 +6,6 @@ path; a worker that dies costs the cell it was working on, since the next one ta
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,9 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from porebench.data import Dataset
 
@@ -27,7 +29,7 @@ from .row import bring_up_to_date, failed
 from .score import DESCRIBING, SCORING, Judge
 
 DEATHS = 3
-"""Workers that may die over one generator before it counts as failed."""
+"""How often workers of this machine may die before the generators that are left count as failed."""
 
 
 def on_cluster(
@@ -42,65 +44,65 @@ def on_cluster(
         results: of the run.
 
     Raises:
-        ImportError: if Dask is not installed, naming the extra.
+        ImportError: if a scheduler is asked for and Dask is not installed, naming the extra.
         OSError: if the scheduler cannot be reached.
         ValueError: if its workers cannot do the work; says why.
     """
-    try:
-        dask: Any = import_module("dask")
-        distributed: Any = import_module("distributed")
-    except ImportError as error:
-        raise ImportError("several workers need dask.distributed: pip install 'porebench[cluster]'") from error
-    options = judge.options
+    options, left, reason = judge.options, list(references), ""
     _ = judge.real  # described once, for all
     with ExitStack() as stack:
-        # the workers start processes of their own, one a generator
-        stack.enter_context(dask.config.set({"distributed.worker.daemon": False}))
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
-        if options.scheduler is None:
-            cluster = distributed.LocalCluster(
-                n_workers=min(options.processes, len(references)),
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                host="127.0.0.1",
-            )
-            client = distributed.Client(stack.enter_context(cluster))
-            options = replace(options, workers=max(1, options.workers // options.processes))
+        if options.scheduler is not None:
+            client = stack.enter_context(_client(options.scheduler))
+            _check_workers(client, judge.folder)
+            stack.enter_context(joblib.parallel_config("dask", n_jobs=-1))
         else:
-            client = distributed.Client(options.scheduler, timeout=30)
-        stack.enter_context(client)
-        _check_workers(client, judge.folder)
-        dataset = client.scatter(judge.dataset, broadcast=DEATHS + 1)  # one copy outlives so many deaths
-        futures = {
-            client.submit(
-                _work, reference, plans.get(reference), dataset, options, judge.folder, results, pure=False
-            ): reference
-            for reference in references
-        }
-        for future in distributed.as_completed(list(futures)):
-            reference = futures[future]
-            death = future.exception()
-            if death is None:
-                yield reference, future.result()
-            else:
-                reason = " ".join(str(death).split()) or type(death).__name__
-                yield reference, failed(reference.rpartition(":")[2], "run", reason, 0.0, results)
+            processes = min(options.processes, len(references))
+            options = replace(options, workers=max(1, options.workers // processes))
+            stack.enter_context(joblib.parallel_config("loky", n_jobs=processes))
+        for _ in range(DEATHS):
+            if not left:
+                break
+            tasks = [
+                joblib.delayed(_work)(reference, plans.get(reference), judge.dataset, options, judge.folder, results)
+                for reference in left
+            ]
+            try:
+                for reference, outcome in joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks):
+                    left.remove(reference)
+                    yield reference, outcome
+            except TerminatedWorkerError as error:
+                reason = " ".join(str(error).split())
+    for reference in left:
+        yield reference, failed(reference.rpartition(":")[2], "run", reason, 0.0, results)
 
 
 def _work(
     reference: str, planned: Plan | None, dataset: Dataset, options: Options, folder: Path, results: Results
-) -> Outcome:
+) -> tuple[str, Outcome]:
     """Return one generator's row, made on a worker."""
     if options.scheduler is not None:
         options = replace(options, workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-    return bring_up_to_date(reference, planned, _judge(dataset, options, folder), results)
+    judge = _judge(dataset.digest(), options, folder, dataset)
+    return reference, bring_up_to_date(reference, planned, judge, results)
 
 
-@functools.lru_cache(maxsize=1)
-def _judge(dataset: Dataset, options: Options, folder: Path) -> Judge:
+_judges: dict[tuple[str, Options, Path], Judge] = {}
+
+
+def _judge(digest: str, options: Options, folder: Path, dataset: Dataset) -> Judge:
     """Return a worker's judge, kept for its next generator."""
-    return Judge(dataset, options, folder)
+    key = (digest, options, folder)
+    if key not in _judges:
+        _judges.clear()
+        _judges[key] = Judge(dataset, options, folder)
+    return _judges[key]
+
+
+def _client(scheduler: str) -> Any:
+    try:
+        return import_module("distributed").Client(scheduler, timeout=30)
+    except ImportError as error:
+        raise ImportError("a scheduler needs dask.distributed: pip install 'porebench[cluster]'") from error
 
 
 def _check_workers(client: Any, folder: Path) -> None:

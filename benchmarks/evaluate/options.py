@@ -62,7 +62,7 @@ class Options:
     extras: tuple[str, ...] = ()
     processes: int = 1
     scheduler: str | None = None
-    places: Places = Places()
+    places: Places = field(default_factory=Places)
 
     @property
     def resampling(self) -> dict[str, int]:
