@@ -2,6 +2,10 @@
 
 A new generator derives from :class:`Generator`, writes ``_fit`` and ``_sample``, and gets everything else:
 checked input and output, seeding, saving and loading, voxel-wise occupancy.
+
+Every public method makes one ``numpy.random.Generator`` of ``rng``, and nothing else is random: a volume depends on the
+seed and on its place in the list alone, because ``_sample`` takes numbers from that stream volume by volume, or one key
+from which ``counter_rng`` makes those of each volume on any device.
 """
 
 from __future__ import annotations
@@ -51,10 +55,7 @@ class Generator(ABC):
         precision: number format in which a network multiplies, as asked for; "auto" is what the device is fast at.
         law_: the number of pore voxels of the training volumes as a function of density.
         shape_: depth, height and width of the training volumes.
-        checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
-        machines: devices on a machine, and machines, that a long fit may spread over.
-        validation: held-out volumes bool [m, D, H, W] and densities float64 [m] that tell a long fit when to stop;
-            nothing is learnt from them, and they are not kept. None: it runs to its end.
+        validation: argument of ``fit``, for ``_fit`` to read while it runs; so are the next three.
     """
 
     name: ClassVar[str]
@@ -67,10 +68,10 @@ class Generator(ABC):
     shape_: Shape
     device: str = "cpu"
     precision: Precision = "auto"
-    show_progress: bool = False
+    validation: tuple[NDArray[np.bool_], NDArray[np.float64]] | None = None
     checkpoints: Path | None = None
     machines: tuple[int, int] = (1, 1)
-    validation: tuple[NDArray[np.bool_], NDArray[np.float64]] | None = None
+    show_progress: bool = False
 
     # --- what a new generator writes -------------------------------------------------------------------------
 
@@ -115,30 +116,59 @@ class Generator(ABC):
     # --- what everyone calls ---------------------------------------------------------------------------------
 
     @final
-    def fit(self, volumes: ArrayLike, density: ArrayLike, *, rng: Rng = None) -> Self:
+    def fit(
+        self,
+        volumes: ArrayLike,
+        density: ArrayLike,
+        *,
+        rng: Rng = None,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        checkpoints: Path | None = None,
+        machines: tuple[int, int] = (1, 1),
+        show_progress: bool = False,
+    ) -> Self:
         """Learn from real volumes.
+
+        A generator that is fitted in seconds ignores all but the first three arguments.
 
         Args:
             volumes: bool [n, depth, height, width], True = pore; n ≥ 1.
             density: float [n] in [0, 1].
             rng: seed or ``numpy.random.Generator``; None draws fresh entropy.
+            validation: held-out volumes bool [m, depth, height, width] and their densities [m], which may end the fit
+                early; nothing is learnt from them. None: the fit runs to its end.
+            checkpoints: folder where the fit keeps its state, to be resumed after an interruption; None keeps none.
+            machines: devices on a machine, and machines, that the fit may spread over.
+            show_progress: draw a progress bar.
 
         Returns:
             The generator itself.
 
         Raises:
-            TypeError: if ``volumes`` is not boolean.
+            TypeError: if volumes are not boolean.
             ValueError: if shapes disagree, a set is empty, or a density lies outside [0, 1].
         """
         voxels, densities = _check_volumes(volumes, density)
         depth, height, width = voxels.shape[1:]
-        if self.validation is not None and _check_volumes(*self.validation)[0].shape[1:] != voxels.shape[1:]:
+        held_out = None if validation is None else _check_volumes(*validation)
+        if held_out is not None and held_out[0].shape[1:] != voxels.shape[1:]:
             raise ValueError(
-                f"validation volumes of {self.validation[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
+                f"validation volumes of {held_out[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
             )
         self.shape_ = (depth, height, width)
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
-        self._fit(voxels, densities, np.random.default_rng(rng))
+        lent = {
+            "validation": held_out,
+            "checkpoints": checkpoints,
+            "machines": machines,
+            "show_progress": show_progress,
+        }
+        vars(self).update(lent)
+        try:
+            self._fit(voxels, densities, np.random.default_rng(rng))
+        finally:
+            for name in lent:
+                delattr(self, name)
         return self
 
     @final
@@ -298,6 +328,21 @@ class Generator(ABC):
     def params(self) -> dict[str, Any]:
         """Hyper-parameters by name, as the constructor took them."""
         return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
+
+    @final
+    def altered(self, **params: Any) -> Self:
+        """Return a copy that has other hyper-parameters and shares the learnt state.
+
+        Raises:
+            TypeError: if there is no such hyper-parameter.
+        """
+        if unknown := params.keys() - self.params.keys():
+            raise TypeError(
+                f"{self.name} has no {', '.join(sorted(unknown))}; it has {', '.join(self.params) or 'none'}"
+            )
+        other = type(self)(**{**self.params, **params})
+        other.__dict__ = vars(self) | vars(other)
+        return other
 
     @final
     def __repr__(self) -> str:

@@ -135,15 +135,14 @@ def test_an_interrupted_training_resumes_to_the_same_network(tmp_path, monkeypat
         keep_average(self, *arguments)
 
     keep_average = VAEModule.on_train_batch_end
-    resumed = CVAE(**settings)
-    resumed.checkpoints = tmp_path / "state"
+    resumed, state = CVAE(**settings), tmp_path / "state"
     with monkeypatch.context() as patch:
         patch.setattr(VAEModule, "on_train_batch_end", interrupted)
         with pytest.raises(RuntimeError, match="lights"):
-            resumed.fit(volumes, density, rng=0)
-    resumed.fit(volumes, density, rng=0)
+            resumed.fit(volumes, density, rng=0, checkpoints=state)
+    resumed.fit(volumes, density, rng=0, checkpoints=state)
     assert (resumed.sample(density, rng=1) == whole.sample(density, rng=1)).all()
-    assert float((tmp_path / "state" / SPENT).read_text()) > 0
+    assert float((state / SPENT).read_text()) > 0
 
 
 def test_refining_changes_prior_samples_and_keeps_reconstructing() -> None:

@@ -23,9 +23,7 @@ generator = CVAE(
     width=8, encoder_blocks=1, decoder_blocks=1, prior_blocks=1, batch_size=8,
     epochs=40, quiet_epochs=40, learning_rate=1e-2, refine_epochs=10, refine_learning_rate=0.0,
 )
-generator.machines = (2, 1)
-generator.validation = volumes[::4], density[::4]
-generator.fit(volumes, density, rng=0)
+generator.fit(volumes, density, rng=0, validation=(volumes[::4], density[::4]), machines=(2, 1))
 again = generator.reconstruct(volumes, density)
 generator.save(sys.argv[1])
 print("epochs", generator.epochs_)
@@ -37,7 +35,7 @@ print("overlap", (again & volumes).sum() / (again | volumes).sum())
 def test_two_processes_train_one_network(tmp_path) -> None:
     script, saved = tmp_path / "fit.py", tmp_path / "weights.safetensors"
     script.write_text(SCRIPT)
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parent.parent / "src")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "PYTEST"))}
     done = subprocess.run(  # noqa: S603
         [sys.executable, str(script), str(saved)],

@@ -62,11 +62,11 @@ class VAEGenerator(Generator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = self._build()
-        held_out = None if self.validation is None else (self.validation[0], self._condition(self.validation[1]))
+        held_out = None if self.validation is None else (self.validation[0], self.condition(self.validation[1]))
         self.network_, self.epochs_ = train(
             network,
             volumes,
-            self._condition(density),
+            self.condition(density),
             self._phases(),
             rng,
             show_progress=self.show_progress,
@@ -84,7 +84,7 @@ class VAEGenerator(Generator):
         self.unbounded_ = profile(volumes)[1] == 0
         self.levels_ = self._calibrate(density, rng)
 
-    def _condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
+    def condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
         """Density and log-odds of the porosity expected there, float32 [n, 2]."""
         porosity = self.law_.porosity(density)
         with np.errstate(divide="ignore"):
@@ -145,7 +145,7 @@ class VAEGenerator(Generator):
     ) -> Iterator[tuple[slice, Tensor]]:
         """Logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
         network = cast("ConditionalVAE", self.network_)
-        condition = torch.from_numpy(self._condition(density)).to(self.device)
+        condition = torch.from_numpy(self.condition(density)).to(self.device)
         kind = torch.device(self.device).type
         used = product_format(kind, self.precision)
         chunk = max(1, CHUNK[kind] // int(np.prod(shape)))
