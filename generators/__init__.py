@@ -21,7 +21,7 @@ GENERATORS: dict[str, str] = {
     "reference": "controls:Reference",
     "memoriser": "controls:Memoriser",
     "noise": "controls:Noise",
-    "twin": "twin:Twin",
+    "twin": "controls:Twin",
 }
 
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")

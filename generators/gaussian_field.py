@@ -45,7 +45,7 @@ class GaussianField(Generator):
     correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields
     are filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a
     volume is not periodic; its n(d) highest voxels are pore. The amplitudes of the many waves need not be normal
-    for their sum to be so; they are random steps (``noise.steps``). Densities in between get the interpolated
+    for their sum to be so; they are random steps (``counter_rng.steps``). Densities in between get the interpolated
     spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible one is
     taken, and ``clipped_`` says which share of the inverted one was negative.
 

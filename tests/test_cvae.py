@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from porebench.generators.base import SPENT
+from porebench.generators.cvae.batches import SymmetricBatches
 from porebench.generators.cvae.generator import CVAE
-from porebench.generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
+from porebench.generators.cvae.module import VAEModule
 from porebench.generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
 from porebench.generators.cvae.seed import SeedCVAE
+from porebench.generators.cvae.settings import TrainingSettings
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 

@@ -9,7 +9,7 @@ import typer
 
 from porebench import data
 from porebench.generators import CONTROLS
-from porebench.generators.twin import Twin
+from porebench.generators.controls import Twin
 
 from ..evaluate.fits import ROOT
 from .console import command_line, err_console, show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from porebench.generators.twin import Twin
+from porebench.generators.controls import Twin
 
 from ..evaluate.ranking import Order
 from .text import table_lines

@@ -17,9 +17,9 @@ from ..binarise import keep_highest
 from ..counter_rng import normal
 from ..machine import product_format
 from ..walls import empty_layers, profile
-from .loss import LossSettings
-from .module import Phase, TrainingSettings, train
+from .module import train
 from .network import ConditionalVAE, LatticeVAE
+from .settings import LossSettings, Phase, TrainingSettings
 
 CHUNK = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
 """Voxels that are decoded at a time, one volume excepted."""
