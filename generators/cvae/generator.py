@@ -15,14 +15,12 @@ from torch import Tensor, nn
 from ..base import Generator, Shape
 from ..binarise import keep_highest
 from ..counter_rng import normal
-from ..machine import product_format
+from ..machine import DECODED, product_format
 from ..walls import empty_layers, profile
 from .module import train
 from .network import ConditionalVAE, LatticeVAE
 from .settings import LossSettings, Phase, TrainingSettings
 
-CHUNK = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
-"""Voxels that are decoded at a time, one volume excepted."""
 LOG_ODDS_LIMIT = 9.0
 LEVELS = np.linspace(0, 1, 21)
 """Densities at which the threshold of volumes without an exact count is known."""
@@ -148,7 +146,7 @@ class VAEGenerator(Generator):
         condition = torch.from_numpy(self.condition(density)).to(self.device)
         kind = torch.device(self.device).type
         used = product_format(kind, self.precision)
-        chunk = max(1, CHUNK[kind] // int(np.prod(shape)))
+        chunk = max(1, DECODED[kind] // int(np.prod(shape)))
         for start in range(0, len(density), chunk):
             rows = slice(start, min(start + chunk, len(density)))
             with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
