@@ -21,7 +21,7 @@ GENERATORS: dict[str, str] = {
     "reference": "controls:Reference",
     "memoriser": "controls:Memoriser",
     "noise": "controls:Noise",
-    "twin": "twin:Twin",
+    "twin": "controls:Twin",
 }
 
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
@@ -29,7 +29,7 @@ CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 
 
 def get(name: str) -> type[Generator]:
-    """The generator class of that registered name.
+    """Return the generator class of a registered name.
 
     Raises:
         ValueError: if no generator has that name.
@@ -41,7 +41,7 @@ def get(name: str) -> type[Generator]:
 
 
 def from_file(reference: str) -> type[Generator]:
-    """The generator class that ``path/to/file.py:ClassName`` names. Runs that file: it is the only door for code.
+    """Return the generator class that ``path/to/file.py:ClassName`` names. Runs that file, as nothing else does.
 
     Raises:
         ValueError: if the reference is malformed, or names no generator class.
@@ -54,19 +54,13 @@ def from_file(reference: str) -> type[Generator]:
     if not file.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     module_name = f"porebench_user_{file.stem}_{hashlib.sha256(bytes(file)).hexdigest()[:8]}"
-    known = sys.modules.get(module_name)
-    if known is not None:
-        return _own(_class_of(known, attribute, reference), reference)
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    return _own(_class_of(module, attribute, reference), reference)
-
-
-def _own(found: type[Generator], reference: str) -> type[Generator]:
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, file)
+        if spec is None or spec.loader is None:
+            raise ValueError(f"{path} is not a Python file")
+        sys.modules[module_name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[module_name])
+    found = _class_of(sys.modules[module_name], attribute, reference)
     if found.name in GENERATORS:
         raise ValueError(f"{reference} is called {found.name!r} like a registered generator; give it another name")
     return found

@@ -2,6 +2,10 @@
 
 A new generator derives from :class:`Generator`, writes ``_fit`` and ``_sample``, and gets everything else:
 checked input and output, seeding, saving and loading, voxel-wise occupancy.
+
+Every public method makes one ``numpy.random.Generator`` of ``rng``, and nothing else is random: a volume depends on the
+seed and on its place in the list alone, because ``_sample`` takes numbers from that stream volume by volume, or one key
+from which ``counter_rng`` makes those of each volume on any device.
 """
 
 from __future__ import annotations
@@ -31,30 +35,27 @@ Rng = int | np.random.Generator | None
 FORMAT = 1
 SPENT = "seconds"
 """File in a generator's ``checkpoints`` that says how long the interrupted fit took so far."""
-# what reading a damaged file raises
 _DAMAGE = (SafetensorError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors that reading a damaged file raises."""
 
 
 class Generator(ABC):
     """A conditional source of porous volumes.
 
-    The constructor takes keyword hyper-parameters with defaults and stores each unchanged under its own name; it
-    does no work. Learnt attributes are set by ``_fit`` and end in ``_``; those that are NumPy arrays or JSON
-    values are saved and loaded without further code.
+    The constructor takes keyword hyper-parameters with defaults, stores each unchanged under its own name and does no
+    work. Learnt attributes are set by ``_fit`` and end in ``_``; NumPy arrays and JSON values among them are saved and
+    loaded without further code.
 
     Attributes:
         name: what the registry, the tables and the command line call it.
         any_shape: False if it can draw the training shape only.
         devices: torch device types it can sample on.
-        trained_on_request: True if ``evaluate`` must not train it unasked (hours, not minutes).
-        axes: the axes of each learnt array, as ``stored.check_axes`` takes them, to refuse damaged files; None for any.
-        precision: number format in which a network multiplies, as asked for; "auto" is what the device is fast at.
+        trained_on_request: True if it trains for hours, so that ``evaluate`` must not do so unasked.
+        axes: axes of each learnt array, as ``stored.check_axes`` takes them, to refuse damaged files; None for any.
+        precision: number format asked for in which a network multiplies; "auto" takes one that the device is fast at.
         law_: the number of pore voxels of the training volumes as a function of density.
         shape_: depth, height and width of the training volumes.
-        checkpoints: folder where a long fit may keep its state, to be resumed after an interruption; None keeps none.
-        machines: devices on a machine, and machines, that a long fit may spread over.
-        validation: held-out volumes bool [m, D, H, W] and densities float64 [m] that tell a long fit when to stop;
-            nothing is learnt from them, and they are not kept. None: it runs to its end.
+        validation: argument of ``fit``, for ``_fit`` to read while it runs; so are the next three.
     """
 
     name: ClassVar[str]
@@ -67,44 +68,39 @@ class Generator(ABC):
     shape_: Shape
     device: str = "cpu"
     precision: Precision = "auto"
-    show_progress: bool = False
+    validation: tuple[NDArray[np.bool_], NDArray[np.float64]] | None = None
     checkpoints: Path | None = None
     machines: tuple[int, int] = (1, 1)
-    validation: tuple[NDArray[np.bool_], NDArray[np.float64]] | None = None
+    show_progress: bool = False
 
     # --- what a new generator writes -------------------------------------------------------------------------
 
     @abstractmethod
     def _fit(self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator) -> None:
-        """Learn from volumes bool [n, D, H, W] with density float64 [n]; ``law_`` and ``shape_`` are already set."""
+        """Learn from volumes bool [n, D, H, W] with density float64 [n]; ``law_`` and ``shape_`` are set before."""
 
     @abstractmethod
     def _sample(
         self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
     ) -> NDArray[np.bool_] | torch.Tensor:
-        """One realisation for each density, in order: bool [len(density), *shape], array or tensor."""
+        """Return one realisation a density, in order: bool [len(density), *shape]."""
 
     def _reconstruct(
         self, volumes: NDArray[np.bool_], density: NDArray[np.float64]
     ) -> NDArray[np.bool_] | torch.Tensor:
-        """The generator's best rendering of given volumes, bool of the same shape. Optional."""
+        """Return the generator's best rendering of given volumes, bool of the same shape. Optional."""
         raise NotImplementedError(f"{self.name} cannot reconstruct volumes")
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Learnt state as arrays by name and JSON values by name. Override where ``_`` attributes are neither."""
-        arrays: dict[str, NDArray[Any]] = {}
-        values: dict[str, Any] = {}
-        for key, value in vars(self).items():
-            if not key.endswith("_") or key in {"law_", "shape_"}:
-                continue
-            if isinstance(value, np.ndarray):
-                arrays[key] = value
-            else:
-                values[key] = value
-        return arrays, values
+        """Return learnt arrays and JSON values by name. Override where ``_`` attributes are neither."""
+        learnt = {
+            key: value for key, value in vars(self).items() if key.endswith("_") and key not in {"law_", "shape_"}
+        }
+        arrays = {key: value for key, value in learnt.items() if isinstance(value, np.ndarray)}
+        return arrays, {key: value for key, value in learnt.items() if key not in arrays}
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
-        """Take back what ``_get_state`` gave. Must not take memory for more than the arrays hold."""
+        """Set what ``_get_state`` returned. Must not take memory for more than the arrays hold."""
         if self.axes is not None:
             check_axes(self.axes, arrays, self.shape_)
         for key, value in {**arrays, **values}.items():
@@ -121,56 +117,58 @@ class Generator(ABC):
         density: ArrayLike,
         *,
         rng: Rng = None,
-        validation=None,
-        checkpoints=None,
-        machines=(1, 1),
-        show_progress=False,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        checkpoints: Path | None = None,
+        machines: tuple[int, int] = (1, 1),
+        show_progress: bool = False,
     ) -> Self:
         """Learn from real volumes.
+
+        A generator that is fitted in seconds ignores all but the first three arguments.
 
         Args:
             volumes: bool [n, depth, height, width], True = pore; n ≥ 1.
             density: float [n] in [0, 1].
             rng: seed or ``numpy.random.Generator``; None draws fresh entropy.
+            validation: held-out volumes bool [m, depth, height, width] and their densities [m], which may end the fit
+                early; nothing is learnt from them. None: the fit runs to its end.
+            checkpoints: folder where the fit keeps its state, to be resumed after an interruption; None keeps none.
+            machines: devices on a machine, and machines, that the fit may spread over.
+            show_progress: draw a progress bar.
 
         Returns:
             The generator itself.
 
         Raises:
-            TypeError: if ``volumes`` is not boolean.
+            TypeError: if volumes are not boolean.
             ValueError: if shapes disagree, a set is empty, or a density lies outside [0, 1].
         """
         voxels, densities = _check_volumes(volumes, density)
         depth, height, width = voxels.shape[1:]
-        self.validation = validation
-        if self.validation is not None and _check_volumes(*self.validation)[0].shape[1:] != voxels.shape[1:]:
+        held_out = None if validation is None else _check_volumes(*validation)
+        if held_out is not None and held_out[0].shape[1:] != voxels.shape[1:]:
             raise ValueError(
-                f"validation volumes of {self.validation[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
+                f"validation volumes of {held_out[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
             )
         self.shape_ = (depth, height, width)
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
-        self.validation, self.checkpoints, self.machines, self.show_progress = (
-            validation,
-            checkpoints,
-            machines,
-            show_progress,
-        )
+        self.validation, self.checkpoints = held_out, checkpoints
+        self.machines, self.show_progress = machines, show_progress
         try:
             self._fit(voxels, densities, np.random.default_rng(rng))
         finally:
-            for name in ("validation", "checkpoints", "machines", "show_progress"):
-                delattr(self, name)
+            del self.validation, self.checkpoints, self.machines, self.show_progress
         return self
 
     @final
     def sample(
         self, density: ArrayLike, n: int | None = None, *, shape: Shape | None = None, rng: Rng = None
     ) -> NDArray[np.bool_]:
-        """Draw realisations: ``sample(0.5, 16)`` sixteen at one density, ``sample([...])`` one for each entry.
+        """Draw realisations: sixteen at one density by ``sample(0.5, 16)``, one for each entry by ``sample([...])``.
 
         Args:
             density: one density, or float [n], in [0, 1].
-            n: how many realisations of one density (default 1); only with a single density.
+            n: realisations of a single density, 1 by default.
             shape: depth, height and width in voxels; default is the training shape.
             rng: seed or ``numpy.random.Generator``; None draws fresh entropy. The same seed on the same machine
                 gives the same voxels.
@@ -196,7 +194,7 @@ class Generator(ABC):
     def probability(
         self, density: float, n: int = 64, *, shape: Shape | None = None, rng: Rng = None
     ) -> NDArray[np.float64]:
-        """Voxel-wise probability of pore at a density, from an ensemble of n realisations.
+        """Return the voxel-wise probability of pore at a density, from an ensemble of n realisations.
 
         Returns:
             float64 [depth, height, width] in [0, 1]; its standard error is at most 0.5/√n.
@@ -206,7 +204,7 @@ class Generator(ABC):
 
     @property
     def reconstructs(self) -> bool:
-        """Whether ``reconstruct`` is available."""
+        """Return True if ``reconstruct`` is available."""
         return type(self)._reconstruct is not Generator._reconstruct
 
     @final
@@ -234,7 +232,7 @@ class Generator(ABC):
 
     @property
     def number_format(self) -> str | None:
-        """Name of the number format in which a network multiplies on its device; None for what is no network."""
+        """Return the name of the number format in which a network multiplies; None for other generators."""
         return None
 
     @final
@@ -261,19 +259,11 @@ class Generator(ABC):
         return self
 
     def _move(self) -> None:  # noqa: B027 - optional
-        """Take learnt tensors to ``self.device``; nothing to do for generators that keep none."""
-
-    def altered(self, **params) -> Self:
-        import copy
-
-        other = copy.copy(self)
-        for key, value in params.items():
-            setattr(other, key, value)
-        return other
+        """Move learnt tensors, where there are any, to ``self.device``."""
 
     @final
     def save(self, path: str | Path) -> None:
-        """Write hyper-parameters and learnt state to one safetensors file (arrays plus JSON, no code)."""
+        """Write hyper-parameters and learnt state to one safetensors file: arrays and JSON, no code."""
         self._check_fitted()
         arrays, values = self._get_state()
         header = {
@@ -298,7 +288,7 @@ class Generator(ABC):
     @final
     @classmethod
     def load(cls, path: str | Path, *, device: str = "cpu") -> Self:
-        """Read what ``save`` wrote. Never runs code from the file, and takes memory in proportion to its size only.
+        """Return the generator in a file of ``save``. Runs no code of the file; takes memory in proportion to its size.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -325,8 +315,23 @@ class Generator(ABC):
 
     @property
     def params(self) -> dict[str, Any]:
-        """Hyper-parameters by name, as the constructor took them."""
+        """Return the hyper-parameters by name, as the constructor took them."""
         return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
+
+    @final
+    def altered(self, **params: Any) -> Self:
+        """Return a copy that has other hyper-parameters and shares the learnt state.
+
+        Raises:
+            TypeError: if there is no such hyper-parameter.
+        """
+        if unknown := params.keys() - self.params.keys():
+            raise TypeError(
+                f"{self.name} has no {', '.join(sorted(unknown))}; it has {', '.join(self.params) or 'none'}"
+            )
+        other = type(self)(**{**self.params, **params})
+        other.__dict__ = vars(self) | vars(other)
+        return other
 
     @final
     def __repr__(self) -> str:
@@ -390,7 +395,7 @@ def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArra
 
 
 def _to_host(drawn: torch.Tensor) -> NDArray[Any]:
-    """A tensor as an array; voxels on a device travel as bits, an eighth of their bytes."""
+    """Return a tensor as an array; voxels travel from a device as bits, an eighth of their bytes."""
     if drawn.device.type == "cpu" or drawn.dtype != torch.bool:
         array: NDArray[Any] = drawn.cpu().numpy()
         return array

@@ -1,4 +1,4 @@
-"""Rows that give the table a scale: real volumes, copies of training volumes, and independent voxels."""
+"""Rows that give the table a scale: real volumes, copies of training volumes, independent voxels, a generator twice."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from porebench.data import simulate
 
 from .base import Generator, Shape
 from .binarise import keep_highest
+from .sphere_packing import SpherePacking
 
 Floats = NDArray[np.float64]
 
@@ -124,3 +125,23 @@ class Noise(Generator):
             scores = torch.rand((1, *shape), generator=source.manual_seed(seed), device=self.device)
             keep_highest(scores, counts[row : row + 1], out=drawn[row : row + 1])
         return drawn
+
+
+class Twin(SpherePacking):
+    """Sphere packing, fitted and drawn with other seeds than its original gets (an A/A test).
+
+    Sphere packing is the original because it learns and draws at random on every kind of data in seconds, and because
+    it comes close to the real volumes, where a false difference would matter most.
+
+    Attributes:
+        original: name of the generator that it repeats.
+    """
+
+    name = "twin"
+    original: ClassVar[str] = SpherePacking.name
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        super()._fit(volumes, density, rng.spawn(1)[0])
+
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:
+        return super()._sample(density, shape, rng.spawn(1)[0])

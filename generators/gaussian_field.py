@@ -18,6 +18,7 @@ from .base import Generator, Shape
 from .binarise import keep_highest
 from .counter_rng import STEPS_SCALE, steps
 from .hartley import basis, mix, product, spectrum, transform, unsorted
+from .machine import AMPLITUDES, LONG_GRID
 from .walls import profile, sides
 
 Floats = NDArray[np.float64]
@@ -30,8 +31,6 @@ _REACH = 16  # longest lag that is estimated, in voxels
 _QUIET = 0.05  # correlations that stay below this are taken for noise,
 _GAP = 2  # with no more than so many voxels from one that does not to the next,
 _SIGNIFICANT, _FEW = 6, 20  # and so are those that stay below so many standard deviations or so few pairs
-_CHUNK = {"cpu": 2**21, "cuda": 2**27}  # amplitudes in memory at a time, one volume excepted
-_LONG = 430  # sides of a grid, together, from which a Fourier transform is faster than products axis by axis
 _SLAB = 2**20  # means of voxels in memory at a time
 _FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
 _STEPS = 8  # at which spectra are interpolated between two knots
@@ -45,7 +44,7 @@ class GaussianField(Generator):
     correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields
     are filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a
     volume is not periodic; its n(d) highest voxels are pore. The amplitudes of the many waves need not be normal
-    for their sum to be so; they are random steps (``noise.steps``). Densities in between get the interpolated
+    for their sum to be so; they are random steps (``counter_rng.steps``). Densities in between get the interpolated
     spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible one is
     taken, and ``clipped_`` says which share of the inverted one was negative.
 
@@ -158,7 +157,7 @@ class GaussianField(Generator):
 
     def _alike(self, grid: Shape, nearest: list[int]) -> list[list[int]]:
         """Rows that are drawn together: as many as there is room for that have as many waves."""
-        room = _CHUNK[torch.device(self.device).type] // math.prod(grid)
+        room = AMPLITUDES[torch.device(self.device).type] // math.prod(grid)
         if room < 2:
             return [[row] for row in range(len(nearest))]
         waves = [self._deviation(grid, step).shape for step in nearest]
@@ -250,7 +249,7 @@ def _grid(shape: Shape, reach: int) -> Shape:
 
 def _is_long(grid: Shape) -> bool:
     """Whether fields of a grid are made by a Fourier transform; then its waves come as those of ``transform`` do."""
-    return sum(grid) >= _LONG
+    return sum(grid) >= LONG_GRID
 
 
 def _simplex_level(power: Floats) -> float:

@@ -9,14 +9,20 @@ import torch
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Number format of products and convolutions, as a user asks for it."""
+DECODED = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
+"""Voxels that a network decodes at a time, one volume excepted: a GPU is busy with many only."""
+AMPLITUDES = {"cpu": 2**21, "cuda": 2**27}
+"""Amplitudes of Gaussian fields that are in memory at a time, one field excepted, for the same reason."""
+LONG_GRID = 430
+"""Sum of a grid's sides from which a Fourier transform is faster than products axis by axis."""
 
 
 @functools.cache
 def product_format(kind: str, asked: Precision = "auto") -> torch.dtype:
     """Return the number format in which networks multiply on a kind of device.
 
-    Where a processor or GPU has units for bfloat16, products in it are several times as fast as in float32. Where it
-    has none, they are emulated and take ten to forty times as long.
+    With units for bfloat16, products in it are several times as fast as in float32; emulated, without them, they take
+    ten to forty times as long.
 
     Args:
         kind: "cpu" or "cuda".
@@ -34,7 +40,7 @@ def product_format(kind: str, asked: Precision = "auto") -> torch.dtype:
 
 
 def _bfloat16_units() -> bool:
-    """Return whether the processor, within the limits set by ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA, has them."""
+    """Return True if the processor, within ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA, has units for bfloat16."""
     known = (
         getattr(torch.cpu, name, lambda: False) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     )

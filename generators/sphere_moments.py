@@ -13,14 +13,14 @@ References:
 from __future__ import annotations
 
 from itertools import combinations, product
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from .sphere_packing import SpherePacking
+from .base import Shape
+from .porosity_law import PorosityLaw
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.int64]
@@ -39,6 +39,29 @@ _SHRINKAGE = 0.2  # of the correlation between statistics, towards none
 _SMOOTH = 3  # degree in ln d of relative derivatives
 _GROUP = 8  # volumes counted together: one bit each
 _BINS = 14  # classes of density, at most
+
+
+class Packing(Protocol):
+    """What the method needs of ``SpherePacking``: the learnt curves, to be changed, and volumes simulated with them."""
+
+    overlap: bool
+    match_count: bool | None
+    law_: PorosityLaw
+    shape_: Shape
+    range_: Floats
+    volume_: Floats
+    radius_: Floats
+    quantiles_: Floats
+    matches_count_: bool
+
+    def curves(self, density: Floats) -> tuple[Floats, Floats]:
+        """Return the logarithms of total volume and cubic mean radius of the balls at each density."""
+
+    def room(self, radius: Floats, shape: Shape) -> Floats:
+        """Return how much more room for centres a shape has than the training shape."""
+
+    def stamp(self, number: Floats, radius: Floats, shape: Shape, keys: Keys, out: NDArray[np.bool_]) -> None:
+        """Write one volume for each key."""
 
 
 def ball_number(volume: Floats, radius: Floats) -> Floats:
@@ -60,7 +83,7 @@ def standard(x: Floats, low: float, high: float) -> Floats:
     return np.zeros_like(x) if high <= low else 2 * (x - low) / (high - low) - 1
 
 
-def match_moments(model: SpherePacking, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+def match_moments(model: Packing, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
     """Set the learnt curves of a model so that its volumes count like the given ones."""
     most = max(1, _VOXELS // volumes[0].size)
     chosen = np.argsort(density, kind="stable")
@@ -79,9 +102,7 @@ class _Trials:
     function. Counts are arrays [group, statistic]; a group is up to eight volumes of similar density.
     """
 
-    def __init__(
-        self, model: SpherePacking, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, model: Packing, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         self.model, self.density, self.shape = model, density, model.shape_
         n, size = len(volumes), volumes[0].size
         self.law_error = np.count_nonzero(volumes, axis=(1, 2, 3)) - size * model.law_.porosity(density)
@@ -113,7 +134,7 @@ class _Trials:
         if not clear.any():
             clear = pores == pores.max()
         known = pores >= min(10, pores.max())
-        volume = load * np.prod(self.shape) * self.model._room(np.log(1.2 * radius), self.shape)
+        volume = load * np.prod(self.shape) * self.model.room(np.log(1.2 * radius), self.shape)
         return np.concatenate(
             [
                 _fit_line(self.z[known], np.log(volume[known]), self.degrees[0]),
@@ -158,9 +179,9 @@ class _Trials:
         """One volume for each density, with ln volume, ln radius and coefficients of the quantiles changed."""
         model, out = self.model, np.empty((len(keys), *self.shape), dtype=np.bool_)
         model.quantiles_ = quantiles(self.form + change[2:])
-        volume, radius = model._curves(self.density)
+        volume, radius = model.curves(self.density)
         number = ball_number(volume + change[0], radius + change[1])
-        model._stamp(number, radius + change[1], self.shape, keys, out)
+        model.stamp(number, radius + change[1], self.shape, keys, out)
         model.quantiles_ = quantiles(self.form)
         return out
 

@@ -87,7 +87,7 @@ class SpherePacking(Generator):
             Two float64 arrays [n].
         """
         self._check_fitted()
-        volume, radius = self._curves(np.atleast_1d(np.asarray(density, dtype=np.float64)))
+        volume, radius = self.curves(np.atleast_1d(np.asarray(density, dtype=np.float64)))
         mean = np.mean((self.quantiles_[1:] + self.quantiles_[:-1]) / 2)
         return ball_number(volume, radius), np.exp(radius) * mean
 
@@ -102,7 +102,7 @@ class SpherePacking(Generator):
             self.inside_ = bool(pores == np.count_nonzero(volumes[:, 1:-1, 1:-1, 1:-1]))
             match_moments(self, volumes, density, rng)
 
-    def _curves(self, density: Floats) -> tuple[Floats, Floats]:
+    def curves(self, density: Floats) -> tuple[Floats, Floats]:
         """Logarithms of the balls' total volume, for the training shape, and of their cubic mean radius, in voxels."""
         low, high = self.range_
         x = np.log(np.maximum(density, 1e-9))
@@ -127,25 +127,25 @@ class SpherePacking(Generator):
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:
         voxels = int(np.prod(shape))
         wanted = self.law_.pore_voxels(density, voxels)
-        volume, radius = self._curves(density)
-        number = np.where(wanted == voxels, 0, ball_number(volume, radius) * self._room(radius, shape))
+        volume, radius = self.curves(density)
+        number = np.where(wanted == voxels, 0, ball_number(volume, radius) * self.room(radius, shape))
         keys = rng.integers(2**62, size=len(density))
         drawn = np.zeros((len(density), *shape), dtype=np.bool_)
         if self.matches_count_:
             for part in _parts(number):
                 drawn[part] = self._stamp_matched(number[part], radius[part], shape, keys[part], wanted[part])
         else:
-            self._stamp(number, radius, shape, keys, drawn)
+            self.stamp(number, radius, shape, keys, drawn)
         drawn[wanted == voxels] = True
         return drawn
 
-    def _stamp(self, number: Floats, radius: Floats, shape: Shape, keys: Keys, out: NDArray[np.bool_]) -> None:
+    def stamp(self, number: Floats, radius: Floats, shape: Shape, keys: Keys, out: NDArray[np.bool_]) -> None:
         """Write one volume for each key into ``out``."""
         for part in _parts(number):
             balls = self._draw(number[part], radius[part], shape, keys[part])
             out[part] = stamp_balls(*balls, shape=shape, n=len(keys[part]))
 
-    def _room(self, radius: Floats, shape: Shape) -> Floats:
+    def room(self, radius: Floats, shape: Shape) -> Floats:
         """How much more room for centres a shape has than the training shape."""
         margin = np.zeros_like(radius) if self.inside_ else np.exp(radius) * self.quantiles_[-1]
         sides = [np.maximum(np.array(sizes) - 1, 1) + 2 * margin[:, None] for sizes in (shape, self.shape_)]

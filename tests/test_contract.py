@@ -15,7 +15,7 @@ from porebench.generators.porosity_law import PorosityLaw
 
 SHAPE = (8, 9, 10)
 VOXELS = 720
-FINAL = ("fit", "sample", "probability", "reconstruct", "to", "save", "load")
+FINAL = ("fit", "sample", "probability", "reconstruct", "altered", "to", "save", "load")
 
 
 # --- drawing -----------------------------------------------------------------------------------------------------
@@ -230,6 +230,22 @@ def test_the_constructor_stores_hyper_parameters_unchanged_and_does_no_work(case
     assert repr(generator).startswith(type(generator).__name__ + "(")
 
 
+def test_an_altered_copy_shares_what_was_learnt_and_leaves_its_original_alone(case, fitted) -> None:
+    generator = fitted(case)
+    before, own = generator.params, vars(generator).copy()
+    again = generator.altered()
+    assert type(again) is type(generator)
+    assert again is not generator
+    assert np.array_equal(again.sample([0.9, 0.5], rng=3), generator.sample([0.9, 0.5], rng=3))
+    for name, value in before.items():
+        other = generator.altered(**{name: not value})
+        assert other.params == {**before, name: not value}
+        assert all(vars(other)[key] is vars(generator)[key] for key in own if key.endswith("_"))
+    assert generator.params == before
+    with pytest.raises(TypeError, match="has no unknown; it has"):
+        generator.altered(unknown=1)
+
+
 def test_public_methods_are_those_of_the_base_class(case, make) -> None:
     for method in FINAL:
         assert inspect.getattr_static(type(make(case)), method) is inspect.getattr_static(Generator, method)
@@ -325,6 +341,45 @@ def test_private_methods_get_plain_arrays_and_a_generator(replay, training) -> N
     assert requested.tolist() == [1, 0]
     assert shape == SHAPE
     assert isinstance(sample_rng, np.random.Generator)
+
+
+def test_what_a_long_fit_may_use_is_at_hand_while_it_lasts_and_no_longer(training, tmp_path) -> None:
+    names = ("validation", "checkpoints", "machines", "show_progress")
+    seen = []
+
+    class Asks(Generator):
+        name = "asks"
+
+        def _fit(self, volumes, density, rng):
+            seen.append([getattr(self, name) for name in names])
+            if self.show_progress:
+                raise RuntimeError("the lights went out")
+
+        def _sample(self, density, shape, rng):
+            raise NotImplementedError
+
+    volumes, density = training
+    generator = Asks().fit(volumes, density)
+    assert seen == [[None, None, (1, 1), False]]
+    options = {"checkpoints": tmp_path, "machines": (2, 3), "show_progress": True}
+    with pytest.raises(RuntimeError, match="lights"):
+        generator.fit(volumes, density, validation=(volumes[:2], density[:2].tolist()), **options)
+    (held_out, asked), *others = seen[1]
+    assert np.array_equal(held_out, volumes[:2])
+    assert asked.dtype == np.float64
+    assert asked.tolist() == density[:2].tolist()
+    assert others == list(options.values())
+    assert not {*names} & {*vars(generator)}
+
+
+def test_bad_validation_volumes_are_refused_in_words(replay, training) -> None:
+    volumes, density = training
+    with pytest.raises(ValueError, match=r"validation volumes of .* do not go with volumes of"):
+        replay.fit(*training, validation=(volumes[..., 1:], density))
+    with pytest.raises(TypeError, match="must be boolean"):
+        replay.fit(*training, validation=(volumes.astype(np.uint8), density))
+    with pytest.raises(ValueError, match="one entry for each of 24 volumes, got 2"):
+        replay.fit(*training, validation=(volumes, density[:2]))
 
 
 def test_a_draw_of_the_wrong_shape_or_type_is_caught(replay) -> None:

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from porebench import data
-from porebench.generators.controls import Memoriser, Noise, Reference
+from porebench.generators.controls import Memoriser, Noise, Reference, Twin
 from porebench.generators.sphere_packing import SpherePacking
-from porebench.generators.twin import Twin
 
 SHAPE = (8, 9, 10)
 

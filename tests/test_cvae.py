@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from porebench.generators.base import SPENT
+from porebench.generators.cvae.batches import SymmetricBatches
 from porebench.generators.cvae.generator import CVAE
-from porebench.generators.cvae.module import SymmetricBatches, TrainingSettings, VAEModule
+from porebench.generators.cvae.module import VAEModule
 from porebench.generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
 from porebench.generators.cvae.seed import SeedCVAE
+from porebench.generators.cvae.settings import TrainingSettings
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 
@@ -135,15 +137,14 @@ def test_an_interrupted_training_resumes_to_the_same_network(tmp_path, monkeypat
         keep_average(self, *arguments)
 
     keep_average = VAEModule.on_train_batch_end
-    resumed = CVAE(**settings)
-    resumed.checkpoints = tmp_path / "state"
+    resumed, state = CVAE(**settings), tmp_path / "state"
     with monkeypatch.context() as patch:
         patch.setattr(VAEModule, "on_train_batch_end", interrupted)
         with pytest.raises(RuntimeError, match="lights"):
-            resumed.fit(volumes, density, rng=0)
-    resumed.fit(volumes, density, rng=0)
+            resumed.fit(volumes, density, rng=0, checkpoints=state)
+    resumed.fit(volumes, density, rng=0, checkpoints=state)
     assert (resumed.sample(density, rng=1) == whole.sample(density, rng=1)).all()
-    assert float((tmp_path / "state" / SPENT).read_text()) > 0
+    assert float((state / SPENT).read_text()) > 0
 
 
 def test_refining_changes_prior_samples_and_keeps_reconstructing() -> None:

@@ -9,8 +9,7 @@ import torch
 from porebench import data
 from porebench.benchmarks.evaluate import isolation
 from porebench.benchmarks.store.provenance import DRAWING_PACKAGES, packages
-from porebench.generators import GENERATORS, gaussian_field, get, pca, sphere_packing
-from porebench.generators.cvae import generator as cvae_module
+from porebench.generators import GENERATORS, get, machine, pca, sphere_packing
 
 SHAPE = (8, 9, 10)
 MADE_WITH = "numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1, torch 2.13.0"
@@ -68,8 +67,8 @@ def test_a_longer_list_begins_with_the_same_volumes(name, fitted) -> None:
 def test_the_number_of_volumes_at_a_time_does_not_change_them(name, fitted, monkeypatch) -> None:
     density = np.linspace(0.2, 1, 70)
     whole = fitted(name).sample(density, rng=3)
-    monkeypatch.setitem(cvae_module.CHUNK, "cpu", 16)
+    monkeypatch.setitem(machine.DECODED, "cpu", 16)
     monkeypatch.setattr(pca, "_CHUNK", 3000)
-    monkeypatch.setitem(gaussian_field._CHUNK, "cpu", 5000)
+    monkeypatch.setitem(machine.AMPLITUDES, "cpu", 5000)
     monkeypatch.setattr(sphere_packing, "_BALLS", 500)
     assert np.array_equal(fitted(name).sample(density, rng=3), whole)

@@ -23,9 +23,7 @@ generator = CVAE(
     width=8, encoder_blocks=1, decoder_blocks=1, prior_blocks=1, batch_size=8,
     epochs=40, quiet_epochs=40, learning_rate=1e-2, refine_epochs=10, refine_learning_rate=0.0,
 )
-generator.machines = (2, 1)
-generator.validation = volumes[::4], density[::4]
-generator.fit(volumes, density, rng=0)
+generator.fit(volumes, density, rng=0, validation=(volumes[::4], density[::4]), machines=(2, 1))
 again = generator.reconstruct(volumes, density)
 generator.save(sys.argv[1])
 print("epochs", generator.epochs_)

@@ -43,10 +43,8 @@ def _volumes(n: int, edge: int = 9):
     return np.broadcast_to(np.arange(edge) < density[:, None, None, None] * edge, (n, edge, edge, edge)).copy(), density
 
 
-def _fit(generator, *, watched: bool = True):
-    if watched:
-        generator.validation = _volumes(10)
-    return generator.fit(*_volumes(16), rng=0)
+def _fit(generator, *, watched: bool = True, **options):
+    return generator.fit(*_volumes(16), rng=0, validation=_volumes(10) if watched else None, **options)
 
 
 def _weights(generator):
@@ -114,7 +112,7 @@ def test_epochs_are_judged_with_the_same_latents(seen) -> None:
 )
 def test_a_phase_ends_when_nothing_is_learnt_but_not_in_its_warm_up(monkeypatch, caplog, schedule, judged) -> None:
     monkeypatch.setattr(callbacks, "PATIENCE", 2)
-    with caplog.at_level(logging.INFO, logger="generators"):
+    with caplog.at_level(logging.INFO, logger="porebench.generators"):
         ended = _fit(CVAE(**TINY, epochs=20, refine_epochs=0, learning_rate=0.0, **schedule))
     assert ended.epochs_ == {"learn": judged + 1 + 2}
     assert f"learn ended after {judged + 3} of 20 epochs" in caplog.text
@@ -154,12 +152,11 @@ def test_an_interrupted_training_is_judged_as_if_it_had_not_been(tmp_path, monke
     whole = _fit(CVAE(**TWO_PHASES))
     expected, resumed = list(seen), CVAE(**TWO_PHASES)
     seen.clear()
-    resumed.checkpoints = tmp_path / "state"
     with monkeypatch.context() as patch:
         _interrupt(patch, step)
         with pytest.raises(RuntimeError, match="lights"):
-            _fit(resumed)
-    _fit(resumed)
+            _fit(resumed, checkpoints=tmp_path / "state")
+    _fit(resumed, checkpoints=tmp_path / "state")
     assert resumed.epochs_ == whole.epochs_
     assert _weights(resumed) == _weights(whole)
     assert seen == expected, "no epoch is judged twice, or not at all"
@@ -172,15 +169,14 @@ def test_patience_lasts_over_an_interruption(tmp_path, monkeypatch, step) -> Non
     settings = {**TINY, "epochs": 10, "refine_epochs": 1, "ramp_epochs": 0}
     whole, resumed = _fit(CVAE(**settings)), CVAE(**settings)
     assert whole.epochs_ == {"learn": 5, "refine": 1}
-    resumed.checkpoints = tmp_path / "state"
     with monkeypatch.context() as patch:
         if step is None:
             patch.setattr(module.safetensors.torch, "save_file", lambda *_, **__: 1 / 0)
         else:
             _interrupt(patch, step)
         with pytest.raises((RuntimeError, ZeroDivisionError)):
-            _fit(resumed)
-    _fit(resumed)
+            _fit(resumed, checkpoints=tmp_path / "state")
+    _fit(resumed, checkpoints=tmp_path / "state")
     assert resumed.epochs_ == whole.epochs_
     assert _weights(resumed) == _weights(whole)
 
@@ -189,12 +185,11 @@ def test_a_finished_phase_keeps_its_number_of_epochs(tmp_path, monkeypatch) -> N
     monkeypatch.setattr(callbacks, "PATIENCE", 1)
     _script(monkeypatch, [1.0])
     resumed = CVAE(**{**TWO_PHASES, "epochs": 10})
-    resumed.checkpoints = tmp_path / "state"
     with monkeypatch.context() as patch:
         _interrupt(patch, 2 * 4 + 1)
         with pytest.raises(RuntimeError, match="lights"):
-            _fit(resumed)
-    assert _fit(resumed).epochs_ == {"learn": 4, "refine": 3}
+            _fit(resumed, checkpoints=tmp_path / "state")
+    assert _fit(resumed, checkpoints=tmp_path / "state").epochs_ == {"learn": 4, "refine": 3}
 
 
 def test_the_volumes_that_judge_are_few_and_spread_over_density() -> None:
@@ -215,9 +210,7 @@ def test_the_volumes_that_judge_are_few_and_spread_over_density() -> None:
 
 
 def test_the_bar_shows_the_loss_on_validation_volumes_and_no_second_bar(capsys) -> None:
-    generator = CVAE(**TINY, epochs=2, refine_epochs=0)
-    generator.show_progress = True
-    _fit(generator)
+    _fit(CVAE(**TINY, epochs=2, refine_epochs=0), show_progress=True)
     shown = capsys.readouterr().out
     assert "Epoch 1" in shown
     assert f"{MONITORED}=" in shown
@@ -225,10 +218,8 @@ def test_the_bar_shows_the_loss_on_validation_volumes_and_no_second_bar(capsys) 
 
 
 def test_validation_volumes_of_another_shape_are_one_sentence() -> None:
-    generator = CVAE(**TINY)
-    generator.validation = _volumes(4, edge=6)
     with pytest.raises(ValueError, match=r"validation volumes of \(6, 6, 6\) do not go with volumes of \(9, 9, 9\)"):
-        generator.fit(*_volumes(4))
+        CVAE(**TINY).fit(*_volumes(4), validation=_volumes(4, edge=6))
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -137,7 +137,7 @@ def test_a_transform_makes_fields_of_the_same_kind_as_products(monkeypatch, isot
     field = GaussianField(isotropic=isotropic).fit(smooth > 0.1, np.full(24, 0.5), rng=0)
     found = []
     for long in (10**6, 0):
-        monkeypatch.setattr("porebench.generators.gaussian_field._LONG", long)
+        monkeypatch.setattr("porebench.generators.gaussian_field.LONG_GRID", long)
         field.to("cpu")  # forgets what it kept
         drawn = field.sample(0.5, 200, rng=1)
         lags = [np.mean(np.take(drawn, range(2, 20), axis) & np.take(drawn, range(18), axis)) for axis in (1, 2, 3)]

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from porebench.generators.cvae.loss import (
-    LossSettings,
     annealed_beta,
     cluster_penalty,
     cross_entropy,
@@ -12,6 +11,7 @@ from porebench.generators.cvae.loss import (
     kl_divergence,
     total_loss,
 )
+from porebench.generators.cvae.settings import LossSettings
 
 
 def _ball(edge: int, radius: float) -> torch.Tensor:

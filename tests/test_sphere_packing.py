@@ -98,7 +98,7 @@ def test_porosity_as_density_is_met_by_each_volume_and_else_left_to_chance(spher
 def test_without_overlap_no_two_spheres_touch() -> None:
     law = data.SphereLaw(spheres=120, smallest=0.05, largest=0.1, overlap=False)
     packing = SpherePacking(overlap=False).fit(*_packs(law, n=40, low=0.5), rng=0)
-    radius, number = packing._curves(np.full(6, 0.9))[1], np.full(6, 40.0)
+    radius, number = packing.curves(np.full(6, 0.9))[1], np.full(6, 40.0)
     centres, radii, owner = packing._draw(number, radius, (EDGE, EDGE, EDGE), np.arange(6))
     assert len(radii) > 200
     for which in range(6):

@@ -60,9 +60,7 @@ def evaluate(
     budget: Annotated[
         str | None, typer.Option(help="Do what fits into this time, 20m or 2h, and say what was left.")
     ] = None,
-    workers: Annotated[
-        int, typer.Option(help="Generators to work on at a time.", min=1)
-    ] = 1,
+    workers: Annotated[int, typer.Option(help="Generators to work on at a time.", min=1)] = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler whose workers do the work: tcp://host:8786.")
     ] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from porebench.generators.twin import Twin
+from porebench.generators.controls import Twin
 from porebench.metrics.descriptors import HEADLINE
 
 from ..store.results import ALL, Order, Run, Score

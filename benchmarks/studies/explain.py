@@ -146,14 +146,14 @@ def at_densities(generator: VAEGenerator, density: Floats, seed: int) -> Floats:
 
 def _encode(generator: VAEGenerator, voxels: NDArray[np.bool_], density: Floats) -> tuple[Tensor, Tensor]:
     network = cast("ConditionalVAE", generator.network_)
-    condition = torch.from_numpy(generator._condition(density))
+    condition = torch.from_numpy(generator.condition(density))
     return network.encode(torch.from_numpy(voxels.copy())[:, None].float(), condition)
 
 
 def _decode(generator: VAEGenerator, latent: Tensor, density: Floats) -> Tensor:
     """Logits [n, D, H, W]."""
     network = cast("ConditionalVAE", generator.network_)
-    condition = torch.from_numpy(generator._condition(density))
+    condition = torch.from_numpy(generator.condition(density))
     return network.decode(latent, condition, generator.shape_)[:, 0]
 
 

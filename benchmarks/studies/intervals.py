@@ -163,19 +163,17 @@ def coverage_rows(
     grid = np.unique(np.quantile(dataset.test.density, np.linspace(0, 1, GRID)))
     asked = np.repeat(grid, n)
     rows: list[dict[str, Any]] = []
-    own = getattr(generator, "exact_count", None)
-    for exact in (None,) if own is None else (True, False):
-        if exact is not None:
-            generator.exact_count = exact  # type: ignore[attr-defined]
-        drawn = describe(generator.sample(asked, rng=np.random.default_rng([seed, 3])), workers=workers)
+    choices: dict[str, dict[str, bool]] = {"": {}}
+    if "exact_count" in generator.params:
+        choices = {"yes": {"exact_count": True}, "no": {"exact_count": False}}
+    for word, params in choices.items():
+        samples = generator.altered(**params).sample(asked, rng=np.random.default_rng([seed, 3]))
+        drawn = describe(samples, workers=workers)
         inside = {
             name: held(values.reshape(len(grid), n, -1), grid, curves(test)[name], dataset.test.density)
             for name, values in curves(drawn).items()
         }
-        word = {None: "", True: "yes", False: "no"}[exact]
         rows += [{"generator": generator.name, "exact_count": word, **row} for row in _count(inside, dataset)]
-    if own is not None:
-        generator.exact_count = own  # type: ignore[attr-defined]
     return rows
 
 

@@ -173,9 +173,8 @@ def draw(
     inputs = drawing_inputs(generator, seed, judged)
     if all(cells.fresh(stage, inputs) is not None for stage in ("reconstruct", "sample")):
         return
-    generator.show_progress = show_progress
     began = time.perf_counter()
-    generator.fit(judged.train.voxels, judged.train.density, rng=seed)
+    generator.fit(judged.train.voxels, judged.train.density, rng=seed, show_progress=show_progress)
     fit_seconds = time.perf_counter() - began
     fit_machine = device_name("cuda" if torch.cuda.is_available() else "cpu")
     generator.to(fits.resolve_device(device, generator))
@@ -187,8 +186,7 @@ def draw(
     rng = np.random.default_rng([seed, 1])
     samples = Volumes(generator.sample(real.density, rng=rng), real.density, real.voxel_size)
     save_samples(samples, cells.arrays("sample"))
-    generator.exact_count = False  # type: ignore[attr-defined]
-    free = generator.sample(real.density, rng=rng)
+    free = generator.altered(exact_count=False).sample(real.density, rng=rng)
     output = {
         "samples_digest": samples.digest(),
         "free_counts": np.count_nonzero(free, axis=(1, 2, 3)).tolist(),

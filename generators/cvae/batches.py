@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from .settings import TrainingSettings
 from .texture import RealTexture
-
-if TYPE_CHECKING:
-    from .module import TrainingSettings
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Voxels [B, 1, D, H, W], condition [B, 2] and number of pore voxels [B]."""

@@ -15,14 +15,12 @@ from torch import Tensor, nn
 from ..base import Generator, Shape
 from ..binarise import keep_highest
 from ..counter_rng import normal
-from ..machine import product_format
+from ..machine import DECODED, product_format
 from ..walls import empty_layers, profile
-from .loss import LossSettings
-from .module import Phase, TrainingSettings, train
+from .module import train
 from .network import ConditionalVAE, LatticeVAE
+from .settings import LossSettings, Phase, TrainingSettings
 
-CHUNK = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
-"""Voxels that are decoded at a time, one volume excepted."""
 LOG_ODDS_LIMIT = 9.0
 LEVELS = np.linspace(0, 1, 21)
 """Densities at which the threshold of volumes without an exact count is known."""
@@ -62,11 +60,11 @@ class VAEGenerator(Generator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = self._build()
-        held_out = None if self.validation is None else (self.validation[0], self._condition(self.validation[1]))
+        held_out = None if self.validation is None else (self.validation[0], self.condition(self.validation[1]))
         self.network_, self.epochs_ = train(
             network,
             volumes,
-            self._condition(density),
+            self.condition(density),
             self._phases(),
             rng,
             show_progress=self.show_progress,
@@ -84,7 +82,7 @@ class VAEGenerator(Generator):
         self.unbounded_ = profile(volumes)[1] == 0
         self.levels_ = self._calibrate(density, rng)
 
-    def _condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
+    def condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
         """Density and log-odds of the porosity expected there, float32 [n, 2]."""
         porosity = self.law_.porosity(density)
         with np.errstate(divide="ignore"):
@@ -145,10 +143,10 @@ class VAEGenerator(Generator):
     ) -> Iterator[tuple[slice, Tensor]]:
         """Logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
         network = cast("ConditionalVAE", self.network_)
-        condition = torch.from_numpy(self._condition(density)).to(self.device)
+        condition = torch.from_numpy(self.condition(density)).to(self.device)
         kind = torch.device(self.device).type
         used = product_format(kind, self.precision)
-        chunk = max(1, CHUNK[kind] // int(np.prod(shape)))
+        chunk = max(1, DECODED[kind] // int(np.prod(shape)))
         for start in range(0, len(density), chunk):
             rows = slice(start, min(start + chunk, len(density)))
             with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):

@@ -10,46 +10,15 @@ Kingma & Welling (2014), a voxel.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from .settings import LossSettings
+
 SPARSEST = 1e-3
 """Porosity below which volumes gain no further weight."""
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """Which terms count, and how much; a weight of 0 switches a term off.
-
-    Attributes:
-        focal_gamma: γ of the focal loss; 0 is plain cross-entropy.
-        pore_weight: α in (0, 1), weight of pore voxels against 1 − α of solid ones; None weighs both 1.
-        sparse_weight: s ≥ 0; a volume with porosity φ counts in proportion to φ^(-s), mean 1 over the batch.
-        edge_weight: λ of the edge penalty.
-        cluster_weight: λ of the cluster penalty.
-        beta: β of the KL divergence once annealing is over.
-        free_bits: KL of a latent channel below which it costs nothing, in nats.
-        quiet_epochs: epochs without KL at the start.
-        ramp_epochs: epochs over which β then rises along a cosine from 0; 0 goes straight to β.
-        cyclic: True starts again at 0 after holding β as long as it rose.
-        energy_weight: λ of the energy score of prior samples (``texture``), relative to the cross-entropy: at 1 the
-            gradient by a sample's logits is as long as that of a trained network's cross-entropy.
-    """
-
-    focal_gamma: float = 0.0
-    pore_weight: float | None = None
-    sparse_weight: float = 0.0
-    edge_weight: float = 0.0
-    cluster_weight: float = 0.0
-    beta: float = 1.0
-    free_bits: float = 0.0
-    quiet_epochs: int = 0
-    ramp_epochs: int = 0
-    cyclic: bool = False
-    energy_weight: float = 0.0
 
 
 def cross_entropy(logits: Tensor, target: Tensor, gamma: float = 0.0, pore_weight: float | None = None) -> Tensor:

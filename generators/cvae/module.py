@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,8 +32,9 @@ from ..base import SPENT
 from ..machine import Precision, product_format
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import MONITORED, Bar, Clock, Patience
-from .loss import LossSettings, total_loss
+from .loss import total_loss
 from .network import ConditionalVAE, Shape
+from .settings import LossSettings, Phase
 from .texture import RealTexture, relax
 
 PAIRS = 8
@@ -46,40 +47,6 @@ RECENT = 50
 """Steps over which the usual length of a sample's gradient is found."""
 CLIP = 0.2
 """Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How long and how fast.
-
-    Attributes:
-        epochs: passes over the training volumes, of at most ``EPOCH_VOLUMES`` each.
-        batch_size: volumes a step.
-        learning_rate: peak of the one-cycle schedule, or constant where ``one_cycle`` is False.
-        one_cycle: warm up, then anneal to zero (Smith & Topin 2019).
-        weight_decay: of AdamW.
-        average: decay of the moving average of the weights that is kept; 0 keeps the last weights.
-        symmetries: augment with the symmetries of the box.
-        early_stop: end once the loss on validation volumes, where there are any, gets no better.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    one_cycle: bool = True
-    weight_decay: float = 0.0
-    average: float = 0.0
-    symmetries: bool = True
-    early_stop: bool = True
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One learning-rate cycle under one loss."""
-
-    name: str
-    loss: LossSettings
-    settings: TrainingSettings
 
 
 class VAEModule(pl.LightningModule):

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .generator import LEVELS, VAEGenerator
-from .loss import LossSettings
-from .module import Phase, TrainingSettings
 from .network import GlobalVAE
+from .settings import LossSettings, Phase, TrainingSettings
 
 
 class SeedCVAE(VAEGenerator):
