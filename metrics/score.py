@@ -74,10 +74,10 @@ def score(
 ) -> ScoreResult:
     """Return the noise-floor ratio of generated volumes, in every density band and over the headline bands.
 
-    Generated volumes are drawn at exactly the test densities, in the same order: what is left of the influence of the
-    density after the adjustment is then alike on both sides. The test densities are resampled, with both volumes
-    of each, for the interval; the two volumes of random densities are swapped for p. Both cover the sampling of
-    volumes, not the training of the generator.
+    Generated volumes are drawn at exactly the test densities, in the same order: the influence of the density that the
+    adjustment leaves is then alike on both sides. The test densities are resampled, with both volumes of each, for the
+    interval; the two volumes of random densities are swapped for p. Both cover the sampling of volumes, not the
+    training of the generator.
 
     Args:
         generated: descriptors of the generated volumes.
@@ -93,7 +93,7 @@ def score(
 
     Returns:
         One record a band and one over the headline bands. A band with fewer than two volumes on a side (or eight
-        training volumes in all) is reported as "too few volumes", and "all" is made of the bands that are left.
+        training volumes in all) has a record without a score and does not enter "all".
 
     Raises:
         ValueError: if densities and descriptors differ in number, volumes in shape, or the generated densities
