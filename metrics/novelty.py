@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from porebench.data.volumes import DensityKind, Volumes
 
 from ._kernels import shared_bits
-from .bands import ALL, Band, density_bands
+from .bands import ALL, Band, density_bands, mean_defined
 from .nearest import Familiarity, familiarity, judged, packed_bits
 from .overlap import corrected_iou
 
@@ -170,8 +170,7 @@ def _relative(bands: Sequence[Band], overlaps: Callable[[Band], list[Floats]]) -
         if all(map(len, sides)):
             fake, real = (float(np.median(side)) for side in sides)
             values[band.name] = (1 - fake) / (1 - real) if real < 1 else 1.0
-    known = [value for band in bands if band.headline and (value := values[band.name]) is not None]
-    return {**values, ALL: sum(known) / len(known) if known else None}
+    return {**values, ALL: mean_defined(values[band.name] for band in bands if band.headline)}
 
 
 def _nearest_other(voxels: NDArray[np.bool_]) -> Floats:

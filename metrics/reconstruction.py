@@ -19,7 +19,7 @@ from porebench.data.volumes import DensityKind, Volumes
 
 from ._batch import TOUCHING, count_true
 from ._kernels import high_peaks, squared_distance
-from .bands import ALL, density_bands
+from .bands import ALL, density_bands, mean_defined
 from .overlap import corrected_iou, iou
 from .physical import wasserstein
 
@@ -245,15 +245,13 @@ def _band_score(volumes: dict[str, Floats], sizes: Sequence[tuple[Floats, Floats
 
 def _average(bands: Sequence[ReconstructionScore]) -> ReconstructionScore:
     """Return the means over bands of what is defined; counts are summed."""
-
-    def mean(name: str) -> float | None:
-        values = [value for band in bands if (value := getattr(band, name)) is not None]
-        return sum(values) / len(values) if values else None
-
     return ReconstructionScore(
         n=sum(band.n for band in bands),
         n_undefined=sum(band.n_undefined for band in bands),
-        **{key: mean(key) for key in (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")},
+        **{
+            key: mean_defined(getattr(band, key) for band in bands)
+            for key in (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
+        },
         n_small_pores=sum(band.n_small_pores for band in bands),
         n_specks=sum(band.n_specks for band in bands),
     )
