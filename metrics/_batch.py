@@ -97,11 +97,11 @@ class Fields:
         ranges = [np.arange(-min(S2_RADII, length - 1), min(S2_RADII, length - 1) + 1) for length in shape]
         z, y, x = np.meshgrid(*ranges, indexing="ij")
         shell = np.rint(np.sqrt(z**2 + y**2 + x**2)).astype(np.int64)
-        near = shell <= S2_RADII
+        z, y, x, shell = (each[shell <= S2_RADII] for each in (z, y, x, shell))
         places = (shape[0] - np.abs(z)) * (shape[1] - np.abs(y)) * (shape[2] - np.abs(x))
-        possible = np.bincount(shell[near], weights=places[near], minlength=S2_RADII + 1)
-        found = np.rint(counts[:, z[near], y[near], x[near]])
-        pairs = np.stack([np.bincount(shell[near], weights=row, minlength=S2_RADII + 1) for row in found])
+        possible = np.bincount(shell, weights=places, minlength=S2_RADII + 1)
+        found = np.rint(counts[:, z, y, x])
+        pairs = np.stack([np.bincount(shell, weights=row, minlength=S2_RADII + 1) for row in found])
         exists = possible > 0
         return pairs / np.where(exists, possible, 1.0), exists
 

@@ -215,11 +215,7 @@ def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
 
 @compiled
 def solve_diffusion(
-    degree: NDArray[np.float64],
-    source: NDArray[np.float64],
-    steps: tuple[int, int],
-    tolerance: float,
-    limit: int,
+    degree: NDArray[np.float64], source: NDArray[np.float64], steps: tuple[int, int], tolerance: float, limit: int
 ) -> tuple[NDArray[np.float64], bool]:
     """Return the concentration in a padded volume by conjugate gradients, preconditioned by the diagonal.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,3 +70,9 @@ def density_bands(density: ArrayLike, kind: DensityKind) -> tuple[Band, ...]:
         Band(f"{shown[i]:.3f}-{shown[i + 1]:.3f}", float(edges[i]), float(edges[i + 1]), headline=True)
         for i in range(len(edges) - 1)
     )
+
+
+def mean_defined(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are defined; None if none is."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

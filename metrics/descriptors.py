@@ -143,10 +143,7 @@ class Descriptors:
 
 
 def describe(
-    voxels: NDArray[np.bool_],
-    *,
-    workers: int = 1,
-    progress: Callable[[int], object] | None = None,
+    voxels: NDArray[np.bool_], *, workers: int = 1, progress: Callable[[int], object] | None = None
 ) -> Descriptors:
     """Return all headline descriptors, pore counts and percolation of every volume.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._batch import S2_RADII, Fields, count_true, fields
+from ._batch import Fields, count_true, fields
 
 Voxels = NDArray[np.bool_] | Fields
 Values = NDArray[np.float64]
@@ -188,8 +188,7 @@ def two_point_correlation(voxels: Voxels) -> Values:
     probability, exists = batch.shell_probability
     porosity = (batch.pore_voxels / batch.size)[:, None]
     covariance = np.where(exists[1:], probability[:, 1:] - porosity**2, 0.0)
-    variance = porosity * (1 - porosity)
-    return _ratio(covariance, np.broadcast_to(variance, (len(porosity), S2_RADII)))
+    return _ratio(covariance, porosity * (1 - porosity))
 
 
 def lineal_path(voxels: Voxels) -> Values:
@@ -210,8 +209,7 @@ def lineal_path(voxels: Voxels) -> Values:
     inside = runs @ np.maximum(np.arange(runs.shape[1])[:, None] - PATH_LENGTHS, 0)
     shape = np.array(batch.voxels.shape[1:])
     fit = (np.maximum(shape[:, None] - PATH_LENGTHS, 0) * (batch.size // shape)[:, None]).sum(axis=0)
-    path = _ratio(inside, np.broadcast_to(fit, inside.shape))
-    return _ratio(path, np.broadcast_to((batch.pore_voxels / batch.size)[:, None], path.shape))
+    return _ratio(_ratio(inside, fit), (batch.pore_voxels / batch.size)[:, None])
 
 
 def chord_lengths(voxels: Voxels) -> Values:
@@ -227,7 +225,7 @@ def chord_lengths(voxels: Voxels) -> Values:
     """
     chords = fields(voxels).runs[1].sum(axis=1)
     reached = np.cumsum(chords, axis=1)[:, np.minimum(CHORD_LENGTHS, chords.shape[1] - 1)]
-    return _ratio(reached, np.broadcast_to(chords.sum(axis=1)[:, None], reached.shape))
+    return _ratio(reached, chords.sum(axis=1)[:, None])
 
 
 def thickness_distribution(voxels: Voxels) -> Values:
@@ -314,4 +312,4 @@ def _share_up_to(squared: NDArray[np.int64]) -> Values:
     clipped = np.minimum(squared, largest).reshape(len(squared), -1)
     counts = np.stack([np.bincount(row, minlength=largest + 1) for row in clipped])[:, 1:]
     reached = np.cumsum(counts, axis=1)[:, SQUARED_RADII - 1]
-    return _ratio(reached, np.broadcast_to(counts.sum(axis=1)[:, None], reached.shape))
+    return _ratio(reached, counts.sum(axis=1)[:, None])

@@ -36,7 +36,7 @@ class Nearest:
 
     @property
     def judged(self) -> NDArray[np.bool_]:
-        """Whether each volume has enough pore and solid to be judged, bool [n]."""
+        """Mask of the volumes with enough pore and solid to be judged, bool [n]."""
         return ~np.isnan(self.overlap)
 
 

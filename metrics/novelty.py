@@ -7,7 +7,7 @@ ones do, that overlap is set against the overlap with the nearest real volume th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from porebench.data.volumes import DensityKind, Volumes
 
 from ._kernels import shared_bits
-from .bands import ALL, Band, density_bands
+from .bands import ALL, Band, density_bands, mean_defined
 from .nearest import Familiarity, familiarity, judged, packed_bits
 from .overlap import corrected_iou
 
+Floats = NDArray[np.float64]
 MIN_HELD_OUT = 20  # real volumes that a band's own threshold takes
 PERCENTILE = 99
 COPIED = 1 / 3  # IoU of two volumes of equal porosity that share half of their pore voxels
@@ -32,11 +33,11 @@ class NoveltyResult:
     Attributes:
         copy_rate: share of the judged volumes that take half of their pores or more from one training volume; 0 for
             an honest generator, 1 for one that copies. None if none is judged.
-        copy_rate_by_band: the same in each density band.
+        copy_rate_by_band: the same in each density band, as for the three below.
         leak_rate: share of the judged volumes that lie closer to the training set, compared with held-out volumes, than
             99 % of real volumes of their band do; about 0.01 to 0.03 for an honest generator. Above that, training
             volumes show through, be it in parts or blended.
-        leak_rate_by_band: the same in each density band.
+        leak_rate_by_band: by band.
         thresholds: excess above which a volume of the band counts as a leak; None without real volumes.
         n_judged: generated volumes with at least 20 pore and 20 solid voxels, in a band with a threshold.
         n_excluded: the others.
@@ -45,9 +46,9 @@ class NoveltyResult:
         nearest_train: that volume's index in the training set, int64 [n]; −1 where there is none.
         flagged: which generated volumes count as copies, bool [n].
         novelty: 1 = as far from the training set as real volumes, 0 = in it; mean over the headline bands.
-        novelty_by_band: the same in each density band; None where there are no volumes to compare.
+        novelty_by_band: by band; None where there are no volumes to compare.
         diversity: mean over the headline bands; 1 = as different from each other as real volumes, 0 = all alike.
-        diversity_by_band: the same in each density band; None where fewer than two volumes can be compared.
+        diversity_by_band: by band; None where fewer than two volumes can be compared.
     """
 
     copy_rate: float | None
@@ -57,8 +58,8 @@ class NoveltyResult:
     thresholds: dict[str, float | None]
     n_judged: int
     n_excluded: int
-    excess: NDArray[np.float64]
-    nearest_iou: NDArray[np.float64]
+    excess: Floats
+    nearest_iou: Floats
     nearest_train: NDArray[np.int64]
     flagged: NDArray[np.bool_]
     novelty: float | None
@@ -68,12 +69,7 @@ class NoveltyResult:
 
 
 def judge_novelty(
-    generated: Volumes,
-    train: Volumes,
-    test: Volumes,
-    *,
-    kind: DensityKind = "factor",
-    real: Familiarity | None = None,
+    generated: Volumes, train: Volumes, test: Volumes, *, kind: DensityKind = "factor", real: Familiarity | None = None
 ) -> NoveltyResult:
     """Return the share of generated volumes that are copies of training volumes, and the variety of the set.
 
@@ -101,8 +97,7 @@ def judge_novelty(
     excess, expected = own.excess, real.excess
     pooled = expected[real.train.judged]
     bands = density_bands(test.density, kind)
-    leaks = np.zeros(len(generated), dtype=bool)
-    counted = np.zeros(len(generated), dtype=bool)
+    leaks, counted = np.zeros((2, len(generated)), dtype=bool)
     thresholds: dict[str, float | None] = {}
     for band in bands:
         inside = real.train.judged & band.contains(test.density)
@@ -120,7 +115,8 @@ def judge_novelty(
         return float(flags[within].mean()) if within.any() else None
 
     within_band = {band.name: counted & band.contains(generated.density) for band in bands}
-    newness = _novelty(own, real, generated.density, test.density, bands)
+    sides = ((own.train, generated.density), (real.train, test.density))
+    newness = _relative(bands, lambda band: [near.overlap[near.judged & band.contains(of)] for near, of in sides])
     spread = diversity(generated, test, kind=kind)
     return NoveltyResult(
         copy_rate=rate(copies, counted),
@@ -141,57 +137,43 @@ def judge_novelty(
     )
 
 
-def _novelty(
-    own: Familiarity,
-    real: Familiarity,
-    density: NDArray[np.float64],
-    test_density: NDArray[np.float64],
-    bands: tuple[Band, ...],
-) -> dict[str, float | None]:
-    """(1 − g)/(1 − r) of the median overlaps g and r of generated and real with the training set, by band and "all"."""
-    values: dict[str, float | None] = {}
-    for band in bands:
-        sides = (own.train.judged & band.contains(density), real.train.judged & band.contains(test_density))
-        if not all(side.any() for side in sides):
-            values[band.name] = None
-            continue
-        fake, held_out = (float(np.median(near.train.overlap[m])) for near, m in zip((own, real), sides, strict=True))
-        values[band.name] = (1 - fake) / (1 - held_out) if held_out < 1 else 1.0
-    return {**values, ALL: _headline_mean(values, bands)}
-
-
 def diversity(generated: Volumes, test: Volumes, *, kind: DensityKind = "factor") -> dict[str, float | None]:
     """Return the variety of generated volumes relative to real ones, by band and as "all".
 
     (1 − g)/(1 − r), where g and r are the medians over generated and real volumes of the chance-corrected IoU
     with the nearest other volume of the same set and band. Sets are cut to equal size. 1 = as diverse as real
-    volumes; 0 = every volume has a twin. "all" is the mean over the headline bands that have a value.
+    volumes; 0 = every volume has a twin.
 
     Args:
         generated: generated volumes with the densities that were asked for.
         test: held-out real volumes.
         kind: what density means.
     """
-    values: dict[str, float | None] = {}
-    bands = density_bands(test.density, kind)
-    for band in bands:
+
+    def overlaps(band: Band) -> list[Floats]:
         sets = [part.voxels[judged(part.voxels) & band.contains(part.density)] for part in (generated, test)]
         size = min(map(len, sets))
-        if size < 2:
-            values[band.name] = None
-            continue
-        fake, real = (float(np.median(_nearest_other(voxels[:size]))) for voxels in sets)
-        values[band.name] = (1 - fake) / (1 - real) if real < 1 else 1.0
-    return {**values, ALL: _headline_mean(values, bands)}
+        return [_nearest_other(voxels[:size]) if size > 1 else np.empty(0) for voxels in sets]
+
+    return _relative(density_bands(test.density, kind), overlaps)
 
 
-def _headline_mean(values: Mapping[str, float | None], bands: tuple[Band, ...]) -> float | None:
-    """Mean over the headline bands that have a value."""
-    known = [value for band in bands if band.headline and (value := values[band.name]) is not None]
-    return sum(known) / len(known) if known else None
+def _relative(bands: Sequence[Band], overlaps: Callable[[Band], list[Floats]]) -> dict[str, float | None]:
+    """Return (1 − g)/(1 − r) of the median overlaps g of generated and r of real volumes, by band and as "all".
+
+    None where a side is empty; "all" is the mean over the headline bands that have a value.
+    """
+    values: dict[str, float | None] = {}
+    for band in bands:
+        sides = overlaps(band)
+        values[band.name] = None
+        if all(map(len, sides)):
+            fake, real = (float(np.median(side)) for side in sides)
+            values[band.name] = (1 - fake) / (1 - real) if real < 1 else 1.0
+    return {**values, ALL: mean_defined(values[band.name] for band in bands if band.headline)}
 
 
-def _nearest_other(voxels: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _nearest_other(voxels: NDArray[np.bool_]) -> Floats:
     """Return the chance-corrected IoU of each volume with the nearest other one, [n]."""
     n, size = len(voxels), voxels[:1].size
     counts, packed = np.count_nonzero(voxels, axis=(1, 2, 3)), packed_bits(voxels)

@@ -62,11 +62,7 @@ def wasserstein(first: Floats, second: Floats) -> Floats:
 
 
 def physical_errors(
-    generated: Descriptors,
-    test: Descriptors,
-    train: Descriptors,
-    adjustment: Adjustment,
-    rng: np.random.Generator,
+    generated: Descriptors, test: Descriptors, train: Descriptors, adjustment: Adjustment, rng: np.random.Generator
 ) -> dict[str, PhysicalError]:
     """Return the errors of mean pore radius, surface, Euler number and cluster count within one band.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,12 +159,12 @@ def sensitivity(entries: Mapping[str, Replicates]) -> list[dict[str, str | int |
             "generator": name,
             "left_out": kind,
             "which": which,
-            "nfr100": rank.nfr100,
-            "rank": rank.place,
-            "shared": rank.shared,
+            "nfr100": it.nfr100,
+            "rank": it.place,
+            "shared": it.shared,
         }
         for kind, which in variants
-        for name, rank in ranks(entries, which).items()
+        for name, it in ranks(entries, which).items()
     ]
 
 
@@ -175,17 +176,8 @@ def differences(entries: Mapping[str, Replicates], names: Sequence[str]) -> list
         names: the order; of a pair, the later one comes first, so that differences are positive for an order by score.
     """
     rows: list[dict[str, str | float | bool]] = []
-    for i, second in enumerate(names):
-        for first in names[i + 1 :]:
-            found = difference(entries[first], entries[second])
-            rows.append(
-                {
-                    "first": first,
-                    "second": second,
-                    "difference": found.value,
-                    "ci_low": found.low,
-                    "ci_high": found.high,
-                    "tied": found.holds(0),
-                }
-            )
+    for second, first in combinations(names, 2):
+        found = difference(entries[first], entries[second])
+        interval = {"difference": found.value, "ci_low": found.low, "ci_high": found.high, "tied": found.holds(0)}
+        rows.append({"first": first, "second": second, **interval})
     return rows

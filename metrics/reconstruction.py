@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,11 @@ from porebench.data.volumes import DensityKind, Volumes
 
 from ._batch import TOUCHING, count_true
 from ._kernels import high_peaks, squared_distance
-from .bands import ALL, density_bands
+from .bands import ALL, density_bands, mean_defined
 from .overlap import corrected_iou, iou
 from .physical import wasserstein
 
+Floats = NDArray[np.float64]
 SMALL_PORE = 33  # voxels of a ball of radius 2
 SPECK = 3  # voxels
 SMOOTHING = 0.4  # standard deviation in voxels that steadies the peaks of the distance
@@ -47,8 +48,6 @@ class ReconstructionScore:
     None where no volume, no small pore or no detected pore gives a value.
 
     Attributes:
-        band: name of the band, or "all".
-        headline: whether it enters "all".
         n: volumes.
         n_undefined: of these, volumes where truth or reconstruction has no pore.
         iou: intersection over union, in [0, 1].
@@ -66,8 +65,6 @@ class ReconstructionScore:
         radius_w1: Wasserstein-1 distance between the radii of the pores detected in truth and reconstruction, voxels.
     """
 
-    band: str
-    headline: bool
     n: int
     n_undefined: int
     iou: float | None
@@ -94,12 +91,8 @@ class ReconstructionResult:
         bands: name -> score, from the lowest band to the highest, then "all" (mean over the headline bands).
     """
 
-    volumes: dict[str, NDArray[np.float64]]
+    volumes: dict[str, Floats]
     bands: dict[str, ReconstructionScore]
-
-    def rows(self) -> list[dict[str, str | float | int | None]]:
-        """One flat row a band, for a tidy table."""
-        return [asdict(band) for band in self.bands.values()]
 
 
 def reconstruction_scores(
@@ -130,24 +123,22 @@ def reconstruction_scores(
     if reconstruction.shape != truth.voxels.shape:
         raise ValueError(f"reconstruction must have the shape {truth.voxels.shape}, got {reconstruction.shape}")
     volumes = compare_voxels(truth.voxels, reconstruction)
-    sizes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    sizes: list[tuple[Floats, Floats]] = []
     if radii:
         with ThreadPoolExecutor(workers) as pool:
             sizes = list(zip(pool.map(pore_radii, truth.voxels), pool.map(pore_radii, reconstruction), strict=True))
-    bands: dict[str, ReconstructionScore] = {}
+    found: dict[str, ReconstructionScore] = {}
+    headline = []
     for band in density_bands(truth.density, kind):
         chosen = np.flatnonzero(band.contains(truth.density))
-        bands[band.name] = _band_score(
-            band.name,
-            band.headline,
-            {name: values[chosen] for name, values in volumes.items()},
-            [sizes[i] for i in chosen] if radii else [],
-        )
-    bands[ALL] = _average([band for band in bands.values() if band.headline and band.n])
-    return ReconstructionResult(volumes, bands)
+        inside = {name: values[chosen] for name, values in volumes.items()}
+        found[band.name] = _band_score(inside, [sizes[i] for i in chosen] if radii else [])
+        if band.headline and len(chosen):
+            headline.append(found[band.name])
+    return ReconstructionResult(volumes, {**found, ALL: _average(headline)})
 
 
-def compare_voxels(truth: NDArray[np.bool_], reconstruction: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+def compare_voxels(truth: NDArray[np.bool_], reconstruction: NDArray[np.bool_]) -> dict[str, Floats]:
     """Return the voxel-wise quality of each volume, name -> float64 [n]; names and units as in ``ReconstructionScore``.
 
     Args:
@@ -174,15 +165,12 @@ def compare_voxels(truth: NDArray[np.bool_], reconstruction: NDArray[np.bool_]) 
         "tolerant_f1": _share(2 * tolerant[0] * tolerant[1], tolerant[0] + tolerant[1], empty),
         "false_positives": (made - both).astype(np.float64),
         "false_negatives": (real - both).astype(np.float64),
-        "small_pores": objects[:, 0],
-        "small_pores_found": objects[:, 1],
-        "specks": objects[:, 2],
-        "specks_found": objects[:, 3],
+        **dict(zip(("small_pores", "small_pores_found", "specks", "specks_found"), objects.T, strict=True)),
         "undefined": ((real == 0) | (made == 0)).astype(np.float64),
     }
 
 
-def pore_radii(volume: NDArray[np.bool_]) -> NDArray[np.float64]:
+def pore_radii(volume: NDArray[np.bool_]) -> Floats:
     """Return the radii of the pores detected in one volume, voxels, [pores].
 
     Peaks of the smoothed distance to solid that stand 0.2 voxel above their surroundings seed a watershed of the pore
@@ -212,39 +200,30 @@ def pore_radii(volume: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.cbrt(3 * voxels[voxels > 0] / (4 * np.pi))
 
 
-def _small_pores(truth: NDArray[np.bool_], made: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def _small_pores(truth: NDArray[np.bool_], made: NDArray[np.bool_]) -> list[int]:
     """Return the numbers of true small pores, those half covered, true specks and those touched, in one volume."""
     labels = ndimage.label(truth, TOUCHING)[0]
     sizes = np.bincount(labels.ravel())[1:]
     covered = np.bincount(labels[made], minlength=len(sizes) + 1)[1:]
     small, speck = sizes <= SMALL_PORE, sizes <= SPECK
-    found, touched = small & (2 * covered >= sizes), speck & (covered > 0)
-    small_count, found_count, speck_count, touched_count = (
-        int(np.count_nonzero(mask)) for mask in (small, found, speck, touched)
-    )
-    return small_count, found_count, speck_count, touched_count
+    return [int(mask.sum()) for mask in (small, small & (2 * covered >= sizes), speck, speck & (covered > 0))]
 
 
-def _reached(voxels: NDArray[np.bool_], target: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _reached(voxels: NDArray[np.bool_], target: NDArray[np.bool_]) -> Floats:
     """Return the share of a volume's pore within one voxel (face neighbours) of the target's, [n]; 0 without pore."""
     cross = ndimage.generate_binary_structure(3, 1)[None]
     near = ndimage.binary_dilation(target, cross) if len(target) else target
     return _share(count_true(voxels & near), count_true(voxels), np.zeros(len(voxels), dtype=bool))
 
 
-def _share(part: NDArray[np.number], whole: NDArray[np.number], perfect: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _share(part: NDArray[np.number], whole: NDArray[np.number], perfect: NDArray[np.bool_]) -> Floats:
     """Return the quotient; 0 where the whole is, but 1 where marked as perfect."""
-    share: NDArray[np.float64] = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    share: Floats = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
     share[perfect] = 1.0
     return share
 
 
-def _band_score(
-    name: str,
-    headline: bool,
-    volumes: dict[str, NDArray[np.float64]],
-    sizes: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
-) -> ReconstructionScore:
+def _band_score(volumes: dict[str, Floats], sizes: Sequence[tuple[Floats, Floats]]) -> ReconstructionScore:
     """Return the score of one band; pores and radii are pooled over its volumes."""
     n = len(volumes["iou"])
     total = {key: int(values.sum()) for key, values in volumes.items() if "pores" in key or "speck" in key}
@@ -253,8 +232,6 @@ def _band_score(
         real, made = (np.concatenate(side) for side in zip(*sizes, strict=True))
         radius_w1 = float(wasserstein(made, real)) if len(real) and len(made) else None
     return ReconstructionScore(
-        band=name,
-        headline=headline,
         n=n,
         n_undefined=int(volumes["undefined"].sum()),
         **{key: float(volumes[key].mean()) if n else None for key in MEANS},
@@ -268,20 +245,13 @@ def _band_score(
 
 def _average(bands: Sequence[ReconstructionScore]) -> ReconstructionScore:
     """Return the means over bands of what is defined; counts are summed."""
-
-    def mean(name: str) -> float | None:
-        values = [value for band in bands if (value := getattr(band, name)) is not None]
-        return sum(values) / len(values) if values else None
-
     return ReconstructionScore(
-        band=ALL,
-        headline=True,
         n=sum(band.n for band in bands),
         n_undefined=sum(band.n_undefined for band in bands),
-        **{key: mean(key) for key in MEANS},
-        small_pore_recall=mean("small_pore_recall"),
+        **{
+            key: mean_defined(getattr(band, key) for band in bands)
+            for key in (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
+        },
         n_small_pores=sum(band.n_small_pores for band in bands),
-        speck_recall=mean("speck_recall"),
         n_specks=sum(band.n_specks for band in bands),
-        radius_w1=mean("radius_w1"),
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .descriptors import Descriptors, describe
-from .estimate import binomial
+from .descriptors import describe
+from .estimate import Estimate, binomial
 
 DESCRIPTORS = {
     "specific_surface": "1/voxel",
@@ -74,23 +74,18 @@ def size_points(
         raise ValueError(f"a spread needs at least 2 blocks, got {len(blocks)}; use a smaller edge")
     edge = int(blocks.shape[1])
     described = describe(blocks, workers=workers, progress=progress)
-    found = [_point(edge, "porosity", "", described.porosity)]
-    found += [_point(edge, name, unit, _intensive(described, name)) for name, unit in DESCRIPTORS.items()]
-    share = described.percolating.mean(axis=1)
-    interval = binomial(round(float(share.sum())), len(share))
-    mean, sd = float(share.mean()), float(share.std(ddof=1))
-    return [*found, SizePoint(edge, "percolation", "", len(share), mean, sd, interval.low, interval.high)]
-
-
-def _intensive(described: Descriptors, name: str) -> NDArray[np.float64]:
-    values = described.values[name][:, 0]
-    return values * 1000 / float(np.prod(described.shape)) if name in COUNTS else values
-
-
-def _point(edge: int, name: str, unit: str, values: NDArray[np.float64]) -> SizePoint:
-    mean, sd = float(values.mean()), float(values.std(ddof=1))
-    error = 1.96 * sd / float(np.sqrt(len(values)))
-    return SizePoint(edge, name, unit, len(values), mean, sd, mean - error, mean + error)
+    values = {"porosity": described.porosity, "percolation": described.percolating.mean(axis=1)}
+    values |= {name: described.values[name][:, 0] for name in DESCRIPTORS}
+    points = []
+    for name, unit in ({"porosity": ""} | DESCRIPTORS | {"percolation": ""}).items():
+        each = values[name] * 1000 / float(np.prod(described.shape)) if name in COUNTS else values[name]
+        n, mean, sd = len(each), float(each.mean()), float(each.std(ddof=1))
+        error = 1.96 * sd / float(np.sqrt(n))
+        interval = Estimate(mean, mean - error, mean + error)
+        if name == "percolation":
+            interval = binomial(round(float(each.sum())), n)
+        points.append(SizePoint(edge, name, unit, n, mean, sd, interval.low, interval.high))
+    return points
 
 
 def sampled_blocks(volume: NDArray[np.bool_], edge: int, most: int, rng: np.random.Generator) -> NDArray[np.bool_]:

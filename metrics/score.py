@@ -18,7 +18,7 @@ from porebench.data.volumes import DensityKind
 
 from .adjustment import MIN_TRAINING, Adjustment, fitting_window
 from .band_score import BandScore, ScoreResult
-from .bands import ALL, density_bands
+from .bands import ALL, density_bands, mean_defined
 from .coverage import coverage
 from .descriptor_classifier import descriptor_auc
 from .descriptors import HEADLINE, Descriptors
@@ -33,25 +33,12 @@ KEPT = 500  # resamples that are kept to compare generators with: enough for the
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """Volumes of one source in one band, with their densities."""
-
-    described: Descriptors
-    density: Floats
-
-    def within(self, mask: NDArray[np.bool_]) -> _Part:
-        return _Part(self.described[mask], self.density[mask])
-
-    def __len__(self) -> int:
-        return len(self.density)
-
-
-@dataclass(frozen=True, eq=False)
 class _Comparison:
-    """One band: the descriptors' effects, [descriptors, draws], and the columns beside them."""
+    """One band: its volumes, the effects of the descriptors as observed [descriptors] and else [descriptors, draws]."""
 
-    generated: _Part
-    test: _Part
+    generated: Descriptors
+    test: Descriptors
+    density: Floats
     observed: Floats
     bootstrap: Floats
     swapped: Floats
@@ -74,10 +61,10 @@ def score(
 ) -> ScoreResult:
     """Return the noise-floor ratio of generated volumes, in every density band and over the headline bands.
 
-    Generated volumes are drawn at exactly the test densities, in the same order: what is left of the influence of the
-    density after the adjustment is then alike on both sides. The test densities are resampled, with both volumes
-    of each, for the interval; the two volumes of random densities are swapped for p. Both cover the sampling of
-    volumes, not the training of the generator.
+    Generated volumes are drawn at exactly the test densities, in the same order: the influence of the density that the
+    adjustment leaves is then alike on both sides. The test densities are resampled, with both volumes of each, for the
+    interval; the two volumes of random densities are swapped for p. Both cover the sampling of volumes, not the
+    training of the generator.
 
     Args:
         generated: descriptors of the generated volumes.
@@ -93,7 +80,7 @@ def score(
 
     Returns:
         One record a band and one over the headline bands. A band with fewer than two volumes on a side (or eight
-        training volumes in all) is reported as "too few volumes", and "all" is made of the bands that are left.
+        training volumes in all) has a record without a score and does not enter "all".
 
     Raises:
         ValueError: if densities and descriptors differ in number, volumes in shape, or the generated densities
@@ -103,61 +90,49 @@ def score(
         Rizzo and Székely (2010), doi:10.1214/09-AOAS245; Phipson and Smyth (2010) for p,
         doi:10.2202/1544-6115.1585.
     """
-    sides = {
-        "generated": _part(generated, generated_density, "generated"),
-        "test": _part(test, test_density, "test"),
-        "train": _part(train, train_density, "train"),
-    }
-    if not np.array_equal(sides["generated"].density, sides["test"].density):
+    described = {"generated": generated, "test": test, "train": train}
+    asked, density, trained = (
+        np.asarray(it, dtype=np.float64) for it in (generated_density, test_density, train_density)
+    )
+    for (name, side), values in zip(described.items(), (asked, density, trained), strict=True):
+        if values.shape != (len(side),):
+            raise ValueError(f"{name}_density must have one entry for each of {len(side)} volumes, got {values.shape}")
+    if not np.array_equal(asked, density):
         raise ValueError("expected one generated volume for each test density, in the same order; draw them so")
-    shapes = {name: part.described.shape for name, part in sides.items()}
+    shapes = {name: side.shape for name, side in described.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"expected volumes of one shape, got {shapes}")
-    law = fit_density_law(train.pore_voxels, sides["train"].density) if kind == "factor" else None
+    law = fit_density_law(train.pore_voxels, trained) if kind == "factor" else None
     records: dict[str, BandScore] = {}
     headline: dict[str, _Comparison] = {}
     with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for each other
-        for index, band in enumerate(density_bands(test_density, kind)):
-            inside = {name: part.within(band.contains(part.density)) for name, part in sides.items()}
-            fake, real = inside["generated"], inside["test"]
-            if min(len(fake), len(real)) < MIN_VOLUMES or len(train) < MIN_TRAINING:
-                records[band.name] = _unscored(band.headline, [fake], [real])
+        for index, band in enumerate(density_bands(density, kind)):
+            inside = band.contains(density)
+            n = int(np.count_nonzero(inside))
+            if n < MIN_VOLUMES or len(train) < MIN_TRAINING:
+                records[band.name] = _unscored(band.headline, [generated[inside]])
                 continue
-            window = fitting_window(band, sides["train"].density, sides["test"].density)
-            adjustment = Adjustment.fit(train[window])
+            adjustment = Adjustment.fit(train[fitting_window(band, trained, density)])
             rng = np.random.default_rng([seed, index])
-            counts = resample(len(real), n_bootstrap, [seed, index, len(real)])
-            comparison = _compare(fake, real, inside["train"], adjustment, counts, n_permutations, rng)
+            counts = resample(n, n_bootstrap, [seed, index, n])
+            parts = generated[inside], test[inside], train[band.contains(trained)]
+            comparison = _compare(*parts, density[inside], adjustment, counts, n_permutations, rng)
             records[band.name] = _record(band.headline, [comparison], kind, law, seed)
             if band.headline:
                 headline[band.name] = comparison
         together = list(headline.values())
-        records[ALL] = _record(True, together, kind, law, seed) if together else _unscored(True, [], [])
-    replicates = (
-        Replicates(
-            tuple(headline),
-            HEADLINE,
-            np.stack([it.observed for it in together]),
-            np.stack([it.bootstrap[:, :KEPT] for it in together]),
-        )
-        if together
-        else None
-    )
-    return ScoreResult(records, law, replicates)
-
-
-def _part(described: Descriptors, density: ArrayLike, name: str) -> _Part:
-    """Return descriptors with their densities, checked."""
-    values = np.asarray(density, dtype=np.float64)
-    if values.shape != (len(described),):
-        raise ValueError(f"{name}_density must have one entry for each of {len(described)} volumes, got {values.shape}")
-    return _Part(described, values)
+        records[ALL] = _record(True, together, kind, law, seed) if together else _unscored(True, [])
+    if not together:
+        return ScoreResult(records, law, None)
+    observed, kept = np.stack([it.observed for it in together]), np.stack([it.bootstrap[:, :KEPT] for it in together])
+    return ScoreResult(records, law, Replicates(tuple(headline), HEADLINE, observed, kept))
 
 
 def _compare(
-    fake: _Part,
-    real: _Part,
-    more: _Part,
+    fake: Descriptors,
+    real: Descriptors,
+    more: Descriptors,
+    density: Floats,
     adjustment: Adjustment,
     counts: Floats,
     n_permutations: int,
@@ -167,9 +142,7 @@ def _compare(
     n = len(real)
     weights = np.concatenate([np.ones((1, n)), counts])
     signs = toss(n, n_permutations, rng)
-    features = [
-        np.concatenate([adjustment.standardise(part.described, name) for part in (fake, real)]) for name in HEADLINE
-    ]
+    features = [np.concatenate([adjustment.standardise(part, name) for part in (fake, real)]) for name in HEADLINE]
     weighted, swapped = [], []
     for name, points in zip(HEADLINE, features, strict=True):
         pairs, least = kernel(pairwise(points)), adjustment.fits[name].least
@@ -177,37 +150,37 @@ def _compare(
         swapped.append(swapped_effects(pairs, signs, least))
     found = np.stack(weighted)
     joined = np.concatenate(features, axis=1)
-    physical = physical_errors(fake.described, real.described, more.described, adjustment, rng)
-    return _Comparison(fake, real, found[:, 0], found[:, 1:], np.stack(swapped), (joined[:n], joined[n:]), physical)
+    physical = physical_errors(fake, real, more, adjustment, rng)
+    halves = joined[:n], joined[n:]
+    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], np.stack(swapped), halves, physical)
 
 
 def _record(
     headline: bool, comparisons: Sequence[_Comparison], kind: DensityKind, law: tuple[float, float] | None, seed: int
 ) -> BandScore:
     """Return the record of one band, or of several together."""
-    fakes, reals = [it.generated for it in comparisons], [it.test for it in comparisons]
     observed = np.mean([it.observed for it in comparisons], axis=0)
     bootstrap = np.mean([it.bootstrap for it in comparisons], axis=0)
     swapped = np.mean([it.swapped.mean(axis=0) for it in comparisons], axis=0)
     larger = int(np.count_nonzero(swapped >= observed.mean() - 1e-12))
     features = [np.concatenate(side) for side in zip(*(it.features for it in comparisons), strict=True)]
-    densities = [np.concatenate([part.density for part in parts]) for parts in (fakes, reals)]
+    density = np.concatenate([it.density for it in comparisons])
     covered = [near for it in comparisons if (near := coverage(*it.features)) is not None]
     return replace(
-        _unscored(headline, fakes, reals),
+        _unscored(headline, [it.generated for it in comparisons]),
         nfr100=_ratio(observed, bootstrap),
         p=(1 + larger) / (1 + len(swapped)) if len(swapped) else None,
         descriptors={name: _ratio(observed[[i]], bootstrap[[i]]) for i, name in enumerate(HEADLINE)},
-        density_bias=_mean([density_bias(it.generated.described, it.test.described) for it in comparisons]),
-        density_error=_mean([density_error(part.described, part.density, kind, law) for part in fakes]),
-        density_error_real=_mean([density_error(part.described, part.density, kind, law) for part in reals]),
+        density_bias=mean_defined([density_bias(it.generated, it.test) for it in comparisons]),
+        density_error=mean_defined([density_error(it.generated, it.density, kind, law) for it in comparisons]),
+        density_error_real=mean_defined([density_error(it.test, it.density, kind, law) for it in comparisons]),
         physical=_mean_physical([it.physical for it in comparisons]),
-        percolation=percolation_share([part.described for part in fakes]),
-        percolation_real=percolation_share([part.described for part in reals]),
-        c2st_auc=descriptor_auc(features[0], features[1], densities[0], densities[1], seed),
-        fidelity=_mean([near.fidelity for near in covered]),
-        coverage=_mean([near.coverage for near in covered]),
-        coverage_expected=_mean([near.expected for near in covered]),
+        percolation=percolation_share([it.generated for it in comparisons]),
+        percolation_real=percolation_share([it.test for it in comparisons]),
+        c2st_auc=descriptor_auc(features[0], features[1], density, density, seed),
+        fidelity=mean_defined([near.fidelity for near in covered]),
+        coverage=mean_defined([near.coverage for near in covered]),
+        coverage_expected=mean_defined([near.expected for near in covered]),
     )
 
 
@@ -216,16 +189,10 @@ def _ratio(observed: Floats, bootstrap: Floats) -> Estimate:
     return percentile(float(noise_floor_ratio(observed)), noise_floor_ratio(bootstrap, axis=0))
 
 
-def _unscored(headline: bool, fakes: Sequence[_Part], reals: Sequence[_Part]) -> BandScore:
-    """Return the record of volumes that are counted but not compared."""
-    empty = sum(int(np.count_nonzero(part.described.pore_voxels == 0)) for part in fakes)
-    return BandScore(headline, sum(map(len, fakes)), sum(map(len, reals)), empty)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are defined; None if none is."""
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
+def _unscored(headline: bool, generated: Sequence[Descriptors]) -> BandScore:
+    """Return the record of volumes that are counted but not compared; each has a real one of its density."""
+    n, empty = sum(map(len, generated)), sum(int(np.count_nonzero(it.pore_voxels == 0)) for it in generated)
+    return BandScore(headline, n_generated=n, n_real=n, n_empty=empty)
 
 
 def _mean_physical(errors: Sequence[dict[str, PhysicalError]]) -> dict[str, PhysicalError]:

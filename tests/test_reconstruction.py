@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_volumes_without_pore_are_counted_and_give_no_nan() -> None:
     np.testing.assert_array_equal(result.volumes["iou"], [0, 0, 1])
     np.testing.assert_array_equal(result.volumes["volume_bias"], [-100, 100, 0])
     assert all(np.isfinite(values).all() for values in result.volumes.values())
-    json.dumps(result.rows(), allow_nan=False)
+    json.dumps(asdict(result)["bands"], allow_nan=False)
     none = reconstruction_scores(Volumes(voxels[:0], np.empty(0)), made[:0])
     assert none.bands["all"].n == 0
     assert none.bands["all"].iou is None
