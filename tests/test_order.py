@@ -10,18 +10,11 @@ import pandas as pd
 import pytest
 
 from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.accuracy import keep_replicates, replicates_path, write_order
 from porebench.benchmarks.evaluate.options import Options
-from porebench.benchmarks.evaluate.ranking import (
-    RANK_COLUMNS,
-    TIE_COLUMNS,
-    keep_replicates,
-    read_order,
-    replicates_path,
-    write_order,
-)
 from porebench.benchmarks.evaluate.run import evaluate
-from porebench.benchmarks.report.documents import accuracy_markdown
-from porebench.benchmarks.report.ranking import own_error, rank_section
+from porebench.benchmarks.report.accuracy import accuracy_markdown, own_error
+from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Run, read_order
 from porebench.metrics.descriptors import HEADLINE
 from porebench.metrics.ranking import Replicates
 
@@ -92,7 +85,8 @@ def test_lost_replicates_are_made_again_and_damaged_ones_leave_a_generator_unran
     assert len(path.read_bytes()) == len(before)
     path.write_bytes(b"nothing")
     manifest = json.loads((results / "tiny" / "manifest.json").read_text())
-    order = write_order(results / "tiny", manifest["run"], manifest["generators"])
+    write_order(results / "tiny", manifest["run"], manifest["generators"])
+    order = read_order(results / "tiny")
     assert order is not None
     assert order.rank("pca") is None
     assert order.rank("sphere-packing") == "1"
@@ -106,11 +100,13 @@ def test_replicates_of_other_samples_do_not_count(tmp_path) -> None:
     for name in ("pca", "gaussian-field"):
         keep_replicates(tmp_path, name, found, run, "abc")
     records = {name: {"status": "scored", "samples_digest": "abc"} for name in ("pca", "gaussian-field")}
-    both = write_order(tmp_path, run, records)
+    write_order(tmp_path, run, records)
+    both = read_order(tmp_path)
     assert both is not None
     assert both.rank("pca") == both.rank("gaussian-field") == "1="
     for other_run, other in ((run, {"pca": {"status": "scored", "samples_digest": "other"}}), ({"seed": 1}, {})):
-        order = write_order(tmp_path, other_run, {**records, **other})
+        write_order(tmp_path, other_run, {**records, **other})
+        order = read_order(tmp_path)
         assert order is not None
         assert order.rank("pca") is None
 
@@ -125,14 +121,16 @@ def test_twins_that_differ_are_a_warning_about_single_fits(tied: bool) -> None:
 
 def test_without_a_ranking_the_table_has_dashes(tmp_path) -> None:
     assert read_order(tmp_path) is None
-    assert own_error(None) == rank_section(["a"], None) == []
+    assert own_error(None) == []
     table = pd.DataFrame(
         [("a", "all", "nfr100", 2.0, 1.0, 3.0, 5, 5)],
         columns=["generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real"],
     )
     record = {"status": "scored", "fit_seconds": 1.0, "sample_milliseconds": 1.0, "date": "2026-01-01", "command": "c"}
     run = {"dataset": "tiny", "n_test": 5, "seed": 0, "quick": False}
-    assert "| – | a | 2.00" in accuracy_markdown(table, {"run": run, "generators": {"a": record}})
+    text = accuracy_markdown(Run(tmp_path, table, {"run": run, "generators": {"a": record}}))
+    assert "| – | a | 2.00" in text
+    assert "## Ranks" not in text
 
 
 def test_the_command_adds_the_controls(tiny, tmp_path, monkeypatch, capsys) -> None:

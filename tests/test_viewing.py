@@ -25,7 +25,7 @@ def _run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603
         [sys.executable, *arguments],
         cwd=folder,
-        env={"PATH": "", "PYTHONPATH": str(ROOT), "HOME": str(folder), "COLUMNS": "300"},
+        env={"PATH": "", "PYTHONPATH": str(ROOT / "src"), "HOME": str(folder), "COLUMNS": "300"},
         capture_output=True,
         text=True,
         check=False,
