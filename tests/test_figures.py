@@ -1,32 +1,32 @@
+import base64
 import sys
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import pandas as pd
 import pytest
 from skimage.io import imread
 from tests.tables import CALIBRATION, CURVES
 
 from porebench import data
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.evaluate.draws import REAL, NoDrawsError, read_draws, typical_slice
-from porebench.benchmarks.report import lines
-from porebench.benchmarks.report.figures import WIDTHS, makers, style, write_figures
-from porebench.benchmarks.report.profiles import read_calibration, read_curves
+from porebench.benchmarks.evaluate.draws import read_draws
+from porebench.benchmarks.report import plots
+from porebench.benchmarks.report.figures import draw, makers, write_figures
+from porebench.benchmarks.report.page.plots import interactive
 from porebench.benchmarks.report.series import (
     Cost,
-    Score,
     costs,
     front_line,
     pareto_front,
     payback,
     peers,
-    read_runs,
-    read_speed,
     throughputs,
 )
-from porebench.benchmarks.report.style import looks
-from porebench.benchmarks.report.volumes import exposed_faces
+from porebench.benchmarks.report.style import WIDTHS, looks, style
+from porebench.benchmarks.report.volumes import REAL, NoDrawsError, exposed_faces, typical_slice
 from porebench.benchmarks.store.files import save_samples
+from porebench.benchmarks.store.results import Run, Score, read_runs, read_speed
 from porebench.generators import GENERATORS
 
 pytest.importorskip("matplotlib")
@@ -65,7 +65,7 @@ def test_costs_and_speeds_are_those_of_the_files(results) -> None:
     assert found["pca"].milliseconds == record["sample_milliseconds"]
     assert found["pca"].score.low <= found["pca"].score.value <= found["pca"].score.high
     speed = read_speed(results)
-    assert [(item.generator, item.batch, item.volumes_per_second) for item in throughputs(speed)] == [
+    assert [(item.generator, item.volumes, item.rate) for item in throughputs(speed)] == [
         ("pca", 1, 100.0),
         ("pca", 64, 600.0),
         ("porespy blobs", 64, 200.0),
@@ -86,19 +86,20 @@ def test_draws_are_matched_with_real_volumes_in_density(results) -> None:
 
 def test_real_volumes_of_another_run_are_refused(results, tiny, tmp_path) -> None:
     (run,) = read_runs(results)
-    elsewhere = type(run)(run.name, tmp_path, run.table, run.manifest)
+    elsewhere = Run(tmp_path, run.table, run.manifest)
     save_samples(tiny.validation, tmp_path / "samples" / ".real.npz")
     with pytest.raises(NoDrawsError, match="porebench evaluate"):
         read_draws(elsewhere)
 
 
 def test_a_built_in_data_set_is_drawn_from_afresh_where_no_draws_are_kept(results, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("porebench.benchmarks.evaluate.fits.CACHE", tmp_path / "artefacts")
+    monkeypatch.setenv("POREBENCH_CACHE", str(tmp_path / "fits"))
     dataset = data.load("spheres-small")
     (run,) = read_runs(results)
     table = run.table[run.table["generator"] != "pca"].replace("reference", "unheard-of")
     facts = {**run.manifest["run"], "test": dataset.test.digest(), "n_test": len(dataset.test)}
-    fresh = type(run)("spheres-small", tmp_path, table, {**run.manifest, "run": facts})
+    records = {"noise": run.records["noise"], "unheard-of": run.records["reference"]}
+    fresh = Run(tmp_path / "spheres-small", table, {"run": facts, "generators": records})
     draws = read_draws(fresh)
     assert list(draws.voxels) == [REAL, "noise"]
     assert list(draws.missing) == ["unheard-of"]
@@ -107,18 +108,20 @@ def test_a_built_in_data_set_is_drawn_from_afresh_where_no_draws_are_kept(result
 def test_profiles_are_read_with_the_real_volumes_first(tmp_path) -> None:
     (tmp_path / "curves.csv").write_text(CURVES)
     (tmp_path / "calibration.csv").write_text(CALIBRATION)
-    (found,) = read_curves(tmp_path).values()
+    (found,) = (plot.series for plot in plots.curves(tmp_path, every_band=True).values())
     assert [profile.name for profile in found] == [REAL, "pca"]
-    assert found[1].density == [0.2, 0.6]
+    assert found[1].x == [0.2, 0.6]
     assert found[1].high == [0.3, 0.5]
-    real, exact, free = read_calibration(tmp_path)
-    assert [profile.label for profile in (real, exact, free)] == ["real", "pca", "pca, free count"]
-    assert free.density == [0.5]  # at 0.1 a single voxel would be a hundred percent
-    assert free.mean == pytest.approx([30])
-    for drawn in (lines.curves(read_curves(tmp_path), 4), lines.calibration([real, exact, free], 4)):
+    (calibrated,) = plots.calibration(tmp_path).values()
+    real, exact, free = calibrated.series
+    assert [profile.name for profile in (real, exact, free)] == ["real", "pca", "pca, free count"]
+    assert free.x == [0.5]  # at 0.1 a single voxel would be a hundred percent
+    assert free.y == pytest.approx([30])
+    for described in (plots.curves(tmp_path), plots.calibration(tmp_path)):
+        with style("page") as width:
+            drawn = draw(described, width)
         assert [text.get_text() for text in drawn.legends[0].get_texts()][:2] == ["real", "pca"]
-    assert read_curves(tmp_path / "absent") == {}
-    assert read_calibration(tmp_path / "absent") == []
+    assert plots.curves(tmp_path / "absent") == plots.calibration(tmp_path / "absent") == {}
 
 
 def test_a_typical_slice_is_as_porous_as_its_volume() -> None:
@@ -144,9 +147,11 @@ def test_every_generator_looks_different_and_always_the_same() -> None:
 
 
 def test_figures_fit_the_column_of_a_journal(results, tmp_path) -> None:
-    written = write_figures(results, tmp_path, "column")
-    assert {path.stem for path in written} == set(makers(results))
-    assert {"bands-tiny", "cost-tiny", "totals-tiny", "gallery-tiny", "solids-tiny", "speed"} <= set(makers(results))
+    written = write_figures(results, tmp_path, "column", draws=read_draws)
+    assert {path.stem for path in written} == set(makers(results, read_draws))
+    assert {"bands-tiny", "cost-tiny", "totals-tiny", "gallery-tiny", "solids-tiny", "speed"} <= set(
+        makers(results, read_draws)
+    )
     for path in written:
         if path.suffix == ".svg":
             assert ET.parse(path).getroot().attrib["width"] == f"{WIDTHS['column'] * 72:f}".rstrip("0") + "pt"  # noqa: S314
@@ -155,14 +160,54 @@ def test_figures_fit_the_column_of_a_journal(results, tmp_path) -> None:
 
 
 def test_the_same_results_give_the_same_files(results, tmp_path) -> None:
-    one, two = (write_figures(results, tmp_path / name, "page", ["cost-tiny"]) for name in ("one", "two"))
+    one, two = (
+        write_figures(results, tmp_path / name, "page", ["cost-tiny"], draws=read_draws) for name in ("one", "two")
+    )
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
 
 
 def test_a_figure_shows_each_generator_by_name(results) -> None:
     with style("page") as width:
-        figure = makers(results)["cost-tiny"](width)
+        figure = makers(results, read_draws)["cost-tiny"](width)
     assert {"reference", "pca", "noise"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_paper_and_page_show_the_same_numbers(results) -> None:
+    pytest.importorskip("plotly")
+    (run,) = read_runs(results)
+    for described in (plots.bands(run), plots.cost(run), plots.totals(run, peers(read_speed(results)))):
+        (plot,) = described.values()
+        shown = {trace["name"]: trace for trace in interactive(plot)["data"]}
+        with style("page") as width:
+            axes = draw(described, width).axes[0]
+        printed = {text: handle for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+        assert set(shown) == set(printed)
+        for series in plot.series:
+            assert _values(shown[series.name]["y"]) == pytest.approx(series.y)
+            handle = printed[series.name]
+            line = handle if hasattr(handle, "get_ydata") else handle.lines[0]
+            assert line.get_ydata() == pytest.approx(series.y)
+        assert interactive(plot)["layout"]["yaxis"]["type"] == axes.get_yscale() == "log"
+
+
+def _values(values) -> list[float]:
+    """Numbers of a trace, which plotly packs if they are many."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
+    return values
+
+
+def test_maps_have_the_same_texts_on_paper_and_page() -> None:
+    pytest.importorskip("plotly")
+    rows = [("nothing", "all", 50, 0.042), ("blur", "all", 50, 1.0), ("nothing", "all", 100, 0.05)]
+    table = pd.DataFrame(rows, columns=["planted", "band", "volumes", "found"])
+    (found,) = plots.power(table).values()
+    assert found.columns == ["headline, N = 50", "headline, N = 100"]
+    assert found.texts == [["4.2", "5"], ["100", "–"]]
+    with style("page") as width:
+        axes = draw({"": found}, width).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["4.2", "5", "100", "–"]
+    assert interactive(found)["data"][0]["text"] == found.texts
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from tests.tables import CALIBRATION, CURVES
 
 from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.draws import read_draws
 from porebench.benchmarks.report.page import build_page, write_page
 from porebench.benchmarks.report.page.tables import explanation, render_markdown
-from porebench.benchmarks.report.series import read_runs
+from porebench.benchmarks.store.results import read_runs
 
 pytest.importorskip("plotly")
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -19,11 +20,11 @@ EVIL = "</script><img src=x onerror='document.title=1'>"
 @pytest.fixture(scope="module")
 def page(results) -> str:
     """The page of a complete, small results folder."""
-    return build_page(results)
+    return build_page(results, read_draws)
 
 
 def test_an_empty_folder_gives_a_page_that_names_every_command(tmp_path) -> None:
-    page = write_page(tmp_path / "results").read_text()
+    page = write_page(tmp_path / "results", read_draws).read_text()
     for command in ("porebench evaluate", "make bench", "porebench validate"):
         assert f"Make it with: <code>{command}</code>" in page
     assert 'class="plot"' not in page
@@ -54,7 +55,7 @@ def test_what_results_say_is_never_taken_for_html(results, page, tmp_path) -> No
         path = copy / "tiny" / file
         path.write_text(path.read_text().replace("pca", EVIL))
     assert any("onerror" in name for name in read_runs(copy)[0].generators)
-    poisoned = build_page(copy)
+    poisoned = build_page(copy, read_draws)
     assert "onerror" in poisoned
     assert "<img src=x" not in poisoned
     assert poisoned.count("</script>") == page.count("</script>")
@@ -63,7 +64,7 @@ def test_what_results_say_is_never_taken_for_html(results, page, tmp_path) -> No
 def test_without_draws_the_page_says_which_command_makes_them(results, tmp_path) -> None:
     copy = tmp_path / "results"
     shutil.copytree(results, copy, ignore=shutil.ignore_patterns("samples"))
-    page = build_page(copy)
+    page = build_page(copy, read_draws)
     assert "The real volumes of tiny are not at hand" in page
     assert '<article id="bands-tiny"' in page
     assert 'data-scene="view-tiny"' not in page
@@ -73,7 +74,7 @@ def test_draws_of_another_run_are_not_shown(results, tmp_path) -> None:
     copy = tmp_path / "results"
     shutil.copytree(results, copy)
     shutil.copy(copy / "tiny" / "samples" / "noise.npz", copy / "tiny" / "samples" / "pca.npz")
-    assert "Not at hand: draws of pca" in build_page(copy)
+    assert "Not at hand: draws of pca" in build_page(copy, read_draws)
 
 
 def test_studies_appear_when_their_files_are_there(results, tmp_path) -> None:
@@ -95,7 +96,7 @@ def test_studies_appear_when_their_files_are_there(results, tmp_path) -> None:
     (copy / "ablation" / "tiny" / "ablation.md").write_text(
         "# Ablation\n\n| variant | NFR100 |\n| --- | --- |\n| kl | 12.5 |\n"
     )
-    page = build_page(copy)
+    page = build_page(copy, read_draws)
     assert '<article id="validation-tiny"' in page
     assert "headline, N = 100" in page
     assert "<td>blur</td>" in page

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from porebench.benchmarks.evaluate.draws import read_draws
 from porebench.benchmarks.report.page import write_page
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -35,7 +36,7 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="module")
 def address(results: Path) -> str:
     """The page of a small results folder, on disk."""
-    return write_page(results).as_uri()
+    return write_page(results, read_draws).as_uri()
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
 import json
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from porebench.benchmarks.evaluate.fits import ROOT
-from porebench.benchmarks.report.documents import accuracy_markdown, documents, outdated_reports, write_reports
+from porebench.benchmarks.report.accuracy import accuracy_markdown, compact_table
+from porebench.benchmarks.report.documents import documents, outdated_reports, status_table, write_reports
 from porebench.benchmarks.report.speed import rival_table, sampling_table, speed_markdown
-from porebench.benchmarks.store.results import read_table
+from porebench.benchmarks.store.digests import ROOT
+from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Order, Run, read_table
 from porebench.benchmarks.store.timings import merged
+from porebench.metrics.descriptors import HEADLINE
 
 
 def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:
@@ -32,18 +35,18 @@ PEER = _bench("porespy blobs", 64, 200.0, group="peers")
 
 def test_cpu_speed_is_a_ratio_and_gpu_speed_a_time() -> None:
     timed = [_bench("cvae", 64, 600.0), _bench("cvae", 512, 51200.0, "cuda"), _bench("pca", 64, 100.0), PEER]
-    lines = sampling_table(timed, {})
+    lines = sampling_table(merged(timed), {})
     assert "512 volumes on GPU of a test" in lines[0]
     assert "| cvae | 3 | – | 10.0 ms |" in lines
     assert "| pca | 0.5 | – | CPU only |" in lines
 
 
 def test_what_no_gpu_ran_is_not_measured() -> None:
-    assert "| cvae | 3 | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0), PEER], {})
+    assert "| cvae | 3 | – | not measured |" in sampling_table(merged([_bench("cvae", 64, 600.0), PEER]), {})
 
 
 def test_without_a_peer_in_the_run_there_is_no_ratio() -> None:
-    assert "| cvae | – | – | not measured |" in sampling_table([_bench("cvae", 64, 600.0)], {})
+    assert "| cvae | – | – | not measured |" in sampling_table(merged([_bench("cvae", 64, 600.0)]), {})
 
 
 def _peer(name: str, edge: int, seconds: float, block: int, **info) -> dict:
@@ -107,11 +110,14 @@ def _table(*rows: tuple[str, str, str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(ci_low=0.5, ci_high=20.0, n_generated=5, n_real=5)
 
 
+def _run_of(table: pd.DataFrame, **records: dict) -> Run:
+    return Run(Path("tiny"), table, _manifest(**records))
+
+
 def test_generators_are_ranked_by_score_and_failures_give_their_reason() -> None:
     table = _table(("b", "all", "nfr100", 2.0), ("a", "all", "nfr100", 12.0))
-    text = accuracy_markdown(
-        table, _manifest(a=SCORED, b=SCORED, c={"status": "failed", "phase": "sample", "reason": "it\nbroke | badly"})
-    )
+    failed = {"status": "failed", "phase": "sample", "reason": "it\nbroke | badly"}
+    text = accuracy_markdown(_run_of(table, a=SCORED, b=SCORED, c=failed))
     assert text.index("| b | 2.00 [0.50, 20.0]") < text.index("| a | 12.0 [0.50, 20.0]")
     assert "| c | sample | it broke / badly |" in text
 
@@ -119,13 +125,13 @@ def test_generators_are_ranked_by_score_and_failures_give_their_reason() -> None
 def test_a_table_says_when_its_bands_are_small() -> None:
     few = _table(("a", "all", "nfr100", 2.0), ("a", "low", "nfr100", 2.0), ("a", "high", "nfr100", 2.0))
     few["n_real"] = [93, 43, 50]
-    assert "A band holds 43 to 50 of them, where 100 are advised" in accuracy_markdown(few, _manifest(a=SCORED))
+    assert "A band holds 43 to 50 of them, where 100 are advised" in accuracy_markdown(_run_of(few, a=SCORED))
     few["n_real"] = [120, 60, 60]
-    assert "where 100 are advised" not in accuracy_markdown(few, _manifest(a=SCORED))
+    assert "where 100 are advised" not in accuracy_markdown(_run_of(few, a=SCORED))
 
 
 def test_numbers_that_do_not_exist_are_dashes() -> None:
-    text = accuracy_markdown(_table(("a", "all", "nfr100", 2.0)), _manifest(a=SCORED))
+    text = accuracy_markdown(_run_of(_table(("a", "all", "nfr100", 2.0)), a=SCORED))
     assert "| a | 2.00 [0.50, 20.0] | – |" in text
 
 
@@ -164,8 +170,8 @@ def test_speed_of_another_version_than_the_accuracy_is_not_shown_beside_it() -> 
     bench["extra_info"]["digest"] = "one"
     gpu = _bench("cvae", 512, 51200.0, "cuda")
     gpu["extra_info"]["digest"] = "one"
-    assert "| cvae | 3 | – | 10.0 ms |" in sampling_table([bench, gpu, PEER], {"cvae": "one"})
-    lines = sampling_table([bench, gpu, PEER], {"cvae": "two"})
+    assert "| cvae | 3 | – | 10.0 ms |" in sampling_table(merged([bench, gpu, PEER]), {"cvae": "one"})
+    lines = sampling_table(merged([bench, gpu, PEER]), {"cvae": "two"})
     assert "| cvae | stale | – | stale |" in lines
     assert "make bench" in lines[-1]
 
@@ -180,3 +186,42 @@ def test_a_doctored_table_is_noticed(tmp_path) -> None:
     assert outdated_reports(tmp_path / "results", readme) == []
     readme.write_text(readme.read_text().replace("2.00", "1.00"))
     assert outdated_reports(tmp_path / "results", readme) == [readme]
+
+
+def test_the_compact_table_fits_a_terminal() -> None:
+    slow = {"status": "scored", "fit_seconds": 12345.67, "sample_milliseconds": 1234.567}
+    names = ["sphere-packing", "a name that is longer than a column", "b"]
+    rows = [(name, "all", metric, value) for name in names for metric, value in (("nfr100", 123.4), ("copy_rate", 1.0))]
+    rows += [(name, "all", f"nfr100:{descriptor}", 123.4) for name in names for descriptor in HEADLINE]
+    rows += [("b", "all", f"nfr100:{max(HEADLINE, key=len)}", 999.0)]
+    table = _table(*rows).drop_duplicates(["generator", "metric"], keep="last").assign(ci_low=101.23, ci_high=234.56)
+    ranking = [(name, "nothing", "", 123.4, 10, True) for name in names]
+    order = Order(pd.DataFrame(ranking, columns=list(RANK_COLUMNS)), pd.DataFrame(columns=list(TIE_COLUMNS)))
+    run = Run(Path("tiny"), table, _manifest(**dict.fromkeys(names, slow)), order)
+    lines = compact_table(run)
+    assert max(map(len, lines)) <= 100
+    assert lines[0].split("  ")[0] == "rank"
+    assert "10=" in lines[1]
+    assert "123.4 [101.2, 234.6]" in lines[1]
+    assert lines[3].split()[-4:] == [max(HEADLINE, key=len), "100.0", "12345.7", "1234.57"]
+
+
+def test_states_are_one_table_with_a_column_a_stage() -> None:
+    @dataclass(frozen=True)
+    class Cell:
+        dataset: str
+        seed: int
+        generator: str
+        stage: str
+        text: str
+
+        def __str__(self) -> str:
+            return self.text
+
+    states = [Cell("tiny", 0, "a", "fit", "fresh"), Cell("tiny", 0, "a", "score", "stale: p|q")]
+    assert status_table([*states, Cell("tiny", 1, "b", "fit", "missing")]) == [
+        "| data set | seed | generator | fit | score |",
+        "| --- | --- | --- | --- | --- |",
+        "| tiny | 0 | a | fresh | stale: p/q |",
+        "| tiny | 1 | b | missing | – |",
+    ]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from porebench.benchmarks.speed.work import LIMITS, probe, reaches, work
+from porebench.benchmarks.report.speed import LIMITS, reaches
+from porebench.benchmarks.speed.work import probe, work
 from porebench.benchmarks.store.timings import Timing
 from porebench.generators import GENERATORS, get
 from porebench.generators.cvae.generator import CVAE

@@ -4,9 +4,12 @@ import pandas as pd
 import pytest
 
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.report.figures import makers, style
-from porebench.benchmarks.report.scaling import TABLE, growths, read_scaling, scaling_lines
+from porebench.benchmarks.evaluate.draws import read_draws
+from porebench.benchmarks.report.figures import makers
+from porebench.benchmarks.report.scaling import growths, scaling_lines
+from porebench.benchmarks.report.style import style
 from porebench.benchmarks.speed.scaling import BATCH, Draw, chosen, density_of, plan, scaling
+from porebench.benchmarks.store.results import SCALING, read_scaling
 from porebench.generators import CONTROLS
 from porebench.generators.porosity_law import PorosityLaw
 
@@ -76,15 +79,15 @@ def test_draws_are_measured_in_processes_and_rows_of_other_sizes_are_kept(tiny, 
     assert (table["seconds"] > 0).all()
     assert table["output"].nunique() == 2
     assert len(lines) == 3
-    found = makers(tmp_path)
+    found = makers(tmp_path, read_draws)
     with style("page") as width:
         labels = [text.get_text() for text in found["scaling"](width).legends[0].get_texts()]
     assert labels == ["sphere-packing", "linear"]
 
 
 def test_a_damaged_table_is_one_sentence(tmp_path, monkeypatch, capsys) -> None:
-    (tmp_path / TABLE).parent.mkdir(parents=True)
-    (tmp_path / TABLE).write_text("generator,edge\na,1\n")
+    (tmp_path / SCALING).parent.mkdir(parents=True)
+    (tmp_path / SCALING).write_text("generator,edge\na,1\n")
     monkeypatch.setattr(sys, "argv", ["porebench"])
     with pytest.raises(SystemExit) as ended:
         main("report", "--results", str(tmp_path), "--readme", str(tmp_path / "README.md"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.io import imread
 
-from porebench.benchmarks.report.viewing import has_display, pore_surface
+from porebench.benchmarks.report.volumes import has_display, pore_surface
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE = """

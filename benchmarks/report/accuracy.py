@@ -1,4 +1,4 @@
-"""The accuracy document of one run: scores, ranks, companions, reconstructions, sizes, failures. Computes nothing."""
+"""Accuracy of one run as a document and as a table for a terminal; computes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from porebench.generators.controls import Twin
 from porebench.metrics.descriptors import HEADLINE
 
 from ..store.results import ALL, Order, Run, Score
-from .text import ABSENT, one_line, short, table_lines
+from .text import ABSENT, column_lines, one_line, short, table_lines
 
 READING = (
     "NFR100 (noise-floor ratio at 100 volumes): 1 = cannot be told from real volumes; 5 = the gap is five times what "
@@ -26,7 +26,10 @@ SIZES = (
     "real ones, or the true radii of the simulator (the reference shows what the detector can reach); and the number "
     "of pores with a radius of at most 2 voxels, drawn over real. 95 % intervals resample the test densities."
 )
-FEW = 50  # test volumes in a band, below which a table says so
+FEW = 50
+"""Test volumes in a band, below which a table says so."""
+LONGEST = 16
+"""Characters of a generator's name that the compact table shows."""
 RANKS = (
     "Generators share a rank (`=`) if a paired bootstrap over the test densities cannot tell them from the best of "
     "their group (95 %). Controls hold no rank. Beside it, the best and the worst rank when each descriptor, or each "
@@ -95,6 +98,24 @@ def summary_table(run: Run) -> list[str]:
         for name in run.generators
     ]
     return table_lines(header, rows) + own_error(run.order)
+
+
+def compact_table(run: Run) -> list[str]:
+    """Return the columns of the main table that fit into 100 characters of a terminal, best generator first."""
+    rows = [
+        [
+            (run.order and run.order.rank(name)) or ABSENT,
+            name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…",
+            _interval(run, name, "nfr100"),
+            worst_descriptor(run, name).partition(" ")[0],
+            _percent(run, name, "copy_rate"),
+            f"{run.records[name]['fit_seconds']:.1f}",
+            f"{run.records[name]['sample_milliseconds']:.2f}",
+        ]
+        for name in run.generators
+    ]
+    header = ["rank", "generator", "NFR100 [95 % CI]", "worst descriptor", "copies %", "fit s", "ms each"]
+    return column_lines(header, rows)
 
 
 def own_error(order: Order | None) -> list[str]:

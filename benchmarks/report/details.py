@@ -1,4 +1,4 @@
-"""The side tables of one data set as Markdown: calibration, physics, and the classifier on voxels. Computes nothing."""
+"""Side tables of one data set as Markdown: calibration, physics, and the classifier on voxels."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from pathlib import Path
 
 import pandas as pd
 
-from .text import table_lines
+from ..store.results import read_side_table
+from .text import ABSENT, table_lines
 
-ABSENT = "–"
 CALIBRATION = (
     "Pore voxels achieved where a density was asked for: excess over the training law in percent ± standard deviation "
     "of single volumes in percent. Exact count: with (yes) and without (no) making counts exact by keeping the most "
     "probable voxels. In brackets: the density lies outside the training volumes'."
 )
-DENSITIES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)  # of the calibration curve, that the page shows
+DENSITIES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+"""Densities of the calibration curve that the table shows."""
+PHYSICS = {
+    "percolation": "Probability that the pores percolate along an axis",
+    "solid_diffusivity": "Effective diffusivity of the solid over its Hashin–Shtrikman bound",
+    "solid_blocked": "Share of volumes whose solid is cut along an axis",
+}
 
 
 def side_markdown(folder: Path) -> str | None:
-    """What the page ``details.md`` of a results folder says; None where there are no side tables."""
-    parts = [_calibration(folder), _physics(folder), _voxels(folder)]
-    lines = [line for part in parts for line in part]
+    """Return the document ``details.md`` of a results folder; None where there are no side tables."""
+    parts = (("calibration", _calibration), ("physics", _physics), ("voxel-test", _voxels))
+    tables = [(read_side_table(folder, name), lines) for name, lines in parts]
+    lines = [line for table, lines in tables if table is not None for line in lines(table)]
     if not lines:
         return None
     files = ", ".join(f"`{name}.csv`" for name in ("curves", "calibration", "overlap", "physics", "voxel-test"))
@@ -28,24 +35,13 @@ def side_markdown(folder: Path) -> str | None:
     return "\n".join([*head, *lines]) + "\n"
 
 
-def _calibration(folder: Path) -> list[str]:
-    table = _read(folder, "calibration")
-    if table is None:
-        return []
-    header = ["generator", "exact count", *(f"density {density:g}" for density in DENSITIES)]
+def _calibration(table: pd.DataFrame) -> list[str]:
     rows = []
     for (name, exact), part in table.groupby(["generator", "exact_count"], sort=False):
         points = {round(float(point.density), 3): point for point in part.itertuples()}
-        cells = [_point(points.get(density)) for density in DENSITIES]
-        rows.append([str(name), str(exact) or ABSENT, *cells])
-    return [
-        "",
-        "## Calibration",
-        "",
-        CALIBRATION,
-        "",
-        *table_lines(header, rows),
-    ]
+        rows.append([str(name), str(exact) or ABSENT, *(_point(points.get(density)) for density in DENSITIES)])
+    header = ["generator", "exact count", *(f"density {density:g}" for density in DENSITIES)]
+    return ["", "## Calibration", "", CALIBRATION, "", *table_lines(header, rows)]
 
 
 def _point(point: object) -> str:
@@ -56,42 +52,25 @@ def _point(point: object) -> str:
     return text if str(getattr(point, "trained", True)) == "True" else f"({text})"
 
 
-def _physics(folder: Path) -> list[str]:
-    table = _read(folder, "physics")
-    if table is None:
-        return []
-    bands = list(dict.fromkeys(table["band"]))
+def _physics(table: pd.DataFrame) -> list[str]:
+    bands = [str(band) for band in dict.fromkeys(table["band"])]
     lines = ["", "## Physics", "", "Means with 95 % intervals; what does not percolate or conduct counts as zero."]
-    titles = {
-        "percolation": "Probability that the pores percolate along an axis",
-        "solid_diffusivity": "Effective diffusivity of the solid over its Hashin–Shtrikman bound",
-        "solid_blocked": "Share of volumes whose solid is cut along an axis",
-    }
-    for metric, title in titles.items():
+    for metric, title in PHYSICS.items():
         chosen = table[table["metric"].str.partition(":")[0] == metric]
         rows = []
         for (generator, name), part in chosen.groupby(["generator", "metric"], sort=False):
             found = {str(row.band): row for row in part.itertuples()}
             axis = str(name).partition(":")[2] or "all"
-            rows.append([str(generator), axis, *(_interval(found.get(str(band))) for band in bands)])
+            rows.append([str(generator), axis, *(_interval(found.get(band)) for band in bands)])
         if rows:
-            lines += ["", f"### {title}", "", *table_lines(["generator", "axis", *map(str, bands)], rows)]
+            lines += ["", f"### {title}", "", *table_lines(["generator", "axis", *bands], rows)]
     return lines
 
 
-def _voxels(folder: Path) -> list[str]:
-    table = _read(folder, "voxel-test")
-    if table is None:
-        return []
+def _voxels(table: pd.DataFrame) -> list[str]:
     rows = [[str(row.generator), _interval(row)] for row in table.itertuples()]
-    return [
-        "",
-        "## Classifier on voxels",
-        "",
-        "AUC of a small 3D network that was trained to tell draws from real volumes; 0.5 = it cannot.",
-        "",
-        *table_lines(["generator", "AUC [95 % CI]"], rows),
-    ]
+    reading = "AUC of a small 3D network that was trained to tell draws from real volumes; 0.5 = it cannot."
+    return ["", "## Classifier on voxels", "", reading, "", *table_lines(["generator", "AUC [95 % CI]"], rows)]
 
 
 def _interval(row: object) -> str:
@@ -99,10 +78,3 @@ def _interval(row: object) -> str:
         return ABSENT
     value, low, high = (float(getattr(row, name)) for name in ("value", "low", "high"))
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _read(folder: Path, name: str) -> pd.DataFrame | None:
-    path = folder / f"{name}.csv"
-    if not path.is_file() or path.stat().st_size == 0:
-        return None
-    return pd.read_csv(path, dtype={"exact_count": str}, keep_default_na=False, na_values={"bias": [""]})

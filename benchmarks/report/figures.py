@@ -3,285 +3,177 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from porebench.metrics.descriptors import HEADLINE
-
-from ..evaluate.draws import Draws, NoDrawsError, read_draws
-from .lines import calibration, curves
-from .profiles import read_calibration, read_curves
-from .scaling import Growth, growths, read_scaling
-from .series import Cost, Run, by_band, by_descriptor, costs, front_line, peers, read_runs, read_speed, throughputs
-from .style import GREY, Look, looks
-from .volumes import gallery, solids
+from ..store.results import Run, read_runs, read_scaling, read_side_table, read_speed
+from . import plots
+from .plots import Axis, Map, Plot, Plots, Series
+from .scaling import growths
+from .series import peers
+from .style import GREY, Style, new_figure, style
+from .volumes import Draws, NoDrawsError, gallery, solids
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Style = Literal["column", "page", "screen"]
-WIDTHS: dict[str, float] = {"column": 89 / 25.4, "page": 183 / 25.4, "screen": 7.5}
-"""Inches: one and two columns of a journal, and a screen."""
-VOLUMES = np.logspace(0, 7, 29)
-MOST_BYTES = 16
-"""A voxel of a large draw, at the peak of memory: the goal that the figure of scaling shows."""
+COLUMNS = 3
+PICTURES = ((".png", {"Software": None}), (".svg", {"Date": None}))
+"""Endings of files, and metadata left out of them so that the same results give the same bytes."""
 
+Maker = Callable[[float], "Figure"]
 log = logging.getLogger("porebench")
 
 
-@contextmanager
-def style(name: Style) -> Iterator[float]:
-    """Matplotlib's settings for a width on paper or screen; yields that width in inches.
+def draw(described: Plots, width: float) -> Figure:
+    """Return a figure of plots side by side, as wide as asked for in inches, with one legend below them."""
+    columns = min(COLUMNS, len(described))
+    rows = -(-len(described) // columns)
+    most = max(len(it.rows) if isinstance(it, Map) else 0 for it in described.values())
+    height = 0.32 + 0.043 * most if most else max(0.5, 0.15 + 0.6 * rows / columns)
+    figure = new_figure(width, width * height)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    entries: dict[str, Any] = {}
+    for axes, (title, plot) in zip(panels, described.items(), strict=False):
+        axes.set_title(title)
+        if isinstance(plot, Map):
+            _draw_map(figure, axes, plot)
+        else:
+            _draw_plot(axes, plot)
+            handles, labels = axes.get_legend_handles_labels()
+            entries |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in entries}
+    for axes in panels[: max(len(described) - columns, 0)]:
+        axes.set_xlabel("")
+    for axes in panels[len(described) :]:
+        axes.set_visible(False)
+    if entries:
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
+    return figure
 
-    Raises:
-        ImportError: if matplotlib is not installed, naming the extra.
-    """
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - only needed where figures are drawn
-    except ImportError as error:
-        raise ImportError("figures need matplotlib: pip install 'porebench[report]'") from error
-    size = {"column": 7, "page": 8, "screen": 10}[name]
-    settings: Any = {
-        "font.size": size,
-        "axes.labelsize": size,
-        "legend.fontsize": size - 1,
-        "xtick.labelsize": size - 1,
-        "ytick.labelsize": size - 1,
-        "axes.titlesize": size,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "lines.linewidth": 1.2,
-        "lines.markersize": 4 if name == "column" else 5,
-        "legend.frameon": False,
-        "savefig.dpi": 300 if name != "screen" else 110,
-        "svg.hashsalt": "porebench",
-        "figure.constrained_layout.use": True,
+
+def _draw_plot(axes: Any, plot: Plot) -> None:
+    for series in plot.series:
+        _draw_series(axes, series)
+    for name, axis in (("x", plot.x), ("y", plot.y)):
+        _set_axis(axes, name, axis)
+    for level in plot.levels:
+        axes.axhline(level.value, color=GREY, linestyle="dashed" if level.text else "solid", linewidth=0.8, zorder=1)
+        place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "top", "color": GREY}
+        axes.text(1, level.value, f"{level.text} ", **place)
+
+
+def _draw_series(axes: Any, series: Series) -> None:
+    look = series.look
+    drawn: dict[str, Any] = {
+        "color": look.colour,
+        "marker": look.marker if "markers" in series.mode else "",
+        "linestyle": look.dash if "lines" in series.mode else "none",
+        "label": series.name,
+        "zorder": 2 if look.marker else 1,
     }
-    with mpl.rc_context(settings):
-        yield WIDTHS[name]
+    if look.wide:
+        drawn["linewidth"] = 1.8
+    if len(series.low) and not series.band:
+        ends = [np.subtract(series.y, series.low), np.subtract(series.high, series.y)]
+        axes.errorbar(series.x, series.y, yerr=np.maximum(np.nan_to_num(ends), 0), capsize=2, **drawn)
+    else:
+        axes.plot(series.x, series.y, **drawn)
+    if len(series.low) and series.band:
+        axes.fill_between(series.x, series.low, series.high, color=look.colour, alpha=0.15, linewidth=0)
+    if series.note:
+        axes.text(series.x[-1], series.y[-1], f"{series.note} ", ha="right", color=look.colour)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure that belongs to no window system."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
-
-    return Figure(figsize=(width, height))
-
-
-def bands(run: Run, width: float) -> Figure:
-    """NFR100 of each generator over the density bands, with intervals."""
-    figure = new_figure(width, 0.75 * width)
-    axes = figure.subplots()
-    places = np.arange(len(run.bands))
-    shown = by_band(run)
-    for offset, (name, scores) in zip(_offsets(len(shown)), shown.items(), strict=True):
-        look = looks(run.generators)[name]
-        known = [(place + offset, score) for place, score in zip(places, scores, strict=True) if score is not None]
-        _with_interval(axes, [x for x, _ in known], [score for _, score in known], name, look, dash=look.dash)
-    axes.set_xticks(places, run.bands)
-    axes.set(xlabel="density", ylabel="NFR100", yscale="log", ylim=(0.1, None))
-    _real_line(axes)
-    _legend_below(figure, axes)
-    return figure
+def _set_axis(axes: Any, name: str, axis: Axis) -> None:
+    scale = {f"{name}label": axis.title, f"{name}scale": "log" if axis.log else "linear"}
+    axes.set(**scale)
+    if axis.low is not None or axis.high is not None:
+        axes.set(**{f"{name}lim": (axis.low, axis.high)})
+    if axis.ticks:
+        own = getattr(axes, f"{name}axis")
+        own.set_ticks(list(axis.ticks), list(axis.ticks.values()))
+        own.set_ticks([], minor=True)
 
 
-def descriptors(run: Run, width: float) -> Figure:
-    """NFR100 of each generator for each headline descriptor."""
-    from matplotlib.colors import LogNorm  # noqa: PLC0415 - only needed where figures are drawn
+def _draw_map(figure: Figure, axes: Any, plot: Map) -> None:
+    from matplotlib.colors import LogNorm, Normalize  # noqa: PLC0415 - only needed where figures are drawn
 
-    rows = by_descriptor(run)
-    values = np.array([[np.nan if value is None else max(value, 0.1) for value in row] for row in rows.values()])
-    figure = new_figure(width, 0.32 * width + 0.3 * len(rows) * width / 7)
-    axes = figure.subplots()
-    image = axes.imshow(values, norm=LogNorm(0.5, 100), cmap="cividis", aspect="auto")
-    axes.set_xticks(range(len(HEADLINE)), [name.replace("_", " ") for name in HEADLINE], rotation=60, ha="right")
-    axes.set_yticks(range(len(rows)), list(rows))
-    figure.colorbar(image, ax=axes, label="NFR100", fraction=0.04, pad=0.01)
-    return figure
+    norm = (LogNorm if plot.log else Normalize)(plot.low, plot.high)
+    image = axes.imshow(np.array(plot.values, dtype=float), norm=norm, cmap="cividis", aspect="auto")
+    for (row, column), value in np.ndenumerate(image.get_array()):
+        colour = "black" if norm(value) > 0.6 else "white"
+        axes.text(column, row, plot.texts[row][column], ha="center", va="center", size="x-small", color=colour)
+    axes.set_xticks(range(len(plot.columns)), plot.columns, rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(plot.rows)), plot.rows)
+    figure.colorbar(image, ax=axes, label=plot.title, fraction=0.04, pad=0.01)
 
 
-def cost(run: Run, width: float) -> Figure:
-    """NFR100 over the time of a draw, with the front of the generators that no other beats in both."""
-    figure = new_figure(width, 0.75 * width)
-    axes = figure.subplots()
-    points = costs(run)
-    for point in points:
-        _with_interval(
-            axes, [point.milliseconds], [point.score], point.generator, looks(run.generators)[point.generator], dash=""
-        )
-    axes.set(xscale="log", yscale="log", xlabel="milliseconds a volume", ylabel="NFR100")
-    x, y = front_line(points)
-    axes.plot(x, y, color=GREY, zorder=0, label="Pareto front")
-    _real_line(axes)
-    _legend_below(figure, axes)
-    return figure
+def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
+    """Return every figure that can be drawn from a results folder, by name: a function of the width in inches.
 
-
-def totals(run: Run, others: Sequence[Cost], width: float) -> Figure:
-    """Seconds to fit and then draw, over the number of volumes: where lines cross, a fit has paid back."""
-    figure = new_figure(width, 0.75 * width)
-    axes = figure.subplots()
-    points = [*costs(run), *others]
-    for point in points:
-        look = looks([other.generator for other in points])[point.generator]
-        seconds = [point.seconds(volumes) for volumes in VOLUMES]
-        axes.plot(VOLUMES, seconds, color=look.colour, linestyle=look.dash, label=point.generator)
-    axes.set(xscale="log", yscale="log", xlabel="volumes drawn", ylabel="seconds, fit included")
-    _legend_below(figure, axes)
-    return figure
-
-
-def speed(measured: list[dict[str, Any]], width: float) -> Figure:
-    """Volumes a second over batch size, one panel a device."""
-    items = throughputs(measured)
-    devices = list(dict.fromkeys(item.device for item in items))
-    figure = new_figure(width, 0.75 * width)
-    panels = np.atleast_1d(figure.subplots(1, len(devices), sharey=True))
-    names = list(dict.fromkeys(item.generator for item in items))
-    for axes, device in zip(panels, devices, strict=True):
-        for name in names:
-            series = [item for item in items if item.device == device and item.generator == name]
-            look = looks(names)[name]
-            axes.plot(
-                [item.batch for item in series],
-                [item.volumes_per_second for item in series],
-                marker=look.marker,
-                linestyle=look.dash,
-                color=look.colour,
-                label=name,
-            )
-        axes.set(xscale="log", yscale="log", xlabel="volumes at once", title=device)
-    panels[0].set_ylabel("volumes a second")
-    _legend_below(figure, panels[0])
-    return figure
-
-
-def scaling(found: Sequence[Growth], width: float) -> Figure:
-    """Seconds and peak memory of one draw over its voxels; grey lines are linear in them."""
-    figure = new_figure(width, 0.55 * width)
-    panels = figure.subplots(1, 2)
-    names = [growth.generator for growth in found]
-    for growth in found:
-        look = looks(names)[growth.generator]
-        for axes, values in zip(panels, (growth.seconds, growth.memory), strict=True):
-            axes.plot(
-                growth.voxels,
-                [max(value, 1e-9) for value in values],
-                marker=look.marker,
-                linestyle=look.dash,
-                color=look.colour,
-                label=growth.generator,
-            )
-    voxels = np.array(sorted({size for growth in found for size in growth.voxels}))
-    slowest = max(growth.seconds[-1] / growth.voxels[-1] for growth in found)
-    panels[0].plot(voxels, slowest * voxels, color=GREY, linewidth=0.8, zorder=0, label="linear")
-    panels[1].plot(voxels, MOST_BYTES * voxels, color=GREY, linewidth=0.8, zorder=0)
-    panels[1].text(voxels[-1], MOST_BYTES * voxels[-1], f"{MOST_BYTES} bytes a voxel ", ha="right", color=GREY)
-    panels[0].set(xscale="log", yscale="log", xlabel="voxels", ylabel="seconds")
-    panels[1].set(xscale="log", yscale="log", xlabel="voxels", ylabel="bytes at the peak", ylim=(1e5, None))
-    _legend_below(figure, panels[0])
-    return figure
-
-
-def _offsets(count: int) -> list[float]:
-    return [float(value) for value in np.linspace(-0.2, 0.2, count)] if count > 1 else [0.0]
-
-
-def _with_interval(axes: Any, x: list[float], scores: list[Any], name: str, look: Look, *, dash: str) -> None:
-    values = [score.value for score in scores]
-    below = [max(score.value - score.low, 0) for score in scores]
-    above = [max(score.high - score.value, 0) for score in scores]
-    axes.errorbar(
-        x,
-        values,
-        yerr=np.nan_to_num([below, above]),
-        fmt=look.marker,
-        linestyle=dash or "none",
-        color=look.colour,
-        capsize=2,
-        label=name,
-    )
-
-
-def _real_line(axes: Any) -> None:
-    axes.axhline(1, color=GREY, linestyle="dashed", linewidth=0.8)
-    axes.text(1, 1, "real ", transform=axes.get_yaxis_transform(), ha="right", va="top", color=GREY)
-
-
-def _legend_below(figure: Figure, axes: Any) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-
-
-def _safe_draws(run: Run) -> Draws | None:
-    try:
-        return read_draws(run)
-    except NoDrawsError as error:
-        log.warning("%s", error)
-        return None
-
-
-Maker = Callable[[float], "Figure"]
-
-
-def makers(results: Path) -> dict[str, Maker]:
-    """Every figure that can be drawn from a results folder: name -> function of the width in inches."""
-    measured = read_speed(results)
-    found: dict[str, Maker] = {}
+    Args:
+        results: the results folder.
+        draws: gives volumes of a run to look at; raises ``NoDrawsError`` where there are none.
+    """
+    measured, sizes = read_speed(results), read_scaling(results)
+    described: dict[str, Plots] = {}
+    pictured: dict[str, Maker] = {}
     for run in read_runs(results):
-        found[f"bands-{run.name}"] = partial(bands, run)
-        found[f"descriptors-{run.name}"] = partial(descriptors, run)
-        found[f"cost-{run.name}"] = partial(cost, run)
-        found[f"totals-{run.name}"] = partial(totals, run, peers(measured))
-        profiles, calibrated = read_curves(run.folder), read_calibration(run.folder)
-        if profiles:
-            found[f"curves-{run.name}"] = partial(curves, profiles)
-        if calibrated:
-            found[f"calibration-{run.name}"] = partial(calibration, calibrated)
-        drawn = _safe_draws(run)
-        if drawn is not None:
-            found[f"gallery-{run.name}"] = partial(gallery, drawn)
-            found[f"solids-{run.name}"] = partial(solids, drawn)
-    if measured:
-        found["speed"] = partial(speed, measured)
-    sizes = read_scaling(results)
-    if sizes is not None:
-        found["scaling"] = partial(scaling, growths(sizes))
-    return found
+        described[f"bands-{run.name}"] = plots.bands(run)
+        described[f"descriptors-{run.name}"] = plots.descriptors(run)
+        described[f"cost-{run.name}"] = plots.cost(run)
+        described[f"totals-{run.name}"] = plots.totals(run, peers(measured))
+        described[f"curves-{run.name}"] = plots.curves(run.folder)
+        described[f"calibration-{run.name}"] = plots.calibration(run.folder)
+        try:
+            drawn = draws(run)
+        except NoDrawsError as error:
+            log.warning("%s", error)
+        else:
+            pictured[f"gallery-{run.name}"] = partial(gallery, drawn)
+            pictured[f"solids-{run.name}"] = partial(solids, drawn)
+    described["speed"] = plots.speed(measured)
+    described["scaling"] = {} if sizes is None else plots.scaling(growths(sizes))
+    for pattern, describe in (("validation/*/power", plots.power), ("*/representative", plots.representative)):
+        for path in sorted(results.glob(f"{pattern}.csv")):
+            table = read_side_table(path.parent, path.stem)
+            described[f"{path.stem}-{path.parent.name}"] = {} if table is None else describe(table)
+    return {name: partial(draw, it) for name, it in described.items() if it} | pictured
 
 
-def write_figures(results: Path, out: Path, name: Style = "page", only: Sequence[str] = ()) -> list[Path]:
-    """Write every figure that the results allow for, as PNG and SVG.
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure into a PNG or SVG file, the same bytes for the same figure, and return the path."""
+    figure.savefig(path, metadata=dict(PICTURES)[path.suffix])
+    return path
+
+
+def write_figures(
+    results: Path, out: Path, name: Style = "page", only: Sequence[str] = (), *, draws: Callable[[Run], Draws]
+) -> list[Path]:
+    """Write every figure that the results allow for as PNG and SVG, and return the files.
 
     Args:
         results: the results folder.
         out: where to put the files.
         name: the style: "column" and "page" fit one and two columns of a journal, "screen" a web page.
         only: names of figures; all by default.
-
-    Returns:
-        The files written.
+        draws: as for ``makers``.
 
     Raises:
         FileNotFoundError: if there are no results, naming the command that makes them.
         ValueError: if ``only`` names a figure that these results do not give.
     """
-    found = makers(results)
+    found = makers(results, draws)
     if not found:
         raise FileNotFoundError(f"there are no results in {results}; make them with: porebench evaluate")
     unknown = [figure for figure in only if figure not in found]
     if unknown:
         raise ValueError(f"these results give no figure {unknown[0]!r}; there are {', '.join(found)}")
     out.mkdir(parents=True, exist_ok=True)
-    written = []
     with style(name) as width:
-        for figure in only or found:
-            drawn = found[figure](width)
-            for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-                written.append(out / f"{figure}{suffix}")
-                drawn.savefig(written[-1], metadata=metadata)
-    return written
+        drawn = {figure: found[figure](width) for figure in only or found}
+        return [save(it, out / f"{figure}{ending}") for figure, it in drawn.items() for ending, _ in PICTURES]

@@ -1,18 +1,15 @@
-"""Time and memory against size, from ``speed/scaling.csv``."""
+"""Time and memory against size as a table, from ``speed/scaling.csv``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .text import table_lines
+from ..store.results import SCALING_KEY
+from .text import ABSENT, table_lines
 
-TABLE = Path("speed") / "scaling.csv"
-KEY = ["generator", "edge", "volumes"]
-ABSENT = "–"
 READING = (
     "Seconds to draw one volume at porosity {porosity:.2f}, each in a process of its own, medians of {blocks} blocks "
     "in random order (widest spread between blocks: {spread:.0f} %). Exponent: of time over voxels. Over linear: "
@@ -24,7 +21,7 @@ READING = (
 
 @dataclass(frozen=True)
 class Growth:
-    """How the cost of one generator grows with size.
+    """Growth of the cost of one generator with size.
 
     Attributes:
         generator: whose.
@@ -46,35 +43,18 @@ class Growth:
         return float(np.polyfit(np.log(self.voxels), np.log(self.seconds), 1)[0])
 
     def over_linear(self, small: float, at: int) -> float:
-        """Time at the size of that place over that of as many of the smallest volumes, which take ``small`` each."""
+        """Return the time at a place's size over that of as many of the smallest volumes, which take ``small`` each."""
         return self.seconds[at] * self.voxels[0] / self.voxels[at] / small
 
     def bytes_a_voxel(self, at: int) -> float:
-        """Growth of peak memory from the size before, bytes a voxel."""
+        """Return the growth of peak memory from the size before, bytes a voxel."""
         return (self.memory[at] - self.memory[at - 1]) / (self.voxels[at] - self.voxels[at - 1])
 
 
-def read_scaling(results: Path) -> pd.DataFrame | None:
-    """The rows of ``speed/scaling.csv``: one a draw and block; None if there is no such file.
-
-    Raises:
-        ValueError: if it is damaged.
-    """
-    path = results / TABLE
-    if not path.is_file():
-        return None
-    try:
-        table = pd.read_csv(path)
-        growths(table)
-    except (ValueError, KeyError, ArithmeticError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}); make it again with porebench scaling") from error
-    return table
-
-
 def growths(table: pd.DataFrame) -> list[Growth]:
-    """The growth of each generator's cost, blocks put together by their median."""
+    """Return the growth of each generator's cost, blocks put together by their median."""
     own = table.assign(memory=table["peak_bytes"] - table["before_bytes"])
-    points = own.groupby(KEY)[["seconds", "memory"]].median()
+    points = own.groupby(list(SCALING_KEY))[["seconds", "memory"]].median()
     found = []
     for name in dict.fromkeys(table["generator"]):
         single = points.xs((name, 1), level=("generator", "volumes")).sort_index()
@@ -86,7 +66,7 @@ def growths(table: pd.DataFrame) -> list[Growth]:
 
 
 def scaling_lines(table: pd.DataFrame) -> list[str]:
-    """One line a generator, as Markdown."""
+    """Return a paragraph on how to read the table, the table in Markdown, and the machine."""
     edges = sorted(table["edge"].unique())
     usual = [edge for edge in edges if set(table["generator"]) == set(table.loc[table["edge"] == edge, "generator"])]
     large = usual[-1] ** 3
@@ -108,7 +88,7 @@ def scaling_lines(table: pd.DataFrame) -> list[str]:
         )
     header = ["generator", *(f"s at {edge}³" for edge in edges), "exponent", "over linear", "over linear, batch"]
     header += ["bytes a voxel", "GB at the largest"]
-    seconds = table.groupby(KEY)["seconds"]
+    seconds = table.groupby(list(SCALING_KEY))["seconds"]
     reading = READING.format(
         porosity=table["porosity"].mean(),
         blocks=table["block"].nunique(),

@@ -1,19 +1,17 @@
-"""Speed tables in Markdown, from the JSON of pytest-benchmark and what ``scaling`` wrote."""
+"""Speed tables in Markdown, from the JSON of pytest-benchmark and from time and memory against size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from ..speed.work import Reach, reaches
 from ..store.timings import Timing, merged
-from .text import table_lines
+from .text import ABSENT, table_lines
 
 NOT_MEASURED = "not measured"
-ABSENT = "–"
 PEER = "porespy blobs"
-TOOLBOXES = ("porespy", "gstools")
 UNTRAINED = "untrained"
 OTHER_VERSION = "stale"
 RIVALS = {
@@ -27,7 +25,7 @@ RIVALS = {
     "cvae": ("cvae-seed", "porespy blobs"),
     "cvae-prior": ("cvae-seed",),
 }
-"""What each generator replaces: another toolbox's generator of the same kind of structure, or the published method."""
+"""Generators that each one replaces: another toolbox's of the same kind of structure, or the published method."""
 CLOCK = (
     "Each benchmark runs in several blocks, in random order inside each. Times are medians of the blocks; "
     "“between blocks” is the slowest block less the fastest, over the median. The first call, with "
@@ -41,7 +39,7 @@ MATCHED = (
     "All are asked for one porosity. The feature size of the other toolboxes is set so that the mean chord is that of "
     "real volumes of this porosity; generators that learn were fitted on such volumes. What came out is shown."
 )
-LIMITS = (
+REACHED = (
     "What a volume of 30³ asks for at least (batch 64), and the time that this would take at the speeds of matrix "
     "products and of memory measured beside it: the longer of the two counts. How operations are counted, and why some "
     "reach little: docs/speed.md."
@@ -52,31 +50,91 @@ CALLS = (
 )
 
 
-def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str], scaling: Sequence[str] = ()) -> str:
-    """The speed tables, from the JSON of pytest-benchmark (one run a device).
+LIMITS = {"float32": "operations/s in float32", "bfloat16": "operations/s in bfloat16", "memory": "bytes/s of memory"}
+"""Unit of each speed of a machine that bounds a draw."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Share of the machine's limit that a generator reaches.
+
+    Attributes:
+        generator: whose.
+        device: "cpu" or "cuda".
+        operations: of a volume.
+        bytes: of a volume.
+        bound: the limit that counts: "arithmetic" or "memory".
+        limit: seconds of a volume at the limit.
+        seconds: of a volume, measured.
+        speeds: of the machine, by unit.
+    """
+
+    generator: str
+    device: str
+    operations: float
+    bytes: float
+    bound: str
+    limit: float
+    seconds: float
+    speeds: dict[str, float]
+
+    @property
+    def share(self) -> float:
+        """Limit over measured time."""
+        return self.limit / self.seconds
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything as one row of a table."""
+        row = {key: value for key, value in vars(self).items() if key != "speeds"}
+        return row | {"share": self.share} | self.speeds
+
+
+def reaches(timings: Sequence[Timing], volumes: int = 64) -> list[Reach]:
+    """Return the share of the limit of every generator whose work was counted, on devices whose speeds were measured.
+
+    Args:
+        timings: of the groups "limits" and "sampling".
+        volumes: batch to look at.
+    """
+    speeds = {(it.device, it.generator): it.info["amount"] / it.seconds for it in timings if it.group == "limits"}
+    found = []
+    for it in timings:
+        memory = speeds.get((it.device, "memory"))
+        arithmetic = speeds.get((it.device, it.info.get("arithmetic", "")))
+        if it.group != "sampling" or it.volumes != volumes or memory is None or arithmetic is None:
+            continue
+        operations, moved = float(it.info["operations"]), float(it.info["bytes"])
+        computing, moving = operations / arithmetic, moved / memory
+        bound = "arithmetic" if computing > moving else "memory"
+        seconds = it.seconds / it.volumes
+        own = {LIMITS[kind]: speed for (device, kind), speed in speeds.items() if device == it.device}
+        found.append(Reach(it.generator, it.device, operations, moved, bound, max(computing, moving), seconds, own))
+    return found
+
+
+def speed_markdown(runs: Sequence[dict[str, Any]], digests: Mapping[str, str], scaling: Sequence[str] = ()) -> str:
+    """Return the speed document.
 
     CPU figures are ratios to PoreSpy's ``blobs`` in the same run; times are given for a GPU, with its name.
 
     Args:
-        runs: contents of those files.
+        runs: JSON of pytest-benchmark, one a device.
         digests: of the generators in the accuracy table, by name; see ``sampling_table``.
         scaling: lines of the table of time and memory against size.
     """
-    timed = [bench for run in runs for bench in run["benchmarks"]]
-    timings = merged(timed)
+    timings = merged(bench for run in runs for bench in run["benchmarks"])
     lines = ["# Speed", ""]
     for run in runs:
         machine = run["machine_info"]
-        lines.append(
-            f"- {run['datetime'][:10]}: {machine['processor']}, {machine['threads']} threads, {machine['commit']}"
-        )
+        about = (machine["processor"], f"{machine['threads']} threads", machine["commit"])
+        lines.append(f"- {run['datetime'][:10]}: {', '.join(about)}")
     several = any(it.spread is not None for it in timings)
-    lines += ["", *([CLOCK, ""] if several else []), *sampling_table(timed, digests), ""]
+    lines += ["", *([CLOCK, ""] if several else []), *sampling_table(timings, digests), ""]
     parts = [
         ("Beside other toolboxes", BESIDE, rival_table(timings)),
         ("Settings and times of the comparison", MATCHED, _settings(timings)),
-        ("How near to the machine's limit", LIMITS, _reached(reaches(timings))),
-        ("Time and memory against size", "", list(scaling)),
+        ("How near to the machine's limit", REACHED, _reached(reaches(timings))),
+        ("Time and memory against size", "", scaling),
         ("Fitting 448 volumes of 30³", "", _plain(timings, "fit")),
         ("Describing 512 volumes of 30³", "", _plain(timings, "scoring")),
         ("Describing beside other packages", CALLS, _calls(timings)),
@@ -87,16 +145,23 @@ def speed_markdown(runs: list[dict[str, Any]], digests: dict[str, str], scaling:
     return "\n".join(lines)
 
 
-def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list[str]:
-    """Volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely.
+def speed_summary(runs: Sequence[dict[str, Any]], digests: Mapping[str, str]) -> list[str]:
+    """Return the speed tables of the README, with date and machine; arguments as for ``speed_markdown``."""
+    timings = merged(bench for run in runs for bench in run["benchmarks"])
+    rivals = rival_table(timings)
+    made = f"{runs[0]['datetime'][:10]}, {runs[0]['machine_info']['processor']}."
+    return [*sampling_table(timings, digests), "", *([*rivals, ""] if rivals else []), made]
+
+
+def sampling_table(timings: Sequence[Timing], digests: Mapping[str, str]) -> list[str]:
+    """Return volumes a second of each generator: on the CPU as a multiple of PoreSpy's ``blobs``, on a GPU absolutely.
 
     Args:
-        timed: benchmarks of pytest-benchmark.
+        timings: of all benchmarks.
         digests: of the generators in the accuracy table, by name. A figure that was measured on another version of a
             generator than its accuracy is not shown beside it, but called stale.
     """
-    timings = merged(timed)
-    peer = next((timing for timing in timings if _is_peer(timing)), None)
+    peer = next((it for it in timings if (it.group, it.generator, it.edge) == ("peers", PEER, 30)), None)
     speed = {(it.generator, it.device, it.volumes): it for it in timings if it.group == "sampling"}
     names = list(dict.fromkeys(name for name, _, _ in speed))
     batches = sorted({batch for _, device, batch in speed if device == "cpu"})
@@ -127,7 +192,7 @@ def sampling_table(timed: list[dict[str, Any]], digests: dict[str, str]) -> list
 
 
 def rival_table(timings: Sequence[Timing]) -> list[str]:
-    """How many times faster each generator is than what it replaces, by size; empty if nothing was compared."""
+    """Return how many times faster each generator is than what it replaces, by size; empty if nothing was compared."""
     timed = {(it.generator, it.edge): it for it in _compared(timings)}
     edges = sorted({edge for _, edge in timed})
     rows = []
@@ -145,7 +210,7 @@ def rival_table(timings: Sequence[Timing]) -> list[str]:
 
 
 def _compared(timings: Sequence[Timing]) -> list[Timing]:
-    """Those at equal porosity and mean chord; none, where it was not recorded what came out."""
+    """Return timings at equal porosity and mean chord; none where it was not recorded what came out."""
     members = [it for it in timings if it.group == "peers"]
     return members if any("mean_chord" in it.info for it in members) else []
 
@@ -159,7 +224,7 @@ def _ratio(ours: Timing, theirs: Timing) -> str:
 
 
 def _settings(timings: Sequence[Timing]) -> list[str]:
-    """What each side of the comparison was asked for, what came out, and how long it took."""
+    """Return what each side of the comparison was asked for, what came out, and how long it took."""
     rows = []
     for it in _compared(timings):
         given = it.info.get("params") or {}
@@ -216,7 +281,7 @@ def _plain(timings: Sequence[Timing], group: str) -> list[str]:
 
 
 def _calls(timings: Sequence[Timing]) -> list[str]:
-    """Time of each descriptor beside that of another package's calls."""
+    """Return the time of each descriptor beside that of another package's calls."""
     members = [it for it in timings if it.group == "descriptors"]
     sides = {(it.generator, it.info["params"]["by"]): it for it in members}
     rows = []
@@ -231,18 +296,14 @@ def _calls(timings: Sequence[Timing]) -> list[str]:
     return [*table_lines(header, rows), "", f"{volumes} volumes of 30³."] if rows else []
 
 
-def _is_peer(timing: Timing) -> bool:
-    return timing.group == "peers" and timing.generator == PEER and timing.edge == 30
-
-
-def _differs(timing: Timing, digests: dict[str, str]) -> bool:
-    """Whether a timing is of another version of its generator than the accuracy; untrained weights cost the same."""
+def _differs(timing: Timing, digests: Mapping[str, str]) -> bool:
+    """Return whether a timing is of another version than the accuracy; untrained weights cost the same."""
     accuracy, speed = digests.get(timing.generator), timing.info.get("digest", UNTRAINED)
     return accuracy is not None and speed not in {UNTRAINED, accuracy}
 
 
 def _spread(timings: Iterable[Timing]) -> str:
-    """The widest spread between blocks."""
+    """Return the widest spread between blocks."""
     known = [it.spread for it in timings if it.spread is not None]
     return f"{100 * max(known):.0f} %" if known else ABSENT
 

@@ -1,4 +1,4 @@
-"""Tables in Markdown."""
+"""Numbers and tables as text: Markdown for documents, aligned columns for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ABSENT = "–"
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table.
+    """Return the lines of a table in Markdown.
 
     Example:
         >>> table_lines(["a", "b"], [["1", "2"]])
@@ -17,6 +17,17 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     """
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def column_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in columns of equal width, two blanks apart.
+
+    Example:
+        >>> column_lines(["a", "b"], [["10", "2"]])
+        ['a   b', '10  2']
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (header, *rows)]
 
 
 def short(value: float) -> str:
@@ -27,6 +38,16 @@ def short(value: float) -> str:
         ('1.23', '12.3')
     """
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Return a share in percent, without a sign or an idle ``.0``; a dash for NaN.
+
+    Example:
+        >>> percent(0.125), percent(0.5), percent(0.125, 0)
+        ('12.5', '50', '12')
+    """
+    return ABSENT if value != value else f"{100 * value:.{digits}f}".removesuffix(".0")  # noqa: PLR0124 - NaN
 
 
 def one_line(text: str) -> str:

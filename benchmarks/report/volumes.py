@@ -25,7 +25,7 @@ _CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # of a face, in the plane
 
 
 class NoDrawsError(ValueError):
-    """There is nothing to look at; the message says which command makes it."""
+    """Error where there is nothing to look at; the message says which command makes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +44,13 @@ class Draws:
 
 
 def typical_slice(volume: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The slice across depth whose porosity is closest to the volume's, bool [height, width]; the first of equals."""
+    """Return the slice across depth whose porosity is closest to the volume's, bool [height, width]."""
     profile = volume.mean(axis=(1, 2))
     return np.asarray(volume[np.abs(profile - profile.mean()).argmin()])
 
 
 def gallery(draws: Draws, width: float) -> Figure:
-    """Slices of real and generated volumes: a row a generator, a column a density."""
+    """Return slices of real and generated volumes: a row a generator, a column a density."""
     from matplotlib.colors import ListedColormap  # noqa: PLC0415 - only needed where figures are drawn
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ def gallery(draws: Draws, width: float) -> Figure:
 
 
 def solids(draws: Draws, width: float) -> Figure:
-    """Pores in three dimensions, real and by every generator, at the density where about a sixth is pore."""
+    """Return pores in three dimensions, real and by every generator, at the density where about a sixth is pore."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
 
     place = int(np.abs(draws.voxels["real"].mean(axis=(1, 2, 3)) - 1 / 6).argmin())
@@ -85,7 +85,7 @@ def solids(draws: Draws, width: float) -> Figure:
 
 
 def _draw_pores(axes: Any, volume: NDArray[np.bool_]) -> None:
-    """The exposed faces of pore voxels as polygons, brighter the more they look up."""
+    """Draw the exposed faces of pore voxels as polygons, brighter the more they look up."""
     from matplotlib.colors import to_rgb  # noqa: PLC0415 - only needed where figures are drawn
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def _draw_pores(axes: Any, volume: NDArray[np.bool_]) -> None:
 
 
 def exposed_faces(volume: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Faces of pore voxels that meet solid or the border and can be seen from above, from the front or from the side.
+    """Return faces of pore voxels that meet solid or the border, as seen from above, from the front and from the side.
 
     Args:
         volume: bool [depth, height, width], True = pore.
@@ -130,14 +130,14 @@ def exposed_faces(volume: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray
 
 
 def has_display() -> bool:
-    """Whether a window can be opened: always said of Windows and macOS; elsewhere where X11 or Wayland is set."""
+    """Return whether a window can be opened: always on Windows and macOS, elsewhere where X11 or Wayland is set."""
     if sys.platform in {"win32", "darwin"}:
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def pore_surface(voxels: NDArray[np.bool_], voxel_size: float = 1.0) -> Any:
-    """The faces of all pore voxels that meet solid or the border, a pyvista ``PolyData``; empty without pores.
+    """Return the faces of all pore voxels that meet solid or the border, a pyvista ``PolyData``; empty without pores.
 
     Args:
         voxels: bool [depth, height, width], True = pore.

@@ -21,9 +21,9 @@ from porebench.generators import CONTROLS, GENERATORS, get
 from porebench.generators.porosity_law import PorosityLaw
 
 from ..evaluate import fits, isolation
-from ..report.scaling import KEY, TABLE, read_scaling
 from ..store.files import write_text
 from ..store.provenance import commit, peak_memory_mb, processor
+from ..store.results import SCALING, SCALING_KEY, read_scaling
 from ..store.timings import voxel_facts
 
 EDGES = (30, 60, 120, 240)
@@ -121,12 +121,12 @@ def scaling(
     table = pd.DataFrame(rows).assign(
         date=f"{datetime.now(UTC):%Y-%m-%d}", commit=commit(), processor=processor(), threads=torch.get_num_threads()
     )
-    before = read_scaling(results)
+    key, before = list(SCALING_KEY), read_scaling(results)
     if before is not None:
-        fresh = pd.MultiIndex.from_frame(table[KEY])
-        table = pd.concat([before[~pd.MultiIndex.from_frame(before[KEY]).isin(fresh)], table])
-    path = results / TABLE
-    write_text(path, table.sort_values([*KEY, "block"]).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        fresh = pd.MultiIndex.from_frame(table[key])
+        table = pd.concat([before[~pd.MultiIndex.from_frame(before[key]).isin(fresh)], table])
+    path = results / SCALING
+    write_text(path, table.sort_values([*key, "block"]).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     return path
 
 

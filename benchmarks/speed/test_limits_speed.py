@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from .work import LIMITS, probe
+from ..report.speed import LIMITS
+from .work import probe
 
 SIZES = {
     ("float32", "cpu"): 2048,

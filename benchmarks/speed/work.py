@@ -8,7 +8,7 @@ limit that it gives is one too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2, prod
 from typing import Any
@@ -22,15 +22,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from porebench.data.spheres import LAWS, VOXEL_SIZE
 from porebench.generators import Generator
 
-from ..store.timings import Timing
-
 Floats = NDArray[np.float64]
 
 NORMAL, UNIFORM = 20, 10
 """Operations behind a normal number (Box–Muller: logarithm, root, sine) and a uniform one (rounds of a counter)."""
 BALL = 5
 """Operations on a voxel in a ball: sum of two squared distances, sum with the third, comparison, address, store."""
-LIMITS = {"float32": "operations/s in float32", "bfloat16": "operations/s in bfloat16", "memory": "bytes/s of memory"}
 
 
 @dataclass(frozen=True)
@@ -46,64 +43,6 @@ class Work:
     operations: float
     bytes: float
     arithmetic: str = "float32"
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What share of the machine's limit a generator reaches.
-
-    Attributes:
-        generator: whose.
-        device: "cpu" or "cuda".
-        operations: of a volume.
-        bytes: of a volume.
-        bound: what limits it: "arithmetic" or "memory".
-        limit: seconds of a volume at the limit.
-        seconds: of a volume, measured.
-        speeds: of the machine, by unit.
-    """
-
-    generator: str
-    device: str
-    operations: float
-    bytes: float
-    bound: str
-    limit: float
-    seconds: float
-    speeds: dict[str, float]
-
-    @property
-    def share(self) -> float:
-        """The limit over the measured time."""
-        return self.limit / self.seconds
-
-    def facts(self) -> dict[str, Any]:
-        """Everything as one row of a table."""
-        row = {key: value for key, value in vars(self).items() if key != "speeds"}
-        return row | {"share": self.share} | self.speeds
-
-
-def reaches(timings: Sequence[Timing], volumes: int = 64) -> list[Reach]:
-    """The share of the limit of every generator whose work was counted, on devices whose speeds were measured.
-
-    Args:
-        timings: of the groups "limits" and "sampling".
-        volumes: batch to look at.
-    """
-    speeds = {(it.device, it.generator): it.info["amount"] / it.seconds for it in timings if it.group == "limits"}
-    found = []
-    for it in timings:
-        memory = speeds.get((it.device, "memory"))
-        arithmetic = speeds.get((it.device, it.info.get("arithmetic", "")))
-        if it.group != "sampling" or it.volumes != volumes or memory is None or arithmetic is None:
-            continue
-        operations, moved = float(it.info["operations"]), float(it.info["bytes"])
-        computing, moving = operations / arithmetic, moved / memory
-        bound = "arithmetic" if computing > moving else "memory"
-        seconds = it.seconds / it.volumes
-        own = {LIMITS[kind]: speed for (device, kind), speed in speeds.items() if device == it.device}
-        found.append(Reach(it.generator, it.device, operations, moved, bound, max(computing, moving), seconds, own))
-    return found
 
 
 def work(generator: Generator, density: Floats, edge: int) -> Work | None:

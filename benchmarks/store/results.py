@@ -15,6 +15,9 @@ import pandas as pd
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 RANK_COLUMNS = ("generator", "left_out", "which", "nfr100", "rank", "shared")
 TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")
+SCALING = Path("speed") / "scaling.csv"
+SCALING_KEY = ("generator", "edge", "volumes")
+SCALING_NUMBERS = ("edge", "volumes", "block", "seconds", "before_bytes", "peak_bytes", "porosity")
 ALL = "all"
 """Name of the headline bands together among the bands."""
 
@@ -203,9 +206,20 @@ def read_speed(results: Path) -> list[dict[str, Any]]:
     return [_read(path, _speed) for path in sorted((results / "speed").glob("*.json"))]
 
 
+def read_scaling(results: Path) -> pd.DataFrame | None:
+    """Return time and memory against size, one row a draw and block; None where they have not been measured.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = results / SCALING
+    return _read(path, _scaling) if path.is_file() else None
+
+
 def _read(path: Path, content: Callable[[Path], Content]) -> Content:
     """Return what a function reads from a file, its errors as one sentence."""
     make = "make bench" if path.parent.name == "speed" else "porebench evaluate"
+    make = "porebench scaling" if path.name == SCALING.name else make
     try:
         return content(path)
     except FileNotFoundError:
@@ -259,3 +273,12 @@ def _speed(path: Path) -> dict[str, Any]:
     if not sound:
         raise ValueError("it is not a file of the speed benchmarks")
     return run
+
+
+def _scaling(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    numbers = table[list(SCALING_NUMBERS)].apply(pd.to_numeric)
+    single = set(table.loc[numbers["volumes"] == 1, "generator"])
+    if single != set(table["generator"]) or not (numbers[["edge", "volumes", "seconds"]] > 0).all(axis=None):
+        raise ValueError("it lacks times of draws")
+    return table.assign(**numbers)

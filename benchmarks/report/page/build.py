@@ -1,22 +1,27 @@
-"""The page from its sections: one template, one style sheet, one script, plotly, and data that is always escaped."""
+"""The report page: its sections in one HTML file, with style sheet, script, plotly, and data that is always escaped."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...store.files import write_text
 from ...store.provenance import commit
+from ...store.results import Run
+from ..volumes import Draws
 from .sections import read_source, sections
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "report.html"
 
 
-def build_page(results: Path) -> str:
-    """The report page as HTML: complete, or saying what is missing and which command makes it.
+def build_page(results: Path, draws: Callable[[Run], Draws]) -> str:
+    """Return the report page as HTML: complete, or saying what is missing and which command makes it.
 
     Args:
         results: the results folder; it may be empty or absent.
+        draws: gives volumes of a run to look at; raises ``NoDrawsError`` where there are none.
 
     Raises:
         ImportError: if plotly, jinja2 or matplotlib is not installed, naming the extra.
@@ -33,7 +38,7 @@ def build_page(results: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    source = read_source(results)
+    source = read_source(results, draws)
     made = sections(source)
     panels = [panel for section in made for panel in section.panels]
     content: dict[str, Any] = {
@@ -47,13 +52,8 @@ def build_page(results: Path) -> str:
     return environment.get_template("page.html").render(content)
 
 
-def write_page(results: Path) -> Path:
-    """Write ``report.html`` into the results folder.
-
-    Returns:
-        Its path.
-    """
+def write_page(results: Path, draws: Callable[[Run], Draws]) -> Path:
+    """Write ``report.html`` into the results folder and return its path; arguments as for ``build_page``."""
     path = results / PAGE
-    results.mkdir(parents=True, exist_ok=True)
-    path.write_text(build_page(results), encoding="utf-8")
+    write_text(path, build_page(results, draws))
     return path

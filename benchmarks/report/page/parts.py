@@ -1,4 +1,4 @@
-"""What a page is made of: sections of panels; a panel is a plot with its still picture, a table, or a note."""
+"""Parts of the page: sections of panels; a panel is a plot with its still picture, a table, or a note."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ..figures import style
+from ..figures import draw
+from ..plots import Plots
+from ..style import style
+from .plots import interactive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +27,7 @@ class Origin:
     Attributes:
         run: the data set it belongs to; "" for panels about all.
         source: file in ``results/`` that it is made from.
-        command: what makes that file.
+        command: command line that makes that file.
     """
 
     run: str = ""
@@ -41,9 +45,8 @@ class Panel:
         origin: data set, file and command.
         text: a sentence or two below the heading.
         body: ready HTML.
-        plot: a plotly figure as JSON values, drawn in place of the still picture where JavaScript runs.
-        choices: several such figures by name, one of which is shown at a time.
-        still: data address of the still picture.
+        plots: plotly's JSON values by title, one of which is shown at a time where JavaScript runs.
+        still: data address of the picture that is shown elsewhere.
         scene: data of the three-dimensional view.
         missing: why there is nothing to show; the command of ``origin`` makes it.
     """
@@ -53,16 +56,10 @@ class Panel:
     origin: Origin = field(default_factory=Origin)
     text: str = ""
     body: Markup = field(default_factory=Markup)
-    plot: dict[str, Any] | None = None
-    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plots: dict[str, dict[str, Any]] = field(default_factory=dict)
     still: str = ""
     scene: dict[str, Any] | None = None
     missing: str = ""
-
-    @property
-    def plots(self) -> dict[str, Any]:
-        """Every plotly figure by the name of its choice; "" where there is no choice."""
-        return self.choices or ({"": self.plot} if self.plot else {})
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,22 @@ class Section:
     panels: list[Panel]
 
 
+def plotted(
+    name: str,
+    title: str,
+    origin: Origin,
+    text: str,
+    plots: Plots,
+    printed: Plots | None = None,
+    body: Markup = Markup(),  # noqa: B008 - never changed
+) -> Panel:
+    """Return a panel of plots that can be pointed at, with a still picture of them, or of other ones to be printed."""
+    shown = {heading: interactive(plot) for heading, plot in plots.items()}
+    return Panel(name, title, origin, text, body, shown, still(partial(draw, printed or plots)))
+
+
 def still(make: Callable[[float], Figure]) -> str:
-    """The picture that a matplotlib figure gives, as a data address."""
+    """Return the picture of a matplotlib figure as a data address."""
     buffer = io.BytesIO()
     with style("screen") as width:
         make(width).savefig(buffer, format="webp", pil_kwargs={"quality": 80})
@@ -84,5 +95,5 @@ def still(make: Callable[[float], Figure]) -> str:
 
 
 def data_address(content: bytes, kind: str) -> str:
-    """Bytes as an address that holds them."""
+    """Return an address that holds bytes."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,24 +1,16 @@
-"""Interactive figures by plotly, from the same series as the printed ones."""
+"""Figures by plotly, from the same plots as the printed ones, as JSON values that the page draws."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
-from porebench.generators import CONTROLS
-from porebench.metrics.bands import ALL
-from porebench.metrics.descriptors import HEADLINE
-
-from ..figures import VOLUMES
-from ..profiles import REAL, Profile
-from ..scaling import Growth
-from ..series import Cost, Run, Score, by_band, by_descriptor, costs, front_line, throughputs
-from ..style import GREY, PORE, REAL_LOOK, looks
+from ..plots import Axis, Level, Map, Plot, Series
+from ..style import GREY, PORE
 
 GRID = "rgba(128,128,128,0.25)"
 SYMBOLS = {
@@ -31,236 +23,130 @@ SYMBOLS = {
     "X": "x",
     "<": "triangle-left",
     ">": "triangle-right",
+    "": "circle",
 }
 DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
 
 
-def _graph_objects() -> Any:
+def interactive(plot: Plot | Map) -> dict[str, Any]:
+    """Return a plot as plotly's JSON values; the page sets colours of text.
+
+    Raises:
+        ImportError: if plotly is not installed, naming the extra.
+    """
     try:
-        import plotly.graph_objects as module  # noqa: PLC0415 - only the page needs it
+        from plotly.graph_objects import Figure  # noqa: PLC0415 - only the page needs it
     except ImportError as error:
         raise ImportError("the report page needs plotly: pip install 'porebench[report]'") from error
-    return module
-
-
-def figure(traces: list[Any], x: dict[str, Any], y: dict[str, Any], **layout: Any) -> dict[str, Any]:
-    """A plotly figure as JSON values, in the look that all share; colours of text are set by the page.
-
-    Args:
-        traces: of ``plotly.graph_objects``.
-        x: settings of the horizontal axis.
-        y: settings of the vertical axis.
-        layout: further settings.
-    """
-    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GREY, "automargin": True}
-    drawn = _graph_objects().Figure(
-        traces,
-        {
-            "template": "none",
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "margin": {"l": 10, "r": 10, "t": 36, "b": 10},
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": PORE},
-            "height": 460,
-            "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
-            "xaxis": axis | x,
-            "yaxis": axis | y,
-            **layout,
-        },
-    )
-    values: dict[str, Any] = json.loads(drawn.to_json())
+    line = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GREY, "automargin": True}
+    if isinstance(plot, Map):
+        traces, height = [_heat_map(plot)], 240 + 26 * len(plot.rows)
+        own: dict[str, Any] = {"xaxis": line | {"tickangle": -60}, "yaxis": line | {"autorange": "reversed"}}
+    else:
+        traces, height = [trace for series in plot.series for trace in _traces(series, plot)], 460
+        own = {"xaxis": line | _axis(plot.x), "yaxis": line | _axis(plot.y), "shapes": [*map(_level, plot.levels)]}
+    layout = {
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 10, "r": 10, "t": 36, "b": 10},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": PORE},
+        "height": height,
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+        **own,
+    }
+    values: dict[str, Any] = json.loads(Figure(traces, layout).to_json())
     return values
 
 
-def line(x: Sequence[float], y: Sequence[Any], name: str, names: Sequence[str], *, mode: str = "lines+markers") -> Any:
-    """A trace in the look of a generator."""
-    look = looks(names)[name]
-    return _graph_objects().Scatter(
-        x=list(x),
-        y=list(y),
-        name=escape(name),
-        mode=mode,
-        line={"color": look.colour, "dash": DASHES[look.dash], "width": 2},
-        marker={"color": look.colour, "symbol": SYMBOLS[look.marker], "size": 9},
-    )
+def _axis(axis: Axis) -> dict[str, Any]:
+    made: dict[str, Any] = {"title": {"text": escape(axis.title)}}
+    if axis.log:
+        made |= {"type": "log", "dtick": 1, "exponentformat": "power"}
+    if axis.low is not None or axis.high is not None:
+        ends = [end if end is None or not axis.log else float(np.log10(end)) for end in (axis.low, axis.high)]
+        made["range"] = ends
+    if axis.ticks:
+        made |= {"tickvals": list(axis.ticks), "ticktext": [escape(text) for text in axis.ticks.values()]}
+    return made
 
 
-def log_axis(title: str, **settings: Any) -> dict[str, Any]:
-    """A logarithmic axis with whole powers of ten."""
-    return {"type": "log", "title": {"text": title}, "dtick": 1, "exponentformat": "power", **settings}
-
-
-def bands(run: Run) -> dict[str, Any]:
-    """NFR100 of each generator over the density bands, with intervals."""
-    traces = []
-    for name, scores in by_band(run).items():
-        trace = line(list(range(len(scores))), [None if s is None else s.value for s in scores], name, run.generators)
-        traces.append(_with_interval(trace, scores))
-    ticks = {"tickvals": list(range(len(run.bands))), "ticktext": run.bands, "title": {"text": "density"}}
-    return figure(traces, ticks, log_axis("NFR100", range=[-1, 2.1]), shapes=[_real_line()])
-
-
-def descriptors(run: Run) -> dict[str, Any]:
-    """NFR100 of each generator for each headline descriptor, as a map."""
-    rows = by_descriptor(run)
-    values = [[None if value is None else math.log10(max(value, 0.1)) for value in row] for row in rows.values()]
-    heat = _graph_objects().Heatmap(
-        z=values,
-        x=[name.replace("_", " ") for name in HEADLINE],
-        y=[escape(name) for name in rows],
-        text=[["" if value is None else f"{value:.1f}" for value in row] for row in rows.values()],
-        texttemplate="%{text}",
-        hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
-        colorscale="Cividis",
-        zmin=-0.3,
-        zmax=2,
-        colorbar={"title": {"text": "NFR100"}, "tickvals": [0, 1, 2], "ticktext": ["1", "10", "100"], "thickness": 12},
-    )
-    height = 230 + 26 * len(rows)
-    return figure([heat], {"tickangle": -60}, {"autorange": "reversed"}, height=height)
-
-
-def cost(run: Run) -> dict[str, Any]:
-    """NFR100 over the time of a draw, with the Pareto front."""
-    points = costs(run)
-    x, y = front_line(points)
-    front = _graph_objects().Scatter(
-        x=x, y=y, name="Pareto front", mode="lines", line={"color": GREY, "width": 1.5}, hoverinfo="skip"
-    )
-    traces = [front]
-    for point in points:
-        trace = line([point.milliseconds], [point.score.value], point.generator, run.generators, mode="markers")
-        trace.text = [f"{escape(point.generator)}: fit {point.fit_seconds:.4g} s"]
-        trace.hovertemplate = "%{text}<br>%{x:.3g} ms a volume<br>NFR100 %{y:.3g}<extra></extra>"
-        traces.append(_with_interval(trace, [point.score]))
-    return figure(traces, log_axis("milliseconds a volume"), log_axis("NFR100"), shapes=[_real_line()])
-
-
-def totals(run: Run, others: Sequence[Cost]) -> dict[str, Any]:
-    """Seconds to fit and then draw, over the number of volumes."""
-    points = [*costs(run), *others]
-    names = [point.generator for point in points]
-    traces = []
-    for point in points:
-        seconds = [point.seconds(volumes) for volumes in VOLUMES]
-        traces.append(line([float(volumes) for volumes in VOLUMES], seconds, point.generator, names, mode="lines"))
-        traces[-1].hovertemplate = "%{x:.3s} volumes: %{y:.3s} s"
-    return figure(traces, log_axis("volumes drawn"), log_axis("seconds, fit included"))
-
-
-def speed(measured: list[dict[str, Any]]) -> dict[str, Any]:
-    """Volumes a second over batch size, for each device."""
-    items = throughputs(measured)
-    names = list(dict.fromkeys(item.generator for item in items))
-    devices = list(dict.fromkeys(item.device for item in items))
-    traces = []
-    for device in devices:
-        for name in names:
-            series = [item for item in items if item.device == device and item.generator == name]
-            if series:
-                rates = [item.volumes_per_second for item in series]
-                trace = line([item.batch for item in series], rates, name, names)
-                trace.hovertemplate = f"{escape(name)}, {escape(device)}<br>%{{x}} at once: %{{y:.3s}}/s<extra></extra>"
-                if len(devices) > 1:
-                    trace.name = f"{escape(name)}, {escape(device)}"
-                traces.append(trace)
-    return figure(traces, log_axis("volumes at once"), log_axis("volumes a second"))
-
-
-def scaling(found: Sequence[Growth]) -> dict[str, Any]:
-    """Seconds of one draw over its voxels."""
-    names = [growth.generator for growth in found]
-    traces = []
-    for growth in found:
-        trace = line(growth.voxels, growth.seconds, growth.generator, names)
-        trace.text = [f"{memory / 1e6:.3g} MB" for memory in growth.memory]
-        trace.hovertemplate = f"{escape(growth.generator)}<br>%{{x:.3s}} voxels: %{{y:.3s}} s, %{{text}}<extra></extra>"
-        traces.append(trace)
-    return figure(traces, log_axis("voxels"), log_axis("seconds"))
-
-
-def _with_interval(trace: Any, scores: Sequence[Score | None]) -> Any:
-    known = [score or Score(math.nan, math.nan, math.nan) for score in scores]
-    trace.error_y = {
-        "array": [_finite(score.high - score.value) for score in known],
-        "arrayminus": [_finite(score.value - score.low) for score in known],
-        "thickness": 1.2,
+def _traces(series: Series, plot: Plot) -> list[dict[str, Any]]:
+    """Return a series as traces: its points or line, below it the band of its intervals."""
+    look = series.look
+    x = "" if plot.x.ticks else f"%{{x:.4g}} {escape(plot.x.title)}<br>"
+    common = {"type": "scatter", "legendgroup": series.name, "visible": "legendonly" if series.hidden else True}
+    trace: dict[str, Any] = {
+        **common,
+        "x": list(series.x),
+        "y": list(series.y),
+        "name": escape(series.name),
+        "mode": series.mode,
+        "line": {"color": look.colour, "dash": DASHES[look.dash], "width": 3 if look.wide else 2},
+        "marker": {"color": look.colour, "symbol": SYMBOLS[look.marker], "size": 9},
+        "hovertemplate": f"{x}%{{y:.4g}} {escape(plot.y.title)}" + ("<br>%{text}" if series.hover else ""),
+        "text": [escape(text) for text in series.hover],
     }
-    return trace
+    if not len(series.low):
+        return [trace]
+    if not series.band:
+        above, below = np.subtract(series.high, series.y), np.subtract(series.y, series.low)
+        ends = {"array": _lengths(above), "arrayminus": _lengths(below)}
+        return [{**trace, "error_y": {**ends, "symmetric": False, "color": look.colour, "thickness": 1.5, "width": 3}}]
+    red, green, blue = (int(look.colour[place : place + 2], 16) for place in (1, 3, 5))
+    band = {
+        **common,
+        "x": [*series.x, *reversed(series.x)],
+        "y": [*series.high, *reversed(series.low)],
+        "fill": "toself",
+        "fillcolor": f"rgba({red},{green},{blue},{0.25 if look.wide else 0.1})",
+        "line": {"width": 0},
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    return [band, trace]
 
 
-def _finite(value: float) -> float:
-    return max(value, 0.0) if math.isfinite(value) else 0.0
+def _lengths(values: Any) -> list[float]:
+    """Return lengths of intervals that plotly can draw: none where an end is unknown."""
+    return np.maximum(np.nan_to_num(values), 0).tolist()  # type: ignore[no-any-return]
 
 
-def _real_line() -> dict[str, Any]:
+def _level(level: Level) -> dict[str, Any]:
     return {
         "type": "line",
         "xref": "paper",
         "x0": 0,
         "x1": 1,
-        "y0": 1,
-        "y1": 1,
-        "line": {"color": GREY, "dash": "dash", "width": 1},
-        "label": {"text": "real", "textposition": "end", "font": {"color": GREY}},
+        "y0": level.value,
+        "y1": level.value,
+        "line": {"color": GREY, "dash": "dash" if level.text else "solid", "width": 1},
+        "label": {"text": level.text, "textposition": "end", "font": {"color": GREY}},
     }
 
 
-def power(table: pd.DataFrame) -> dict[str, Any]:
-    """Share of trials in which each planted defect is found, by band and number of volumes, as a map."""
-    shares = table.pivot_table(index="planted", columns=["band", "volumes"], values="found", sort=False)
-    columns = [f"{'headline' if band == ALL else band}, N = {volumes}" for band, volumes in shares.columns]
-    heat = _graph_objects().Heatmap(
-        z=shares.to_numpy().tolist(),
-        x=columns,
-        y=[escape(str(name)) for name in shares.index],
-        text=[[f"{100 * value:.0f}" for value in row] for row in shares.to_numpy()],
-        texttemplate="%{text}",
-        hovertemplate="%{y}, %{x}: found in %{text} %<extra></extra>",
-        colorscale="Cividis",
-        zmin=0,
-        zmax=1,
-        colorbar={"title": {"text": "found"}, "tickformat": ".0%", "thickness": 12},
-    )
-    return figure([heat], {"tickangle": -60}, {"autorange": "reversed"}, height=260 + 26 * len(shares))
+def _heat_map(plot: Map) -> dict[str, Any]:
+    values = np.array(plot.values, dtype=float)
+    ends, bar = [plot.low, plot.high], {}
+    if plot.log:
+        ticks = range(int(np.ceil(np.log10(plot.low))), int(np.log10(plot.high)) + 1)
+        values, ends = np.log10(values), [float(np.log10(end)) for end in ends]
+        bar = {"tickvals": list(ticks), "ticktext": [f"{10**tick:g}" for tick in ticks]}
+    return {
+        "type": "heatmap",
+        "z": values.tolist(),
+        "x": _escaped(plot.columns),
+        "y": _escaped(plot.rows),
+        "text": [_escaped(row) for row in plot.texts],
+        "texttemplate": "%{text}",
+        "hovertemplate": "%{y}, %{x}: %{text}<extra></extra>",
+        "colorscale": "Cividis",
+        "zmin": ends[0],
+        "zmax": ends[1],
+        "colorbar": {"title": {"text": escape(plot.title)}, "thickness": 12, **bar},
+    }
 
 
-def profiles(found: Sequence[Profile], title: str) -> dict[str, Any]:
-    """Curves over density of real volumes and generators, each with the spread of single volumes as a band."""
-    names = [profile.name for profile in found if profile.name != REAL]
-    traces = []
-    for profile in found:
-        look = looks(names)[profile.name] if profile.name != REAL else REAL_LOOK
-        red, green, blue = (int(look.colour[place : place + 2], 16) for place in (1, 3, 5))
-        alpha = 0.25 if profile.name == REAL else 0.1
-        hidden = "legendonly" if profile.name in CONTROLS and profile.name != REAL else True
-        common = {"legendgroup": profile.label, "visible": hidden}
-        traces.append(
-            _graph_objects().Scatter(
-                x=[*profile.density, *reversed(profile.density)],
-                y=[*profile.high, *reversed(profile.low)],
-                fill="toself",
-                fillcolor=f"rgba({red},{green},{blue},{alpha})",
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                showlegend=False,
-                **common,
-            )
-        )
-        traces.append(
-            _graph_objects().Scatter(
-                x=profile.density,
-                y=profile.mean,
-                name=escape(profile.label),
-                mode="lines",
-                line={
-                    "color": look.colour,
-                    "dash": "dash" if profile.free else DASHES[look.dash],
-                    "width": 3 if profile.name == REAL else 2,
-                },
-                hovertemplate="%{x:.2f}: %{y:.4g}",
-                **common,
-            )
-        )
-    return figure(traces, {"title": {"text": "density"}}, {"title": {"text": title}})
+def _escaped(texts: Sequence[str]) -> list[str]:
+    return [escape(text) for text in texts]

@@ -1,4 +1,4 @@
-"""Volumes for the page: slices as pictures, and packed bits from which the browser makes surfaces."""
+"""Volumes in the page: slices as pictures, and packed bits from which the browser makes surfaces."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ...evaluate.draws import REAL, Draws, typical_slice
 from ..style import CUT, PORE, SHADES, SOLID
+from ..volumes import REAL, Draws, typical_slice
 from .parts import data_address
 
 
 def scene(draws: Draws) -> dict[str, Any]:
-    """Everything that the three-dimensional view shows: bits of each volume, packed, width fastest."""
+    """Return everything that the three-dimensional view shows: bits of each volume, packed, width fastest."""
     return {
         "shape": list(draws.voxels[REAL].shape[1:]),
         "density": [round(float(density), 4) for density in draws.density],
@@ -28,7 +28,7 @@ def scene(draws: Draws) -> dict[str, Any]:
 
 
 def gallery(draws: Draws) -> Markup:
-    """A grid of slices: a row a generator, a column a density."""
+    """Return a grid of slices: a row a generator, a column a density."""
     head = "".join(f'<th scope="col">{density:.2f}</th>' for density in draws.density)
     rows = []
     for name, volumes in draws.voxels.items():
@@ -51,7 +51,7 @@ def _packed(volume: NDArray[np.bool_]) -> str:
 
 
 def _picture(pores: NDArray[np.bool_]) -> str:
-    """A slice as a PNG of one bit a voxel."""
+    """Return a slice as a PNG of one bit a voxel."""
     from PIL import Image  # noqa: PLC0415 - only the page needs it
 
     image = Image.fromarray(pores.astype(np.uint8))

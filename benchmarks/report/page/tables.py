@@ -29,7 +29,7 @@ COLUMNS = {
 
 
 def explanation(column: str) -> str:
-    """What a column of a table shows, for its tooltip; "" where nothing is known."""
+    """Return what a column of a table shows, for its tooltip; "" where nothing is known."""
     if column in COLUMNS:
         return COLUMNS[column]
     if column.startswith("NFR100 "):
@@ -45,7 +45,7 @@ def explanation(column: str) -> str:
 
 
 def render_markdown(text: str) -> Markup:
-    """Markdown as HTML; nothing in it is taken for HTML. Tables can be sorted and explain their columns.
+    """Return Markdown as HTML; nothing in it is taken for HTML. Tables can be sorted and explain their columns.
 
     The first heading is dropped, since the page has its own, and later sections are folded.
     """
@@ -58,7 +58,7 @@ def render_markdown(text: str) -> Markup:
 
 
 def table(header: list[str], rows: Iterable[Iterable[str]], kind: str = "") -> Markup:
-    """A sortable table of plain text; ``kind`` "text" aligns it as such."""
+    """Return a sortable table of plain text; ``kind`` "text" aligns it as such."""
     head = "".join(f'<th scope="col" title="{escape(explanation(cell))}">{escape(cell)}</th>' for cell in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     html = (
