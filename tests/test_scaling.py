@@ -5,8 +5,9 @@ import pytest
 
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.report.figures import makers, style
-from porebench.benchmarks.report.scaling import TABLE, growths, read_scaling, scaling_lines
+from porebench.benchmarks.report.scaling import growths, scaling_lines
 from porebench.benchmarks.speed.scaling import BATCH, Draw, chosen, density_of, plan, scaling
+from porebench.benchmarks.store.results import SCALING, read_scaling
 from porebench.generators import CONTROLS
 from porebench.generators.porosity_law import PorosityLaw
 
@@ -83,8 +84,8 @@ def test_draws_are_measured_in_processes_and_rows_of_other_sizes_are_kept(tiny, 
 
 
 def test_a_damaged_table_is_one_sentence(tmp_path, monkeypatch, capsys) -> None:
-    (tmp_path / TABLE).parent.mkdir(parents=True)
-    (tmp_path / TABLE).write_text("generator,edge\na,1\n")
+    (tmp_path / SCALING).parent.mkdir(parents=True)
+    (tmp_path / SCALING).write_text("generator,edge\na,1\n")
     monkeypatch.setattr(sys, "argv", ["porebench"])
     with pytest.raises(SystemExit) as ended:
         main("report", "--results", str(tmp_path), "--readme", str(tmp_path / "README.md"))
