@@ -16,6 +16,7 @@ from porebench.benchmarks.studies.ablation import ablate, count_rows
 from porebench.benchmarks.studies.variants import Variant, build, chosen_variants, draw, drawing_inputs, judged_on
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1}
+OPTIONS = Options(workers=1)
 TWO = (
     Variant("full", "as it is", params=SMALL),
     Variant("no-sparse-weight", "- weight", params={**SMALL, "sparse_weight": 0.0}),
@@ -82,9 +83,9 @@ def test_an_ablation_is_written_and_goes_on_where_it_was_interrupted(few, tmp_pa
     fits = []
     real_fit = generators.get("cvae")._fit
     monkeypatch.setattr(generators.get("cvae"), "_fit", lambda self, *a: (fits.append(self), real_fit(self, *a)))
-    folder = ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0])
+    folder = ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0])
     assert len(fits) == 1
-    assert ablate(few, TWO, tmp_path, epochs=1, seeds=[0, 1], command="porebench ablate cvae") == folder
+    assert ablate(TWO, few, tmp_path, OPTIONS, epochs=1, seeds=[0, 1], command="porebench ablate cvae") == folder
     assert len(fits) == 4
     table = pd.read_csv(folder / "ablation.csv")
     assert set(zip(table.variant, table.seed, strict=True)) == {(row.name, seed) for row in TWO for seed in (0, 1)}
@@ -93,9 +94,12 @@ def test_an_ablation_is_written_and_goes_on_where_it_was_interrupted(few, tmp_pa
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["run"]["epochs"] == 1
     assert manifest["run"]["judged"] == few.validation.digest()
-    assert manifest["trainings"]["no-sparse-weight-seed-1"]["params"]["sparse_weight"] == 0
+    record = manifest["records"]["no-sparse-weight-seed-1"]
+    assert record["params"]["sparse_weight"] == record["facts"]["params"]["sparse_weight"] == 0
+    assert {"name", "change", "seed", "fit_seconds", "fit_machine", "commit", "versions", "command"} <= set(record["facts"])
+    assert record["inputs"]["judged data"] == few.validation.digest()[:16]
     before = (folder / "ablation.csv").read_bytes()
-    ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0])
+    ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0])
     assert len(fits) == 4, "all was at hand"
     assert (folder / "ablation.csv").read_bytes() == before, "rows of other variants stay"
 
@@ -112,8 +116,8 @@ def test_an_ablation_is_written_and_goes_on_where_it_was_interrupted(few, tmp_pa
 
 
 def test_another_budget_replaces_the_table(few, tmp_path, caplog) -> None:
-    ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0])
-    folder = ablate(few, TWO[1:], tmp_path, epochs=2, seeds=[0])
+    ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0])
+    folder = ablate(TWO[1:], few, tmp_path, OPTIONS, epochs=2, seeds=[0])
     assert set(pd.read_csv(folder / "ablation.csv").variant) == {"no-sparse-weight"}
     assert "is replaced" in caplog.text
 
@@ -125,19 +129,18 @@ def _rewrite(path, change) -> None:
 
 
 def test_variants_of_the_global_latent_join_a_table_without_training_others_again(few, tmp_path, monkeypatch) -> None:
-    folder = ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0], command="porebench ablate one")
+    folder = ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0], command="porebench ablate one")
     before = pd.read_csv(folder / "ablation.csv")
     shutil.rmtree(folder / "cells")  # not committed
     shutil.rmtree(folder / "samples")
 
     def older(manifest) -> None:
         manifest["run"]["metric_versions"] |= {"copy_rate": 1, "gone": 1}
-        del manifest["trainings"]["full-seed-0"]["command"]
 
     _rewrite(folder / "manifest.json", older)
     monkeypatch.setattr(generators.get("cvae"), "_fit", lambda *_: pytest.fail("trained again"))
     chosen = chosen_variants("cvae", "global-bce,global-focal,global-focal-edge-cluster")
-    ablate(few, chosen, tmp_path, epochs=1, seeds=[0], command="porebench ablate two")
+    ablate(chosen, few, tmp_path, OPTIONS, epochs=1, seeds=[0], command="porebench ablate two")
     table = pd.read_csv(folder / "ablation.csv")
     assert list(dict.fromkeys(table.variant)) == ["full", *(f"global-{loss}" for loss in variants.PUBLISHED)]
     kept = before[before.metric != "copy_rate"].reset_index(drop=True)
@@ -148,39 +151,31 @@ def test_variants_of_the_global_latent_join_a_table_without_training_others_agai
 
 
 def test_a_score_of_another_version_does_not_stay_beside_new_ones(few, tmp_path, caplog) -> None:
-    folder = ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0])
+    folder = ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0])
     _rewrite(folder / "manifest.json", lambda manifest: manifest["run"]["metric_versions"].update(mean_chord=0))
-    ablate(few, TWO[1:], tmp_path, epochs=1, seeds=[0])
+    ablate(TWO[1:], few, tmp_path, OPTIONS, epochs=1, seeds=[0])
     assert set(pd.read_csv(folder / "ablation.csv").variant) == {"no-sparse-weight"}
     assert "is replaced" in caplog.text
 
 
 def test_status_says_which_trainings_still_hold(few, tmp_path, monkeypatch) -> None:
-    def found(rows, dataset=few):
-        monkeypatch.setitem(variants.VARIANTS, "cvae", rows)
-        return {state.generator: str(state) for state in status.studies_status(tmp_path, [dataset])}
+    def found(dataset=few):
+        return {state.generator: str(state) for state in status.status(tmp_path, [dataset])}
 
-    folder = ablate(few, TWO, tmp_path, epochs=1, seeds=[0])
-    assert found(TWO) == {"cvae: full": "fresh", "cvae: no-sparse-weight": "fresh"}
-    other = Variant("full", "as it is", params={**SMALL, "beta": 0.1})
-    assert found((other,)) == {
-        "cvae: full": "stale: parameters",
-        "cvae: no-sparse-weight": "stale: there is no such variant any more",
-    }
+    ablate(TWO, few, tmp_path, OPTIONS, epochs=1, seeds=[0])
+    assert found() == {"full-seed-0": "fresh", "no-sparse-weight-seed-0": "fresh"}
     smaller = data.Dataset(few.train[:8], few.validation, few.test, "tiny", "factor")
-    assert found(TWO, smaller)["cvae: full"] == "stale: training data, real data"
+    assert found(smaller)["full-seed-0"] == "stale: training data, real data"
     with monkeypatch.context() as patch:
-        patch.setattr("porebench.benchmarks.studies.ablation.code_digest", lambda *_: "other")
-        assert found(TWO)["cvae: full"] == "stale: metric code"
-    _rewrite(folder / "manifest.json", lambda manifest: manifest["trainings"]["full-seed-0"].pop("inputs"))
-    assert found(TWO)["cvae: full"] == "stale: made before inputs were recorded"
+        patch.setattr(status, "code_digest", lambda *_: "other")
+        assert found()["full-seed-0"] == "stale: code"
 
 
 def test_draws_of_another_machine_are_scored_without_training(few, tmp_path, monkeypatch) -> None:
     judged = judged_on(few)
-    draw(TWO[0], 0, judged, tmp_path / "ablation" / "tiny", epochs=1)
+    draw(TWO[0], 0, judged, tmp_path / "ablation" / "tiny", epochs=1, options=OPTIONS)
     monkeypatch.setattr(generators.get("cvae"), "_fit", lambda *_: pytest.fail("trained again"))
-    folder = ablate(few, TWO[:1], tmp_path, epochs=1, seeds=[0])
+    folder = ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0])
     assert (folder / "ablation.md").is_file()
     assert drawing_inputs(build(TWO[0], 1), 0, judged) != drawing_inputs(build(TWO[0], 2), 0, judged)
 

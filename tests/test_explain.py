@@ -4,7 +4,7 @@ import torch
 
 from porebench import data
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.studies.explain import STEPS, Activity, activity, at_densities, explain, traversal
+from porebench.benchmarks.studies.explain import STEPS, Activity, activity, at_densities, draw_explanation, traversal
 from porebench.benchmarks.studies.variants import Variant, build
 
 
@@ -63,7 +63,7 @@ def test_density_changes_the_amount_of_pore_at_a_fixed_latent(toy, tiny) -> None
 def test_the_figure_is_drawn_for_lattice_and_global_latents(which, fitted, training, tmp_path) -> None:
     voxels, density = training
     part = data.Volumes(voxels, density)
-    found = explain(fitted(which), data.Dataset(part, part, part, "x", "factor"), tmp_path / "out.png")
+    found = draw_explanation(fitted(which), data.Dataset(part, part, part, "x", "factor"), tmp_path / "out.png")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert found.divergence.shape[1] == len(found.active) == len(found.order)
 

@@ -5,13 +5,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from porebench import data, generators
+from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.store.places import Places
 from porebench.benchmarks.report.documents import outdated_reports, write_reports
 from porebench.benchmarks.studies import growth as growth_module
 from porebench.benchmarks.studies import intervals as intervals_module
 from porebench.benchmarks.studies.growth import grow, inner_blocks, wall_profile
+
+
+@pytest.fixture
+def options(own_cache) -> Options:
+    return Options(workers=1)
 
 
 def test_inner_blocks_leave_out_a_layer_of_blocks() -> None:
@@ -41,17 +48,17 @@ def test_the_wall_profile_of_a_plate() -> None:
 
 
 @pytest.mark.parametrize("kind", ["factor", "porosity"])
-def test_growing_is_scored_and_written(kind, tiny, tmp_path) -> None:
+def test_growing_is_scored_and_written(kind, tiny, tmp_path, options) -> None:
     dataset = data.Dataset(tiny.train, tiny.validation, tiny.test, "tiny", kind)
     if kind == "porosity":
         parts = [data.Volumes(part.voxels, part.porosity) for part in dataset]
         dataset = data.Dataset(*parts, "tiny", kind)
     for name in ("noise", "sphere-packing"):
-        generator = generators.get(name)().fit(dataset.train.voxels, dataset.train.density, rng=0)
-        made = {name: {"seed": name}}
-        grow([generator], dataset, tmp_path / "tiny", edge=36, n=20, command="porebench grow", inputs=made)
+        grow([name], dataset, tmp_path, options, edge=36, n=20, command="porebench grow")
     manifest = json.loads((tmp_path / "tiny" / "grown.json").read_text())
-    assert manifest["cells"] == {"noise": {"seed": "noise"}, "sphere-packing": {"seed": "sphere-packing"}}
+    assert list(manifest["records"]) == ["noise", "sphere-packing"]
+    assert manifest["records"]["noise"]["inputs"]["cubes"] == "20 of 36"
+    assert manifest["records"]["noise"]["inputs"]["weights"]
     scores = pd.read_csv(tmp_path / "tiny" / "grown.csv")
     assert set(scores.generator) == {"noise", "sphere-packing"}
     assert set(scores.edge) == {12, 36}
@@ -76,14 +83,29 @@ def test_growing_is_scored_and_written(kind, tiny, tmp_path) -> None:
     assert outdated_reports(tmp_path, readme) == []
 
 
-def test_a_simulator_supplies_real_large_volumes(tiny, tmp_path, monkeypatch) -> None:
+def test_a_simulator_supplies_real_large_volumes(tiny, tmp_path, options) -> None:
     dataset = data.Dataset(tiny.train, tiny.validation, tiny.test, "spheres", "factor")
-    generator = generators.get("reference")(simulator="spheres").fit(tiny.train.voxels, tiny.train.density)
-    grow([generator], dataset, tmp_path, edge=36, n=40)
-    scores = pd.read_csv(tmp_path / "grown.csv").set_index(["edge", "band", "metric"])
+    folder = grow(["reference"], dataset, tmp_path, options, edge=36, n=40).parent
+    assert folder == tmp_path / "spheres"
+    scores = pd.read_csv(folder / "grown.csv").set_index(["edge", "band", "metric"])
     assert scores.loc[(36, "all", "nfr100"), "value"] < 2.5, "real against real"
-    walls = pd.read_csv(tmp_path / "walls.csv")
+    walls = pd.read_csv(folder / "walls.csv")
     assert set(walls[walls.source == "real"].edge) == {12, 36}
+
+
+def test_an_interruption_keeps_the_generators_that_are_finished(tiny, tmp_path, options, monkeypatch) -> None:
+    draw = growth_module.draw
+
+    def interrupted(generator, *args, **settings):
+        if generator.name == "noise":
+            raise KeyboardInterrupt
+        return draw(generator, *args, **settings)
+
+    monkeypatch.setattr(growth_module, "draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        grow(["sphere-packing", "noise"], tiny, tmp_path, options, edge=36, n=20)
+    assert set(pd.read_csv(tmp_path / "tiny" / "grown.csv").generator) == {"sphere-packing"}
+    assert "| sphere-packing |" in (tmp_path / "tiny" / "grown.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +124,7 @@ def test_what_cannot_be_grown_is_one_sentence(arguments, words, monkeypatch, cap
 @pytest.mark.parametrize("edge", [60, 120])
 def test_the_committed_weights_draw_larger_cubes(edge) -> None:
     spheres = data.load("spheres")
-    if fits.weights_at_hand(*fits.prepare("cvae", spheres), "spheres", 0) is None:
+    if fits.prepare("cvae", spheres).at_hand(Places()) is None:
         pytest.skip("no weights of this configuration at hand: porebench train cvae")
     generator = fits.fitted("cvae", spheres).generator
     (volume,) = generator.sample(0.8, shape=(edge, edge, edge), rng=0)

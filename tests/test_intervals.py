@@ -6,8 +6,9 @@ import pytest
 
 from porebench import data, generators
 from porebench.benchmarks.cli import main
+from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.report.documents import outdated_reports, write_reports
-from porebench.benchmarks.studies.intervals import coverage_rows, held, interval, occupancy_summary, write_coverage
+from porebench.benchmarks.studies.intervals import coverage_rows, held, interval, intervals, occupancy_summary
 from porebench.benchmarks.studies.variants import Variant, build
 from porebench.metrics.descriptors import HEADLINE, describe
 
@@ -73,14 +74,14 @@ def test_a_free_count_is_covered_apart_and_the_generator_left_as_it_was(spheres)
     assert generator.exact_count is True
 
 
-def test_coverage_is_written_and_reported(spheres, tmp_path) -> None:
-    test, folder = describe(spheres.test.voxels), tmp_path / "tiny"
-    for name in ("noise", "sphere-packing"):
-        generator = generators.get(name)().fit(spheres.train.voxels, spheres.train.density, rng=0)
-        write_coverage(coverage_rows(generator, spheres, test, n=19), spheres, 19, 0, folder, "porebench intervals")
+def test_coverage_is_written_and_reported(spheres, tmp_path, own_cache) -> None:
+    folder, options = tmp_path / "tiny", Options(workers=1)
+    intervals(["noise", "sphere-packing"], spheres, tmp_path, options, n=19, command="porebench intervals")
     table = pd.read_csv(folder / "intervals.csv")
     assert list(dict.fromkeys(table.generator)) == ["noise", "sphere-packing"]
-    assert json.loads((folder / "intervals.json").read_text())["run"]["n"] == 19
+    manifest = json.loads((folder / "intervals.json").read_text())
+    assert manifest["run"]["n"] == 19
+    assert manifest["records"]["noise"]["inputs"]["ensembles"] == "24 of 19"
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table intervals-tiny -->\n<!-- end -->\n")
     (folder / "intervals.md").unlink()
@@ -88,8 +89,7 @@ def test_coverage_is_written_and_reported(spheres, tmp_path) -> None:
     assert "| noise |" in readme.read_text()
     assert "| sphere-packing |" in (folder / "intervals.md").read_text()
     assert outdated_reports(tmp_path, readme) == []
-    generator = generators.get("noise")().fit(spheres.train.voxels, spheres.train.density, rng=0)
-    write_coverage(coverage_rows(generator, spheres, test, n=20), spheres, 20, 0, folder, "porebench intervals")
+    intervals(["noise"], spheres, tmp_path, options, n=20)
     assert set(pd.read_csv(folder / "intervals.csv").generator) == {"noise"}, "another n replaces the table"
 
 

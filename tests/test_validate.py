@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from porebench import data
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.report.validation import validation_tables
+from porebench.benchmarks.report.validation import validation_documents
 from porebench.benchmarks.studies.validation import run as module
 from porebench.benchmarks.studies.validation.defects import (
     LESS,
@@ -27,10 +27,9 @@ from porebench.benchmarks.studies.validation.defects import (
     scaled,
 )
 from porebench.benchmarks.studies.validation.run import POWER_COLUMNS, TIE_COLUMNS, Settings, validate
-from porebench.benchmarks.studies.validation.trials import Pool, Trials, run_trials, told_apart
+from porebench.benchmarks.studies.validation.trials import Pool, Trials, rate, run_trials, told_apart
 from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.descriptors import HEADLINE, Descriptors
-from porebench.metrics.estimate import binomial
 
 SHAPE = (12, 12, 12)
 LAW = data.LAWS["spheres"]
@@ -75,20 +74,23 @@ def test_tables_figure_and_manifest_are_written(folder: Path, dataset: data.Data
     strong = power[(power.band == "all") & (power.volumes == 9)].set_index("planted").nfr100_true
     assert strong["10 salt voxels"] > 2
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["data"] == dataset.digest()
-    assert manifest["pools"]["0.4-0.6"] >= 9
+    assert manifest["run"]["data"] == dataset.digest()
+    (record,) = manifest["records"].values()
+    assert record["facts"]["pools"]["0.4-0.6"] >= 9
+    assert manifest["stamp"]["processor_seconds"] > 0
     assert (folder / "power.png").read_bytes().startswith(b"\x89PNG")
     assert f"# Validation on {dataset.name}" in (folder / "validation.md").read_text()
 
 
 def test_the_readme_gets_a_table_from_the_files(folder: Path, dataset: data.Dataset) -> None:
-    (lines,) = [lines for name, lines in validation_tables(folder.parent.parent).items() if name.endswith(dataset.name)]
+    tables = validation_documents(folder.parent.parent)[1]
+    (lines,) = [lines for name, lines in tables.items() if name.endswith(dataset.name)]
     assert lines[0].startswith("| planted | NFR100 | found, N = 6 | found, N = 9 |")
     assert "the same again" in lines[-1]
 
 
 def test_the_validations_of_all_data_sets_make_one_table(folder: Path, dataset: data.Dataset) -> None:
-    lines = validation_tables(folder.parent.parent)["validation"]
+    lines = validation_documents(folder.parent.parent)[1]["validation"]
     power = pd.read_csv(folder / "power.csv")
     tried = power[(power.band == "all") & (power.volumes == 9)].set_index("planted")
     (row,) = (line.strip("| ").split(" | ") for line in lines if line.startswith(f"| {dataset.name} |"))
@@ -182,8 +184,8 @@ def test_two_real_sets_are_declared_different_in_one_of_twenty_trials(adjustment
     rng = np.random.default_rng(3)
     pool = Pool([_described(0, rng), _described(0, rng)], adjustment)
     found = run_trials(pool, 60, 20, 400, rng, exchange=True, intervals=True)
-    share = binomial(int(found.detected().sum()), len(found), "wilson")
-    assert share.low <= 0.05 <= share.high
+    share = rate(found.detected())
+    assert share.holds(0.05)
     assert share.value < 0.09
     covered = found.covered()
     assert covered is not None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from porebench import data, generators
 from porebench.data import Dataset, Volumes
+from porebench.data.volumes import image_digest
 
 from ..evaluate.draw import Plan
 from ..evaluate.fits import Fit, prepare
@@ -246,11 +247,6 @@ class _Now:
             return data.load_image(self.name)[0]
         except (ValueError, OSError):
             return None
-
-
-def image_digest(image: NDArray[np.bool_]) -> str:
-    """Return 16 hexadecimal digits that an image is recognised by."""
-    return Volumes(image[None], np.array([image.mean()])).digest()[:16]
 
 
 def _compared(recorded: Inputs, now: Inputs, data_known: bool) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: fitted generators, a clock policy, and results without host names.
+"""Fitted generators, a clock policy, and results without host names, for all speed benchmarks.
 
 Every benchmark runs once in each of several blocks, and the order inside a block is random: what drifts (temperature,
 neighbours, memory) then widens the spread between blocks, which the tables show, instead of favouring one row.
@@ -35,52 +35,53 @@ _first_calls: dict[str, float] = {}
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Say what machine it is, not whose."""
+    """Add software and kind of the machine, and take its name out."""
     machine_info.pop("node", None)
     machine_info.update(environment())
+    unit = machine_info["bfloat16_matrix_unit"]
+    machine_info["processor_kind"] = "matrix unit" if unit else torch.backends.cpu.get_cpu_capability()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every benchmark once in each block."""
+    """Run every benchmark once in each block."""
     if "block" in metafunc.fixturenames:
         metafunc.parametrize("block", range(BLOCKS))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One block after the other, each in a random order of its own (the same in every run)."""
+    """Put one block after the other, each in a random order of its own (the same in every run)."""
     shuffled = random.Random(0).sample(items, len(items))  # noqa: S311 - no secret
     items[:] = sorted(shuffled, key=lambda item: _parameters(item).get("block", -1))
 
 
 def _parameters(item: Any) -> dict[str, Any]:
-    """What a test was parametrised with."""
     return dict(item.callspec.params) if hasattr(item, "callspec") else {}
 
 
 @functools.cache
 def spheres() -> data.Dataset:
-    """The data set that speed is measured on, loaded once."""
+    """Return the data set that speed is measured on, loaded once."""
     return data.load("spheres")
 
 
 @functools.cache
-def fitted_generator(name: str, device: str) -> tuple[Any, str]:
-    """The generator that the accuracy table is about, and its digest.
+def fitted_generator(name: str, device: str) -> tuple[Any, dict[str, Any]]:
+    """Return the generator that the accuracy table is about, and what is recorded of it beside each time.
 
     One that trains for hours and has not been trained is timed with untrained weights, which cost the same to run.
     """
     try:
         ready = fits.fitted(name, spheres(), device=device)
+        generator, digest = ready.generator, ready.fit.digest
     except fits.NeedsTrainingError:
         training = spheres().train
-        generator = SeedCVAE(epochs=0)
-        generator.fit(training.voxels, training.density, rng=0)
-        return generator.to(device), UNTRAINED
-    return ready.generator, ready.digest
+        generator, digest = SeedCVAE(epochs=0).fit(training.voxels, training.density, rng=0).to(device), UNTRAINED
+    precision = {"precision": generator.number_format} if generator.number_format else {}
+    return generator, {"generator": name, "digest": digest, "params": generator.params, **precision}
 
 
 def mixed_densities(count: int) -> NDArray[np.float64]:
-    """Densities spread evenly over (0, 1), in an order that mixes sparse and dense; 0.5 where there is one."""
+    """Return densities spread evenly over (0, 1), sparse and dense mixed; 0.5 where there is one."""
     return np.random.default_rng(0).permutation((np.arange(count) + 0.5) / count)
 
 
@@ -109,8 +110,7 @@ def measure(benchmark: Any, request: pytest.FixtureRequest, block: int) -> Calla
             drawn = function()
             seconds = time.perf_counter() - start
             facts = check(drawn)
-            _first_calls.setdefault(case, seconds)
-            info["first_call_seconds"] = _first_calls[case]
+            info["first_call_seconds"] = _first_calls.setdefault(case, seconds)
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         rounds = int(np.clip(SECONDS / seconds, *ROUNDS)) if 0 < seconds < SECONDS else 1

@@ -1,15 +1,32 @@
 #!/usr/bin/env bash
-# On a machine with a CUDA device and torch, pytorch-lightning, numpy, scipy, scikit-learn, safetensors, rich, typer and
-# pytest-benchmark: train the conditional VAE, time sampling on the GPU, and leave weights and JSON in $OUT.
-# Installs nothing, needs no porespy, ends within nine minutes.
+# gpu.sh sample: time sampling and the machine's limits on a GPU (within 4 minutes), and leave JSON in $OUT.
+# gpu.sh train: train the conditional VAE there (within 8 minutes), and leave its weights in $OUT.
+# Needs a CUDA device, torch, pytorch-lightning, numpy, scipy, scikit-learn, safetensors, rich, typer, platformdirs and
+# pytest-benchmark; installs nothing, needs no porespy. DEVICE=cpu rehearses "sample" with small batches on a processor.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 OUT=${OUT:-results/gpu}
+DEVICE=${DEVICE:-cuda}
+PYTHON=${PYTHON:-python3}
+export PYTHONPATH=src PYTHONUNBUFFERED=1
 mkdir -p "$OUT"
-export PYTHONPATH=. PYTHONUNBUFFERED=1
-python3 -c 'import torch, sys; sys.exit(0 if torch.cuda.is_available() else "gpu.sh needs a CUDA device")'
 
-timeout 300 python3 -m benchmarks.cli train cvae --publish
-cp generators/weights/spheres/cvae.safetensors generators/weights/spheres/cvae.json "$OUT"
-timeout 200 python3 -m pytest benchmarks/test_sampling_speed.py -p no:cacheprovider -W default -k cuda \
-    --benchmark-json="$OUT/cuda.json" --benchmark-timer=torch.utils.benchmark.utils.timer.timer
+case "${1:-}" in
+sample)
+    chosen=cuda
+    if [ "$DEVICE" = cpu ]; then chosen="(0- and -1-cpu) or (0- and -64-cpu) or 0-memory-cpu"; else
+        "$PYTHON" -c 'import sys, torch; torch.cuda.is_available() or sys.exit("gpu.sh needs a CUDA device")'
+    fi
+    timeout 230 "$PYTHON" -m pytest benchmarks/speed/test_sampling_speed.py benchmarks/speed/test_limits_speed.py \
+        -p no:cacheprovider -W default -k "$chosen" --benchmark-json="$OUT/$DEVICE.json" \
+        --benchmark-timer=torch.utils.benchmark.utils.timer.timer
+    ;;
+train)
+    timeout 470 "$PYTHON" -m porebench.benchmarks.cli train cvae --publish
+    cp generators/weights/spheres/cvae.safetensors generators/weights/spheres/cvae.json "$OUT"
+    ;;
+*)
+    echo "usage: $0 sample|train" >&2
+    exit 2
+    ;;
+esac

@@ -28,10 +28,10 @@ WAVES = 1000
 
 @dataclass(frozen=True)
 class Settings:
-    """What a peer is asked for.
+    """Request to a peer.
 
     Attributes:
-        size: of a feature in voxels; what it means depends on the peer.
+        size: of a feature in voxels; its meaning depends on the peer.
         pore: volume fraction of pore.
     """
 
@@ -57,7 +57,7 @@ class Peer:
     start: float
 
     def draw(self, edge: int, settings: Settings, seed: int) -> Voxels:
-        """One volume."""
+        """Return one volume."""
         return self.call(self.arguments(edge, settings), seed)
 
 
@@ -66,7 +66,7 @@ def _blobs(arguments: Arguments, seed: int) -> Voxels:
 
 
 def _overlapping_spheres(arguments: Arguments, seed: int) -> Voxels:
-    """PoreSpy's spheres are solid, ours pore."""
+    """Return spheres as pore, which are solid in PoreSpy."""
     return ~np.asarray(porespy().generators.overlapping_spheres(**arguments, seed=seed), dtype=np.bool_)
 
 
@@ -83,7 +83,7 @@ def _polydisperse_spheres(arguments: Arguments, seed: int) -> Voxels:
 
 
 def _random_field(arguments: Arguments, seed: int) -> Voxels:
-    """The highest part of a field is pore; drawn layer by layer, so that it can be stopped.
+    """Return the highest part of a field as pore, drawn layer by layer, so that the call can be stopped.
 
     Raises:
         ImportError: if GSTools is not installed.
@@ -108,11 +108,7 @@ PEERS: dict[str, Peer] = {
         lambda edge, to: {"shape": [edge] * 3, "r": max(1, round(to.size)), "phi": to.pore}, _random_spheres, 2.0
     ),
     "porespy polydisperse_spheres": Peer(
-        lambda edge, to: {
-            "shape": [edge] * 3,
-            "porosity": 1 - to.pore,
-            "radii": [2 / 3 * to.size, 4 / 3 * to.size],
-        },
+        lambda edge, to: {"shape": [edge] * 3, "porosity": 1 - to.pore, "radii": [2 / 3 * to.size, 4 / 3 * to.size]},
         _polydisperse_spheres,
         2.0,
     ),
@@ -120,14 +116,14 @@ PEERS: dict[str, Peer] = {
         lambda edge, to: {"edge": edge, "len_scale": to.size, "mode_no": WAVES, "pore": to.pore}, _random_field, 2.0
     ),
 }
-"""By toolbox and name. What a size is: the standard deviation of the filter of ``blobs``, a (mean) radius of spheres
-(uniform from 2/3 to 4/3 of it where they differ, as in the built-in law), the correlation length of a field."""
+"""Peers by toolbox and name. Size: the standard deviation of the filter of ``blobs``, the (mean) radius of spheres
+(uniform from 2/3 to 4/3 of the mean where they differ, as in the built-in law), the correlation length of a field."""
 
 
 def matched(
     draw: Callable[[int, Settings, int], Voxels], edge: int, porosity: float, chord: float, start: float
 ) -> Settings:
-    """Settings with which what is drawn has a porosity and a mean chord, as nearly as a few trials find them.
+    """Return settings with which draws have a porosity and a mean chord, as nearly as a few trials find them.
 
     Args:
         draw: a volume from edge, settings and seed.
@@ -150,7 +146,7 @@ def matched(
 
 
 def peer_settings(name: str, edge: int, porosity: float, chord: float) -> Settings:
-    """The settings of a peer; a GSTools field gets the correlation of the matched ``blobs``, and its exact porosity.
+    """Return the settings of a peer; a GSTools field gets the correlation of the matched ``blobs`` and the porosity.
 
     White noise under a Gaussian filter σ has the correlation exp(-r²/4σ²); GSTools' Gaussian model of length L has
     exp(-π r²/4L²).
@@ -162,7 +158,7 @@ def peer_settings(name: str, edge: int, porosity: float, chord: float) -> Settin
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Stops what runs inside after so many seconds, at the next step of Python (main thread, not on Windows).
+    """Stop what runs inside after so many seconds, at the next step of Python (main thread, not on Windows).
 
     Raises:
         TimeoutError: if the time was over.

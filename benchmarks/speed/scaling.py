@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -21,9 +21,9 @@ from porebench.generators import CONTROLS, GENERATORS, get
 from porebench.generators.porosity_law import PorosityLaw
 
 from ..evaluate import fits, isolation
-from ..store.files import write_text
 from ..store.provenance import commit, peak_memory_mb, processor
-from ..store.results import SCALING, SCALING_KEY, read_scaling
+from ..store.results import SCALING, SCALING_KEY
+from ..store.tables import replace_rows
 from ..store.timings import voxel_facts
 
 EDGES = (30, 60, 120, 240)
@@ -38,7 +38,7 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Draw:
-    """What is measured.
+    """A draw to be measured.
 
     Attributes:
         generator: registered name.
@@ -52,13 +52,13 @@ class Draw:
 
 
 def density_of(law: PorosityLaw, porosity: float) -> float:
-    """The density at which volumes have a porosity, or the nearest one there is."""
+    """Return the density at which volumes have a porosity, or the nearest one there is."""
     grid = np.linspace(0, 1, 2001)
     return float(np.interp(porosity, law.porosity(grid), grid))
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """Generators that draw any shape, of those named; all that compete where none is.
+    """Return the generators that draw any shape, of those named; all that compete where none is.
 
     Raises:
         ValueError: if one draws its training shape only.
@@ -70,7 +70,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def plan(names: Sequence[str], edges: Sequence[int], blocks: int) -> list[tuple[int, Draw]]:
-    """Every draw once in each block, in a random order inside each."""
+    """Return every draw once in each block, in a random order inside each."""
     draws = [Draw(name, edge, 1) for name in names for edge in edges]
     draws += [Draw(name, min(edges), BATCH) for name in names if min(edges) == min(EDGES)]
     order = random.Random(0)  # noqa: S311 - no secret
@@ -84,14 +84,14 @@ def scaling(
     edges: Sequence[int] = EDGES,
     blocks: int = BLOCKS,
     dataset: data.Dataset | None = None,
-    tell: Callable[[str], object] = print,
+    tell: Callable[[str], object] = lambda _line: None,
 ) -> Path:
     """Measure time and peak memory over size, and put the rows into ``speed/scaling.csv``.
 
     Rows of other generators and sizes that are there already are kept.
 
     Args:
-        names: of generators of any shape.
+        names: of generators of any shape; all that compete if there are none.
         results: the results folder.
         edges: of the volumes in voxels.
         blocks: how often each is measured.
@@ -102,36 +102,37 @@ def scaling(
         The file.
 
     Raises:
+        ValueError: if a generator draws its training shape only.
         IsolatedError: if a draw failed.
     """
-    learnt = dataset or data.load("spheres")
+    names, learnt = chosen(names), dataset or data.load("spheres")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            fits.fitted(name, learnt, show_progress=True).generator.save(_file(folder, name))
-        for block, draw in plan(names, edges, blocks):
+        files = {name: str(Path(folder) / f"{name}.safetensors") for name in names}
+        for name, file in files.items():
+            fits.fitted(name, learnt, show_progress=True).generator.save(file)
+        for block, draw in plan(names, sorted(set(edges)), blocks):
             measured, _ = isolation.call(
-                measure_draw, draw.generator, str(_file(folder, draw.generator)), draw.edge, draw.volumes
+                measure_draw, draw.generator, files[draw.generator], draw.edge, draw.volumes
             )
-            rows.append({**vars(draw), "block": block, **measured})
-            own = measured["peak_bytes"] - measured["before_bytes"]
-            tell(
-                f"{draw.generator}, {draw.volumes} × {draw.edge}³: {measured['seconds']:.3g} s, {own / 1e6:.3g} MB more"
-            )
+            rows.append({**asdict(draw), "block": block, **measured})
+            own = (measured["peak_bytes"] - measured["before_bytes"]) / 1e6
+            tell(f"{draw.generator}, {draw.volumes} × {draw.edge}³: {measured['seconds']:.3g} s, {own:.3g} MB more")
     table = pd.DataFrame(rows).assign(
         date=f"{datetime.now(UTC):%Y-%m-%d}", commit=commit(), processor=processor(), threads=torch.get_num_threads()
     )
-    key, before = list(SCALING_KEY), read_scaling(results)
-    if before is not None:
-        fresh = pd.MultiIndex.from_frame(table[key])
-        table = pd.concat([before[~pd.MultiIndex.from_frame(before[key]).isin(fresh)], table])
-    path = results / SCALING
-    write_text(path, table.sort_values([*key, "block"]).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    return path
+    replace_rows(results / SCALING, table, SCALING_KEY, order=_in_order)
+    return results / SCALING
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Return rows, all columns as text, by generator, size and block."""
+    keys = pd.DataFrame({name: pd.to_numeric(table[name]) for name in ("edge", "volumes", "block")})
+    return table.loc[keys.assign(generator=table["generator"]).sort_values([*SCALING_KEY, "block"]).index]
 
 
 def measure_draw(name: str, path: str, edge: int, volumes: int, tell: isolation.Tell) -> dict[str, Any]:  # noqa: ARG001
-    """Seconds, memory and output of a draw in this process, after a small one that starts libraries and threads."""
+    """Return seconds, memory and output of a draw in this process, after a small one that starts libraries and threads."""
     generator = get(name).load(path)
     density = np.full(volumes, density_of(generator.law_, POROSITY))
     generator.sample(density[:1], rng=0)
@@ -151,10 +152,6 @@ def measure_draw(name: str, path: str, edge: int, volumes: int, tell: isolation.
     return {"seconds": seconds, "first_seconds": first, "before_bytes": before, "peak_bytes": peak, **facts}
 
 
-def _file(folder: str, name: str) -> Path:
-    return Path(folder) / f"{name}.safetensors"
-
-
 def _forget_peak() -> int:
     """Let the system's record of the largest memory start again (Linux), and return the memory in use, bytes."""
     clear = Path("/proc/self/clear_refs")
@@ -164,7 +161,7 @@ def _forget_peak() -> int:
 
 
 def _peak() -> int:
-    """Largest resident memory since the record began, bytes."""
+    """Return the largest resident memory since the record began, bytes."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():

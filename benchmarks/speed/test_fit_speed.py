@@ -13,7 +13,7 @@ from .conftest import spheres
 @pytest.mark.benchmark(group="fit")
 @pytest.mark.parametrize("name", ["sphere-packing", "gaussian-field", "pca"])
 def test_fit(measure: Callable[..., None], name: str) -> None:
-    generator, training = fits.prepare(name, spheres())
+    generator, training = fits.prepare(name, spheres()).generator, spheres().train
 
     def fit() -> None:
         generator.fit(training.voxels, training.density, rng=0)

@@ -1,4 +1,4 @@
-"""What this machine can do at most: matrix products in two precisions, and sums of arrays larger than its caches."""
+"""Limits of the machine: matrix products in two number formats, and sums of arrays larger than its caches."""
 
 from __future__ import annotations
 
@@ -27,8 +27,4 @@ def test_limit(measure: Callable[..., None], kind: str, device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("this machine has no CUDA device")
     found = probe(kind, device, SIZES[kind, device])
-
-    def call() -> None:
-        found.call()
-
-    measure(call, 1, device, generator=kind, amount=found.amount, params={"size": SIZES[kind, device]})
+    measure(found.call, 1, device, generator=kind, amount=found.amount, params={"size": SIZES[kind, device]})

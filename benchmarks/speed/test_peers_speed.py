@@ -37,13 +37,13 @@ _given_up: set[tuple[str, int]] = set()
 
 @functools.cache
 def _density() -> float:
-    """Where the training volumes have the porosity."""
+    """Return the density at which the training volumes have the porosity."""
     return density_of(fitted_generator("noise", "cpu")[0].law_, POROSITY)
 
 
 @functools.cache
 def _chord() -> float:
-    """Mean chord of real volumes of that density: 64 fresh ones."""
+    """Return the mean chord of 64 fresh real volumes of that density."""
     return float(mean_chord(data.simulate(np.full(64, _density()), rng=0)).mean())
 
 
@@ -53,9 +53,9 @@ def _settings(peer: str) -> Settings:
 
 
 def _facts(drawn: NDArray[np.bool_] | None) -> dict[str, Any]:
-    return (
-        {"gave_up": PATIENCE} if drawn is None else voxel_facts(drawn) | {"mean_chord": float(mean_chord(drawn).mean())}
-    )
+    if drawn is None:
+        return {"gave_up": PATIENCE}
+    return voxel_facts(drawn) | {"mean_chord": float(mean_chord(drawn).mean())}
 
 
 @pytest.mark.benchmark(group="peers")
@@ -90,15 +90,13 @@ def test_peer(measure: Callable[..., None], peer: str, edge: int) -> None:
 @pytest.mark.benchmark(group="peers")
 @pytest.mark.parametrize(("name", "edge"), [(name, edge) for edge, names in OURS.items() for name in names])
 def test_ours_beside_the_peers(measure: Callable[..., None], name: str, edge: int) -> None:
-    generator, digest = fitted_generator(name, "cpu")
+    generator, facts = fitted_generator(name, "cpu")
     density = np.full(BATCHES[edge], _density())
     measure(
         lambda: generator.sample(density, shape=(edge,) * 3, rng=0),
         len(density),
         check=_facts,
-        generator=name,
-        digest=digest,
         edge=edge,
-        params=generator.params,
         density=_density(),
+        **facts,
     )

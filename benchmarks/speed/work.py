@@ -1,4 +1,4 @@
-"""How near a generator comes to what the machine can do: operations and bytes of a volume, and the time they ask for.
+"""Operations and bytes that a volume asks for, and probes of what the machine can do.
 
 Counted is what any implementation of the method has to do, not what ours does: every random number, every butterfly of
 a transform, every product of a matrix or a convolution, one comparison for each voxel that is cut off at a threshold;
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log2, prod
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,12 @@ BALL = 5
 
 @dataclass(frozen=True)
 class Work:
-    """What one volume asks for.
+    """Work behind one volume.
 
     Attributes:
         operations: additions, multiplications, comparisons.
         bytes: written and read.
-        arithmetic: "float32" or "bfloat16".
+        arithmetic: number format of the operations, "float32" or "bfloat16".
     """
 
     operations: float
@@ -46,7 +46,7 @@ class Work:
 
 
 def work(generator: Generator, density: Floats, edge: int) -> Work | None:
-    """Operations and bytes of one volume, the mean over densities; None for a generator whose work is not counted.
+    """Return the work behind one volume, the mean over densities; None for a generator whose work is not counted.
 
     Args:
         generator: fitted.
@@ -58,7 +58,7 @@ def work(generator: Generator, density: Floats, edge: int) -> Work | None:
 
 
 def _field(generator: Any, density: Floats, edge: int) -> Work:  # noqa: ARG001 - all volumes alike
-    """White noise for the waves, an inverse transform of a wider grid, the mean of walls, a threshold."""
+    """Count white noise for the waves, an inverse transform of a wider grid, the mean of walls, a threshold."""
     wide = next_fast_len(edge + int(generator.support_.max()), real=True)
     points, voxels = wide**3, edge**3
     waves = points / 2
@@ -67,20 +67,20 @@ def _field(generator: Any, density: Floats, edge: int) -> Work:  # noqa: ARG001 
 
 
 def _components(generator: Any, density: Floats, edge: int) -> Work:
-    """Products of scores and components, one comparison a voxel; components are read once a batch."""
+    """Count products of scores and components, one comparison a voxel; components are read once a batch."""
     components, voxels = generator.components_.shape[0], edge**3
     shared = 4 * components * voxels / len(density)
     return Work(2 * components * voxels + NORMAL * len(generator.density_) + voxels, shared + 2 * 4 * voxels + voxels)
 
 
 def _balls(generator: Any, density: Floats, edge: int) -> Work:
-    """Four random numbers a ball and every voxel inside it; the volume is cleared and written once."""
+    """Count four random numbers a ball and every voxel inside; the volume is cleared and written once."""
     number, radius = generator.spheres(density)
     return _ball_work(number * (edge / generator.shape_[0]) ** 3, radius, edge)
 
 
 def _simulated(generator: Any, density: Floats, edge: int) -> Work | None:
-    """The same for the simulator behind the reference; None if it hands out real volumes."""
+    """Count balls of the simulator behind the reference; None if the reference hands out real volumes."""
     if not generator.simulator:
         return None
     law = LAWS[generator.simulator]
@@ -89,29 +89,28 @@ def _simulated(generator: Any, density: Floats, edge: int) -> Work | None:
 
 def _ball_work(number: Floats, radius: Floats, edge: int) -> Work:
     inside = 4 / 3 * np.pi * radius**3
-    return Work(
-        float(np.mean(number * (4 * UNIFORM + BALL * inside))), float(edge**3 + np.mean(number * (32 + inside)))
-    )
+    operations, moved = number * (4 * UNIFORM + BALL * inside), number * (32 + inside)
+    return Work(float(np.mean(operations)), float(edge**3 + np.mean(moved)))
 
 
 def _library(generator: Any, density: Floats, edge: int) -> Work:  # noqa: ARG001 - all volumes alike
-    """A bit of each voxel read, a byte written."""
+    """Count a bit of each voxel read, a byte written."""
     return Work(edge**3, edge**3 / 8 + edge**3)
 
 
 def _scattered(generator: Any, density: Floats, edge: int) -> Work:  # noqa: ARG001 - all volumes alike
-    """One random number and one comparison a voxel."""
+    """Count one random number and one comparison a voxel."""
     return Work((UNIFORM + 1) * edge**3, 2 * 4 * edge**3 + edge**3)
 
 
 def _network(generator: Any, density: Floats, edge: int) -> Work:
-    """Products of all layers, as torch counts them in a draw; weights once a batch, logits and voxels once."""
+    """Count products of all layers, as torch does in a draw; weights once a batch, logits and voxels once."""
     counter = FlopCounterMode(display=False)
     with counter:
         generator.sample(density, shape=(edge,) * 3, rng=0)
     weights = 2 * sum(parameter.numel() for parameter in generator.network_.parameters())
-    voxels = edge**3
-    return Work(counter.get_total_flops() / len(density), weights / len(density) + 2 * 4 * voxels + voxels, "bfloat16")
+    moved = weights / len(density) + (2 * 4 + 1) * edge**3
+    return Work(counter.get_total_flops() / len(density), moved, generator.number_format)
 
 
 _COUNTS: dict[str, Callable[[Any, Floats, int], Work | None]] = {
@@ -130,19 +129,14 @@ _COUNTS: dict[str, Callable[[Any, Floats, int], Work | None]] = {
 
 @dataclass(frozen=True)
 class Probe:
-    """A call that does nothing but use one part of the machine.
-
-    Attributes:
-        call: the call.
-        amount: operations or bytes of it.
-    """
+    """A call that does nothing but use one part of the machine, and its number of operations or bytes."""
 
     call: Callable[[], object]
     amount: float
 
 
 def probe(kind: str, device: str, size: int) -> Probe:
-    """What a limit is measured with: a matrix product, or a sum of arrays that fit into no cache.
+    """Return what measures a limit: a matrix product, or a sum of arrays that fit into no cache.
 
     Args:
         kind: "float32", "bfloat16" or "memory".
@@ -154,4 +148,4 @@ def probe(kind: str, device: str, size: int) -> Probe:
         return Probe(lambda: torch.add(a, b, out=total), 3 * 4 * size)
     left, right = (torch.ones((size, size), dtype=getattr(torch, kind), device=device) for _ in range(2))
     out = torch.empty_like(left)
-    return Probe(lambda: torch.mm(left, right, out=out), 2 * prod((size, size, size)))
+    return Probe(lambda: torch.mm(left, right, out=out), 2 * size**3)

@@ -1,66 +1,74 @@
 """Ablation: every variant of a generator trained on one budget, and judged without the test part.
 
 Each training is kept as soon as it is finished, in cells as those of ``evaluate``; the same command goes on from there.
-What ``variants.draw`` has kept on another machine is scored without training it again.
+Draws that ``variants.draw`` has kept on another machine are scored without another training.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from rich.progress import Progress
 
 from porebench.data import Dataset
 from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.descriptors import HEADLINE
+from porebench.metrics.table import versions
 
 from ..evaluate.options import Options
+from ..evaluate.progress import bars
 from ..evaluate.score import Judge
-from ..report.ablation import ablation_markdown
-from ..store.cells import Cell, Cells, Inputs, code_digest, metric_versions, short_digest
+from ..report.studies import ablation_markdown
+from ..store.cells import Cell, Cells
 from ..store.files import sweep, write_text
-from ..store.provenance import environment
+from ..store.provenance import JUDGING_PACKAGES
+from ..store.tables import Manifest, Record, replace_rows
 from .variants import Variant, build, draw, drawing_inputs, judged_on, run_name
 
 COLUMNS = ("variant", "seed", "band", "metric", "value", "ci_low", "ci_high")
 KEPT = ("nfr100", "iou", "speck_recall", "copy_rate", "diversity", "c2st_auc", "percolation", "percolation_real")
 """Metrics of ``accuracy.csv`` that the ablation keeps, besides NFR100 of each descriptor."""
 SCORE = ("nfr100", *HEADLINE)
-"""What the score is made of: where one of these has another version, earlier rows cannot stand beside new ones."""
+"""Parts of the score: where one of them has another version, earlier rows cannot stand beside new ones."""
+CODE = (
+    *(f"benchmarks.studies.ablation:{name}" for name in ("KEPT", "count_rows")),
+    "benchmarks.studies.variants:drawn",
+    "benchmarks.evaluate.score:numbers",
+    "metrics.descriptors:describe",
+)
 
 log = logging.getLogger("porebench")
 
 
 def ablate(
-    dataset: Dataset,
     variants: Sequence[Variant],
+    dataset: Dataset,
     out: Path,
+    options: Options,
     *,
     epochs: int,
     seeds: Sequence[int],
-    device: str = "auto",
-    show_progress: bool = False,
-    tell: Callable[[str], object] = lambda _line: None,
+    progress: Progress | None = None,
     command: str = "",
 ) -> Path:
-    """Train each variant with each seed, score it, and write ``out/ablation/<data set>/``.
+    """Train each variant with each seed, score its draws, and write ``out/ablation/<data set>/``.
 
     Args:
-        dataset: its training part is fitted on; see ``judged_on`` for what is judged on.
         variants: see ``chosen_variants``.
+        dataset: its training part is fitted on; see ``judged_on`` for what is judged on.
         out: the results folder.
+        options: device, workers and places count.
         epochs: budget of each training.
         seeds: of the trainings.
-        device: to sample on: "auto", "cpu" or "cuda".
-        show_progress: let fits draw their progress bars.
-        tell: told what is trained next.
+        progress: a started rich progress display, or None for silence.
         command: the command line, for the manifest.
 
     Returns:
@@ -70,7 +78,7 @@ def ablate(
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     judged = judged_on(dataset)
-    judge = Judge(judged, Options(quick=True, device=device), folder)
+    judge = Judge(judged, replace(options, seed=0, samples=None, quick=True), folder)
     run = {
         "dataset": dataset.name,
         "density_kind": dataset.density_kind,
@@ -79,50 +87,36 @@ def ablate(
         "n_judged": len(judge.test),
         "n_validation": len(dataset.validation),
         "epochs": epochs,
-        "metric_versions": metric_versions(),
+        "metric_versions": versions(),
     }
-    rows, trainings = _earlier(folder, run)
-    stamp = {"date": time.strftime("%Y-%m-%d"), "command": command, **environment()}
+    manifest, moved = _earlier(folder, run)
     wanted = [(variant, seed) for seed in seeds for variant in variants]
-    for number, (variant, seed) in enumerate(wanted, 1):
-        tell(f"{variant.name}, seed {seed}: {number} of {len(wanted)}")
-        draw(variant, seed, judged, folder, epochs=epochs, device=device, show_progress=show_progress)
-        name = run_name(variant, seed)
-        scored, trained = _scored(variant, seed, judge, epochs)
-        rows[name] = [{"variant": variant.name, "seed": seed, **row} for row in scored]
-        trainings[name] = {
-            **asdict(variant),
-            "seed": seed,
-            "params": build(variant, epochs).params,
-            **{key: trained.output[key] for key in ("fit_seconds", "fit_machine", "commit", "versions")},
-            "peak_memory_mb": trained.peak_memory_mb,
-            "command": command,
-            "inputs": ablation_inputs(variant, seed, judge, epochs),
-        }
-        _write(folder, rows, {"run": run, **stamp, "trainings": trainings})
+    for number, (variant, seed) in enumerate(wanted):
+        with bars(progress)(f"train {variant.name}, seed {seed}", len(wanted)) as advance:
+            advance(number)
+            draw(variant, seed, judged, folder, epochs=epochs, options=options, show_progress=progress is not None)
+            rows, trained = _scored(variant, seed, judge, epochs)
+        generator = build(variant, epochs)
+        record = Record.of(
+            {**drawing_inputs(generator, seed, judged), "real data": dataset.digest()[:16]},
+            CODE,
+            JUDGING_PACKAGES,
+            generator=variant.generator,
+            params=generator.params,
+            facts={
+                **{name: value for name, value in asdict(variant).items() if name != "generator"},
+                "seed": seed,
+                **{key: trained.output[key] for key in ("fit_seconds", "fit_machine", "commit", "versions")},
+                "peak_memory_mb": trained.peak_memory_mb,
+                "command": command,
+            },
+        )
+        manifest = _write(folder, rows, manifest.extended({run_name(variant, seed): record}, command), moved)
     return folder
 
 
-def ablation_inputs(variant: Variant, seed: int, judge: Judge, epochs: int) -> Inputs:
-    """What the rows of a training are made from.
-
-    Args:
-        variant: what was trained.
-        seed: of the training.
-        judge: of ``judged_on``.
-        epochs: budget.
-    """
-    judging = judge.inputs("score", "")
-    return {
-        **drawing_inputs(build(variant, epochs), seed, judge.dataset),
-        "real data": judging["real data"],
-        "metric code": short_digest([judging["metric code"], code_digest("benchmarks/studies/ablation.py")]),
-        "packages": judging["packages"],
-    }
-
-
-def _scored(variant: Variant, seed: int, judge: Judge, epochs: int) -> tuple[list[dict[str, Any]], Cell]:
-    """Rows of one finished training, from their cell or computed now, and the cell of its draws."""
+def _scored(variant: Variant, seed: int, judge: Judge, epochs: int) -> tuple[pd.DataFrame, Cell]:
+    """Return the rows of a finished training, from their cell or computed now, and the cell of its draws."""
     name = run_name(variant, seed)
     cells = Cells(judge.folder, name)
     inputs = drawing_inputs(build(variant, epochs), seed, judge.dataset)
@@ -133,79 +127,74 @@ def _scored(variant: Variant, seed: int, judge: Judge, epochs: int) -> tuple[lis
     cell = cells.fresh("score", wanted)
     if cell is None:
         began = time.perf_counter()
-        rows = [
-            {key: row[key] for key in COLUMNS[2:]}
-            for row in judge.rows(name, reconstructs=True)
-            if row["metric"] in KEPT or row["metric"].startswith("nfr100:")
-        ]
-        rows += count_rows(np.array(drawn.output["free_counts"]), judge)
-        cell = cells.finish("score", wanted, {"rows": rows}, time.perf_counter() - began)
-    return cell.output["rows"], drawn
+        rows, _ = judge.rows(name, reconstructs=True)
+        kept = [row for row in rows if row["metric"] in KEPT or row["metric"].startswith("nfr100:")]
+        kept += count_rows(np.array(drawn.output["free_counts"]), judge)
+        kept = [{key: row.get(key) for key in COLUMNS[2:]} for row in kept]
+        cell = cells.finish("score", wanted, {"rows": kept}, time.perf_counter() - began)
+    rows = [{"variant": variant.name, "seed": seed, **row} for row in cell.output["rows"]]
+    return pd.DataFrame(rows, columns=list(COLUMNS)), drawn
 
 
-def count_rows(counts: np.ndarray[Any, np.dtype[np.int64]], judge: Judge) -> list[dict[str, Any]]:
-    """How far the number of pore voxels is off where it is not made exact.
+def count_rows(counts: NDArray[np.int64], judge: Judge) -> list[dict[str, Any]]:
+    """Return the error of the number of pore voxels where it is not made exact.
 
     ``count_bias``: excess over the real volumes of the band, percent. Over the headline bands: its mean size.
 
     Args:
         counts: pore voxels drawn at the densities of the judged volumes.
-        judge: who knows those.
+        judge: knows those volumes.
     """
-    rows: list[dict[str, Any]] = []
+    found: list[tuple[str, float]] = []
     sizes = []
     for band in density_bands(judge.test.density, judge.dataset.density_kind):
         inside = band.contains(judge.test.density)
         real = judge.test.pore_voxels[inside].sum()
         if real == 0:
             continue
-        bias = 100 * (counts[inside].sum() / real - 1)
-        rows.append(_count_row(band.name, float(bias)))
+        bias = float(100 * (counts[inside].sum() / real - 1))
+        found.append((band.name, bias))
         if band.headline:
-            sizes.append(abs(float(bias)))
-    return [*rows, _count_row(ALL, float(np.mean(sizes)))] if sizes else rows
+            sizes.append(abs(bias))
+    found += [(ALL, float(np.mean(sizes)))] if sizes else []
+    return [{"band": band, "metric": "count_bias", "value": value} for band, value in found]
 
 
-def _count_row(band: str, value: float) -> dict[str, Any]:
-    return {"band": band, "metric": "count_bias", "value": value, "ci_low": None, "ci_high": None}
+def _earlier(folder: Path, run: dict[str, Any]) -> tuple[Manifest, set[str]]:
+    """Return the manifest to extend, and the metrics whose earlier rows are to be left out.
 
-
-def _earlier(folder: Path, run: dict[str, Any]) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
-    """Rows and records of earlier trainings on the same data and budget, by name.
-
-    Rows of a metric that has another version by now are left out, unless it is part of the score: then none stays.
+    Earlier trainings stay if data and budget are the same, but for rows of a metric that has another version by now;
+    none stays where that metric is part of the score.
     """
-    manifest, table = folder / "manifest.json", folder / "ablation.csv"
-    if not (manifest.is_file() and table.is_file()):
-        return {}, {}
     try:
-        earlier = json.loads(manifest.read_text())
-        kept = pd.read_csv(table)
-    except (ValueError, OSError) as error:
+        earlier = Manifest.read(folder / "manifest.json")
+    except ValueError as error:
         log.warning("the earlier ablation in %s cannot be read and is replaced: %s", folder, error)
-        return {}, {}
-    before, now = earlier.get("run", {}), run["metric_versions"]
-    versions = before.get("metric_versions", {})
-    moved = {name for name in (*versions, *now) if versions.get(name) != now.get(name)}
-    if moved & set(SCORE) or {**before, "metric_versions": now} != run:
+        return Manifest(run), set()
+    if earlier is None:
+        return Manifest(run), set()
+    now, before = run["metric_versions"], earlier.run.get("metric_versions", {})
+    moved = {name for name in (*before, *now) if before.get(name) != now.get(name)}
+    if moved & set(SCORE) or {**earlier.run, "metric_versions": now} != run:
         log.warning("the earlier ablation in %s had other data, budget or metrics, and is replaced", folder)
-        return {}, {}
-    dropped = kept["metric"].str.removesuffix("_real").isin(moved)
-    if dropped.any():
-        names = ", ".join(sorted(set(kept["metric"][dropped])))
-        log.warning("earlier rows of %s are left out: the metric has another version now", names)
-    kept = kept[~dropped]
-    clean = kept.astype(object).where(kept.notna(), None)
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for row in clean.to_dict("records"):
-        rows.setdefault(f"{row['variant']}-seed-{row['seed']}", []).append(row)
-    for record in earlier["trainings"].values():
-        record.setdefault("command", earlier["command"])
-    return rows, earlier["trainings"]
+        return Manifest(run), set()
+    if dropped := ", ".join(sorted(moved & set(KEPT))):
+        log.warning("earlier rows of %s are left out: the metric has another version now", dropped)
+    return replace(earlier, run=run), moved
 
 
-def _write(folder: Path, rows: dict[str, list[dict[str, Any]]], manifest: dict[str, Any]) -> None:
-    table = pd.DataFrame([row for name in rows for row in rows[name]], columns=list(COLUMNS))
-    write_text(folder / "ablation.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-    write_text(folder / "ablation.md", ablation_markdown(pd.read_csv(folder / "ablation.csv"), manifest))
+def _write(folder: Path, rows: pd.DataFrame, manifest: Manifest, moved: set[str]) -> Manifest:
+    """Write the rows and the record of one training, and return the manifest."""
+    places = {name: place for place, name in enumerate(manifest.records)}
+
+    def stays(earlier: pd.DataFrame) -> Any:
+        return ~earlier["metric"].str.removesuffix("_real").isin(moved)
+
+    def in_order(table: pd.DataFrame) -> pd.DataFrame:
+        return table.iloc[np.argsort((table["variant"] + "-seed-" + table["seed"]).map(places), kind="stable")]
+
+    keep = stays if len(places) > 1 else False
+    replace_rows(folder / "ablation.csv", rows, ["variant", "seed"], keep=keep, order=in_order)
+    manifest.write(folder / "manifest.json")
+    write_text(folder / "ablation.md", ablation_markdown(folder))
+    return manifest

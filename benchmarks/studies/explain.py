@@ -1,4 +1,4 @@
-"""One figure that explains a conditional VAE: what its latent channels do, what density does, which channels are alive.
+"""One figure that explains a conditional VAE: what its latent channels do, what density does, which channels are active.
 
 Works with any generator that keeps a network with ``encode`` and ``decode`` (see ``generators.cvae.network``).
 """
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from porebench.data import Dataset
-from porebench.generators import Generator
+from porebench.data.volumes import spread
 from porebench.generators.binarise import keep_highest
 from porebench.generators.cvae.generator import VAEGenerator
 from porebench.metrics.bands import density_bands
 
-from ..report.figures import new_figure, style
+from ..evaluate import fits
+from ..evaluate.options import Options
+from ..report.style import new_figure, style
 from ..store.files import write_path
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ Floats = NDArray[np.float64]
 ACTIVE_VARIANCE = 0.01
 """Variance of the posterior mean over volumes above which a latent unit is active (Burda et al. 2016)."""
 STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
-"""How far a channel is moved, in standard deviations of its posterior means."""
+"""Shifts of a channel, in standard deviations of its posterior means."""
 DENSITIES = 5
 SHOWN = 3
 VOLUMES = 64
@@ -43,7 +45,7 @@ MOST_BARS = 16
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """How much each latent channel says about a volume.
+    """Information that each latent channel carries about a volume.
 
     Attributes:
         bands: names of the density bands that hold volumes.
@@ -64,45 +66,66 @@ class Activity:
         return np.asarray(np.argsort(-self.divergence.mean(axis=0), kind="stable"))
 
 
-def explain(generator: Generator, dataset: Dataset, path: Path, *, seed: int = 0) -> Activity:
-    """Draw the figure of a fitted generator and write it as a PNG.
+def explain(
+    reference: str,
+    dataset: Dataset,
+    out: Path,
+    options: Options,
+    *,
+    png: Path | None = None,
+    show_progress: bool = False,
+) -> tuple[Path, Activity]:
+    """Draw the figure of a generator, fitted first where needed, and write it as a PNG.
 
     Args:
-        generator: fitted, with a network that encodes and decodes.
+        reference: registered name, or ``path/to/file.py:Class``.
         dataset: whose validation volumes are encoded.
-        path: the picture.
-        seed: of the latent that is decoded at several densities.
+        out: the results folder.
+        options: seed (of the fit, and of the latent that is decoded at several densities), precision and places count.
+        png: the picture; default ``figures/explain-NAME-DATASET.png`` in the results folder.
+        show_progress: let a fit draw its progress bar.
 
     Returns:
-        What the third part of the figure shows.
+        The picture, and what its third part shows.
 
     Raises:
         ValueError: if the generator has no latent space, or the path is no PNG.
         ImportError: if matplotlib is not installed.
     """
-    if not isinstance(generator, VAEGenerator):
-        raise ValueError(f"{generator.name} has no encoder and decoder to explain; cvae and cvae-seed have")
+    fit = fits.prepare(reference, dataset, options.seed)
+    name = fit.generator.name
+    if not isinstance(fit.generator, VAEGenerator):
+        raise ValueError(f"{name} has no encoder and decoder to explain; cvae and cvae-seed have")
+    path = png or out / "figures" / f"explain-{name}-{dataset.name}.png"
     if path.suffix.lower() != ".png":
         raise ValueError(f"the picture must be called .png, got {path.name}")
-    generator.to("cpu")
-    volumes = dataset.validation.spread(VOLUMES)
+    ready = fits.made(
+        fit, device="cpu", precision=options.precision, show_progress=show_progress, places=options.places
+    )
+    return path, draw_explanation(cast(VAEGenerator, ready.generator), dataset, path, seed=options.seed)
+
+
+def draw_explanation(generator: VAEGenerator, dataset: Dataset, path: Path, *, seed: int = 0) -> Activity:
+    """Write the figure of a fitted generator on the CPU as a PNG, and return what its third part shows."""
+    validation = dataset.validation
+    volumes = validation[spread(validation.density, VOLUMES)]
     with torch.inference_mode():
         found = activity(generator, volumes.voxels, volumes.density, dataset)
         dense = int(0.8 * (len(volumes) - 1))  # well filled, and not the fullest
-        middle = volumes.density[dense]
+        middle = float(volumes.density[dense])
         start = _encode(generator, volumes.voxels[dense : dense + 1], volumes.density[dense : dense + 1])[0]
-        rows = [traversal(generator, start, float(middle), int(channel), found) for channel in found.order[:SHOWN]]
+        rows = [traversal(generator, start, middle, int(channel), found) for channel in found.order[:SHOWN]]
         low, high = float(volumes.density[0]), float(volumes.density[-1])
         levels = np.linspace(low + 0.2 * (high - low), high, DENSITIES)
         across = at_densities(generator, levels, seed)
     with style("page") as width:
-        figure = _draw(width, generator.name, found, rows, float(middle), levels, across)
+        figure = _draw(width, generator.name, found, rows, middle, levels, across)
         write_path(path, lambda part: figure.savefig(part, format="png"))
     return found
 
 
 def activity(generator: VAEGenerator, voxels: NDArray[np.bool_], density: Floats, dataset: Dataset) -> Activity:
-    """How much each latent channel says, from the posteriors of real volumes.
+    """Return the activity of each latent channel, from the posteriors of real volumes.
 
     References:
         Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519, for active units.
@@ -112,14 +135,14 @@ def activity(generator: VAEGenerator, voxels: NDArray[np.bool_], density: Floats
     each = nats.reshape(*nats.shape[:2], -1).mean(dim=2).numpy().astype(np.float64)
     flat = mean.reshape(*mean.shape[:2], -1)
     active = (flat.var(dim=0, unbiased=False) > ACTIVE_VARIANCE).double().mean(dim=1).numpy()
-    spread = flat.permute(1, 0, 2).reshape(flat.shape[1], -1).std(dim=1, unbiased=False).double().numpy()
+    sd = flat.permute(1, 0, 2).reshape(flat.shape[1], -1).std(dim=1, unbiased=False).double().numpy()
     bands = [band for band in density_bands(density, dataset.density_kind) if band.contains(density).any()]
     divergence = np.stack([each[band.contains(density)].mean(axis=0) for band in bands])
-    return Activity(tuple(band.name for band in bands), divergence, active, spread)
+    return Activity(tuple(band.name for band in bands), divergence, active, sd)
 
 
 def traversal(generator: VAEGenerator, start: Tensor, density: float, channel: int, found: Activity) -> Floats:
-    """Middle slices of the pore probability as one channel is moved everywhere, float64 [steps, H, W].
+    """Return middle slices of the pore probability as one channel is moved everywhere, float64 [steps, H, W].
 
     Args:
         generator: fitted.
@@ -135,7 +158,7 @@ def traversal(generator: VAEGenerator, start: Tensor, density: float, channel: i
 
 
 def at_densities(generator: VAEGenerator, density: Floats, seed: int) -> Floats:
-    """Middle slices of the pores that one and the same latent makes at several densities, float64 [n, H, W]."""
+    """Return middle slices of the pores that one latent makes at several densities, float64 [n, H, W]."""
     network = cast("ConditionalVAE", generator.network_)
     noise = torch.Generator().manual_seed(seed)
     latent = torch.randn((1, *network.latent_shape(generator.shape_)), generator=noise)
@@ -151,14 +174,14 @@ def _encode(generator: VAEGenerator, voxels: NDArray[np.bool_], density: Floats)
 
 
 def _decode(generator: VAEGenerator, latent: Tensor, density: Floats) -> Tensor:
-    """Logits [n, D, H, W]."""
+    """Return logits [n, D, H, W]."""
     network = cast("ConditionalVAE", generator.network_)
     condition = torch.from_numpy(generator.condition(density))
     return network.decode(latent, condition, generator.shape_)[:, 0]
 
 
 def _slices(volumes: Tensor) -> Floats:
-    """The middle slice of each volume."""
+    """Return the middle slice of each volume."""
     return volumes[:, volumes.shape[1] // 2].numpy().astype(np.float64)
 
 
@@ -171,7 +194,7 @@ def _draw(
     levels: Floats,
     across: Floats,
 ) -> Figure:
-    """The figure: a row a moved channel, a row of densities, and bars."""
+    """Return the figure: a row a moved channel, a row of densities, and bars."""
     figure = new_figure(width, width * (0.2 * (len(rows) + 1) + 0.36))
     parts: Any = figure.subfigures(3, 1, height_ratios=[0.2 * len(rows) + 0.05, 0.25, 0.32])
     parts[0].suptitle(f"{name}: pore probability as one latent channel is moved, density {density:.2f}")
@@ -197,7 +220,7 @@ def _show(axes: Axes, picture: Floats) -> None:
 
 
 def _bars(axes: Axes, found: Activity) -> None:
-    """KL divergence of the channels that say most, a bar a density band."""
+    """Draw the KL divergence of the channels that say most, a bar a density band."""
     shown = found.order[:MOST_BARS]
     share = 0.8 / len(found.bands)
     places = np.arange(len(shown))

@@ -1,18 +1,20 @@
-"""What an ensemble says about one density: intervals of every descriptor, and whether they hold what they promise.
+"""Intervals of every descriptor at one density, and the share of real volumes that they hold.
 
 An interval goes from the 5th to the 95th percentile of the drawn volumes, so it should hold 90 % of the real volumes of
-that density. ``coverage_rows`` counts how many of the test volumes it does hold.
+that density.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from rich.progress import Progress
 
 from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
@@ -20,28 +22,117 @@ from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe
 from porebench.metrics.estimate import binomial
 
-from ..report.intervals import COUNT, EACH, coverage_markdown
-from ..store.cells import ALL_PACKAGES, Inputs, code_digest, packages
+from ..evaluate import fits
+from ..evaluate.options import Options, Stream
+from ..evaluate.progress import bars
+from ..report.studies import COUNT, EACH, coverage_markdown
 from ..store.files import write_arrays, write_text
-from ..store.provenance import environment
+from ..store.provenance import ALL_PACKAGES
+from ..store.results import run_folder
+from ..store.tables import Record, manifest_of, replace_rows, write_table
 
 Floats = NDArray[np.float64]
 
 PERCENTILES = (5.0, 95.0)
-NOMINAL = 0.9
 GRID = 24
 """Densities at which ensembles are drawn for the coverage; the ends of intervals between them are interpolated."""
 COLUMNS = ("generator", "exact_count", "band", "descriptor", "coverage", "ci_low", "ci_high", "n")
+CODE = ("benchmarks.studies.intervals:coverage_rows",)
 ROUNDING = 1e-9
 
 
+def intervals(
+    references: Sequence[str],
+    dataset: Dataset,
+    out: Path,
+    options: Options,
+    *,
+    n: int,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Path:
+    """Count the test volumes inside the intervals of generators; write ``intervals.csv`` and ``intervals.md`` after each.
+
+    Args:
+        references: registered names, or ``path/to/file.py:Class``.
+        dataset: whose test part is covered. Earlier rows of other generators stay where test data, n and seed are the
+            same.
+        out: the results folder.
+        options: seed, device, workers and places count.
+        n: volumes in each ensemble.
+        progress: a started rich progress display, or None for silence.
+        command: the command line, for the manifest.
+
+    Returns:
+        The Markdown.
+    """
+    bar = bars(progress)
+    folder, digest, seed = run_folder(out, dataset.name, options.seed), dataset.test.digest(), options.seed
+    run = {"dataset": dataset.name, "test": digest, "n": n, "densities": GRID, "seed": seed}
+    manifest = manifest_of(folder / "intervals.json", run)
+    with bar("describe real test volumes", len(dataset.test)) as advance:
+        test = describe(dataset.test.voxels, workers=options.workers, progress=advance)
+    for number, reference in enumerate(references):
+        ready = fits.fitted(
+            reference,
+            dataset,
+            seed=seed,
+            device=options.device,
+            precision=options.precision,
+            show_progress=progress is not None,
+            places=options.places,
+        )
+        name = ready.generator.name
+        with bar(f"cover with {name}", len(references)) as advance:
+            advance(number)
+            rows = coverage_rows(ready.generator, dataset, test, n=n, seed=seed, workers=options.workers)
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        replace_rows(folder / "intervals.csv", table, ["generator"], keep=bool(manifest.records))
+        inputs = {**ready.inputs, "test data": digest[:16], "ensembles": f"{GRID} of {n}"}
+        manifest = manifest.extended({name: Record.of(inputs, CODE, ALL_PACKAGES, generator=name)}, command)
+        manifest.write(folder / "intervals.json")
+        write_text(folder / "intervals.md", coverage_markdown(folder))
+    return folder / "intervals.md"
+
+
+def coverage_rows(
+    generator: Generator, dataset: Dataset, test: Descriptors, *, n: int = 64, seed: int = 0, workers: int = 1
+) -> list[dict[str, Any]]:
+    """Return the share of test volumes that the 90 % intervals of a generator hold, by band and descriptor.
+
+    Where the generator can leave the number of pore voxels free, both ways are counted.
+
+    Args:
+        generator: fitted.
+        dataset: whose test part is the truth.
+        test: descriptors of the test volumes.
+        n: volumes in each ensemble.
+        seed: of the draws.
+        workers: threads that describe volumes.
+    """
+    grid = np.unique(np.quantile(dataset.test.density, np.linspace(0, 1, GRID)))
+    asked = np.repeat(grid, n)
+    ways = {"": generator}
+    if "exact_count" in generator.params:
+        ways = {word: generator.altered(exact_count=word == "yes") for word in ("yes", "no")}
+    rows: list[dict[str, Any]] = []
+    for word, own in ways.items():
+        drawn = describe(own.sample(asked, rng=Stream.ENSEMBLES.of(seed)), workers=workers)
+        inside = {
+            name: held(values.reshape(len(grid), n, -1), grid, curves(test)[name], dataset.test.density)
+            for name, values in curves(drawn).items()
+        }
+        rows += [{"generator": generator.name, "exact_count": word, **row} for row in _count(inside, dataset)]
+    return rows
+
+
 def curves(described: Descriptors) -> dict[str, Floats]:
-    """Headline descriptors and the number of pore voxels, name -> float64 [n, points]."""
+    """Return headline descriptors and the number of pore voxels, name -> float64 [n, points]."""
     return {**described.values, COUNT: described.pore_voxels[:, None].astype(np.float64)}
 
 
 def interval(values: Floats) -> tuple[Floats, Floats]:
-    """Ends of the 5-95 % interval that a further volume lies in with 90 % probability, each [points].
+    """Return the ends of the interval that a further volume lies in with 90 % probability, each [points].
 
     Percentiles at rank (n + 1) p (Weibull), so that the promise also holds for small n.
 
@@ -57,27 +148,46 @@ def interval(values: Floats) -> tuple[Floats, Floats]:
     return np.asarray(low), np.asarray(high)
 
 
-def ensemble_rows(described: Descriptors) -> list[dict[str, Any]]:
-    """Interval of every descriptor of volumes drawn at one density; a curve has a row for each of its points."""
+def held(ensembles: Floats, grid: Floats, real: Floats, density: ArrayLike) -> Floats:
+    """Return the share of the points of each real volume that lie inside the interval of its density, [volumes].
+
+    Args:
+        ensembles: values of the drawn volumes, [densities, n, points].
+        grid: ascending densities of the ensembles.
+        real: values of the real volumes, [volumes, points].
+        density: of the real volumes.
+    """
+    ends = np.array([interval(values) for values in ensembles])  # [densities, 2, points]
+    inside = np.empty(real.shape, dtype=np.bool_)
+    for point in range(real.shape[1]):
+        low, high = (np.interp(np.asarray(density), grid, ends[:, side, point]) for side in (0, 1))
+        slack = ROUNDING * (1 + np.abs(real[:, point]))
+        inside[:, point] = (real[:, point] >= low - slack) & (real[:, point] <= high + slack)
+    share: Floats = inside.mean(axis=1)
+    return share
+
+
+def _count(inside: dict[str, Floats], dataset: Dataset) -> list[dict[str, Any]]:
+    """Return coverage by band and descriptor; "all" holds the volumes of the headline bands."""
+    density = dataset.test.density
+    bands = density_bands(density, dataset.density_kind)
+    chosen = {band.name: band.contains(density) for band in bands}
+    chosen[ALL] = np.any([chosen[band.name] for band in bands if band.headline], axis=0)
+    everything = {**inside, EACH: np.mean([inside[name] for name in HEADLINE], axis=0)}
     rows = []
-    for name, values in curves(described).items():
-        low, high = interval(values)
-        rows += [
-            {
-                "descriptor": name,
-                "point": point + 1,
-                "low": float(low[point]),
-                "median": float(np.median(values[:, point])),
-                "high": float(high[point]),
-                "n": len(values),
-            }
-            for point in range(values.shape[1])
-        ]
+    for band, mask in chosen.items():
+        count = int(mask.sum())
+        if count == 0:
+            continue
+        for name, share in everything.items():
+            ends = binomial(round(float(share[mask].sum())), count)
+            row = {"band": band, "descriptor": name, "coverage": float(share[mask].mean())}
+            rows.append({**row, "ci_low": ends.low, "ci_high": ends.high, "n": count})
     return rows
 
 
 def write_ensemble(drawn: Volumes, out: Path, *, workers: int = 1) -> tuple[pd.DataFrame, dict[str, Any], list[Path]]:
-    """Intervals and occupancy of volumes drawn at one density, written beside them.
+    """Write intervals and occupancy of volumes drawn at one density beside them.
 
     Args:
         drawn: volumes of one density.
@@ -95,22 +205,30 @@ def write_ensemble(drawn: Volumes, out: Path, *, workers: int = 1) -> tuple[pd.D
         raise ValueError("intervals need an ensemble: ask for more than one volume with -n")
     table = pd.DataFrame(ensemble_rows(describe(drawn.voxels, workers=workers)))
     occupancy = drawn.voxels.mean(axis=0, dtype=np.float64)
-    summary = {
-        "generator": drawn.name,
-        "density": float(drawn.density[0]),
-        "n": len(drawn),
-        **occupancy_summary(occupancy, len(drawn)),
-    }
+    about = {"generator": drawn.name, "density": float(drawn.density[0]), "n": len(drawn)}
+    summary = {**about, **occupancy_summary(occupancy, len(drawn))}
     base = out.parent / out.stem if out.suffix else out / "ensemble"
     files = [base.with_name(f"{base.name}-{what}") for what in ("intervals.csv", "occupancy.json", "occupancy.npz")]
-    write_text(files[0], table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_table(files[0], table)
     write_text(files[1], json.dumps(summary, indent=2) + "\n")
     write_arrays(files[2], {"occupancy": occupancy})
     return table, summary, files
 
 
+def ensemble_rows(described: Descriptors) -> list[dict[str, Any]]:
+    """Return the interval of every descriptor of volumes drawn at one density; a curve has a row for each point."""
+    rows = []
+    for name, values in curves(described).items():
+        ends = zip(*interval(values), np.median(values, axis=0), strict=True)
+        rows += [
+            {"descriptor": name, "point": point, "low": low, "median": median, "high": high, "n": len(values)}
+            for point, (low, high, median) in enumerate(ends, 1)
+        ]
+    return rows
+
+
 def occupancy_summary(occupancy: Floats, n: int) -> dict[str, float]:
-    """How the share of volumes with pore at a voxel varies over the voxels.
+    """Return the spread over voxels of the share of volumes with pore there.
 
     Args:
         occupancy: share of the volumes that have pore at each voxel, [D, H, W].
@@ -135,137 +253,10 @@ def occupancy_summary(occupancy: Floats, n: int) -> dict[str, float]:
 
 
 def interval_lines(table: pd.DataFrame) -> list[str]:
-    """Intervals as text; of a curve those of its first, middle and last point."""
+    """Return intervals as text; of a curve those of its first, middle and last point."""
     lines = [f"{'descriptor':<28}{'5 %':>12}{'median':>12}{'95 %':>12}"]
     for name, own in table.groupby("descriptor", sort=False):
-        shown = own.iloc[sorted({0, len(own) // 2, len(own) - 1})]
-        for row in shown.itertuples():
+        for row in own.iloc[sorted({0, len(own) // 2, len(own) - 1})].itertuples():
             label = str(name) if len(own) == 1 else f"{name} [{row.point}]"
             lines.append(f"{label:<28}{row.low:>12.4g}{row.median:>12.4g}{row.high:>12.4g}")
     return lines
-
-
-def coverage_rows(
-    generator: Generator, dataset: Dataset, test: Descriptors, *, n: int = 64, seed: int = 0, workers: int = 1
-) -> list[dict[str, Any]]:
-    """How many test volumes the 90 % intervals of a generator hold, by band and descriptor.
-
-    Where the generator can leave the number of pore voxels free, both ways are counted.
-
-    Args:
-        generator: fitted.
-        dataset: whose test part is the truth.
-        test: descriptors of the test volumes.
-        n: volumes in each ensemble.
-        seed: of the draws.
-        workers: threads that describe volumes.
-    """
-    grid = np.unique(np.quantile(dataset.test.density, np.linspace(0, 1, GRID)))
-    asked = np.repeat(grid, n)
-    rows: list[dict[str, Any]] = []
-    choices: dict[str, dict[str, bool]] = {"": {}}
-    if "exact_count" in generator.params:
-        choices = {"yes": {"exact_count": True}, "no": {"exact_count": False}}
-    for word, params in choices.items():
-        samples = generator.altered(**params).sample(asked, rng=np.random.default_rng([seed, 3]))
-        drawn = describe(samples, workers=workers)
-        inside = {
-            name: held(values.reshape(len(grid), n, -1), grid, curves(test)[name], dataset.test.density)
-            for name, values in curves(drawn).items()
-        }
-        rows += [{"generator": generator.name, "exact_count": word, **row} for row in _count(inside, dataset)]
-    return rows
-
-
-def held(ensembles: Floats, grid: Floats, real: Floats, density: ArrayLike) -> Floats:
-    """Share of the points of each real volume that lie inside the interval of its density, [volumes].
-
-    Args:
-        ensembles: values of the drawn volumes, [densities, n, points].
-        grid: ascending densities of the ensembles.
-        real: values of the real volumes, [volumes, points].
-        density: of the real volumes.
-    """
-    ends = np.array([interval(values) for values in ensembles])  # [densities, 2, points]
-    inside = np.empty(real.shape, dtype=np.bool_)
-    for point in range(real.shape[1]):
-        low, high = (np.interp(np.asarray(density), grid, ends[:, side, point]) for side in (0, 1))
-        slack = ROUNDING * (1 + np.abs(real[:, point]))
-        inside[:, point] = (real[:, point] >= low - slack) & (real[:, point] <= high + slack)
-    share: Floats = inside.mean(axis=1)
-    return share
-
-
-def _count(inside: dict[str, Floats], dataset: Dataset) -> list[dict[str, Any]]:
-    """Coverage by band and descriptor; "all" holds the volumes of the headline bands."""
-    density = dataset.test.density
-    bands = density_bands(density, dataset.density_kind)
-    chosen = {band.name: band.contains(density) for band in bands}
-    chosen[ALL] = np.any([chosen[band.name] for band in bands if band.headline], axis=0)
-    everything = {**inside, EACH: np.mean([inside[name] for name in HEADLINE], axis=0)}
-    rows = []
-    for band, mask in chosen.items():
-        count = int(mask.sum())
-        if count == 0:
-            continue
-        for name, share in everything.items():
-            ends = binomial(round(float(share[mask].sum())), count)
-            row = {"band": band, "descriptor": name, "coverage": float(share[mask].mean())}
-            rows.append({**row, "ci_low": ends.low, "ci_high": ends.high, "n": count})
-    return rows
-
-
-def coverage_inputs(fit: Inputs, test: Volumes, n: int) -> Inputs:
-    """What the rows of a generator are made from.
-
-    Args:
-        fit: what it was fitted from, with its weights.
-        test: the volumes that were covered.
-        n: volumes in each ensemble.
-    """
-    return {
-        **fit,
-        "test data": test.digest()[:16],
-        "ensembles": f"{GRID} of {n}",
-        "metric code": code_digest("benchmarks/studies/intervals.py"),
-        "packages": packages(ALL_PACKAGES),
-    }
-
-
-def write_coverage(
-    rows: list[dict[str, Any]],
-    dataset: Dataset,
-    n: int,
-    seed: int,
-    folder: Path,
-    command: str,
-    inputs: dict[str, Inputs] | None = None,
-) -> Path:
-    """Put the coverage of generators into ``intervals.csv``; rows of other generators stay where the data are the same.
-
-    Args:
-        rows: of ``coverage_rows``, of any number of generators.
-        dataset: whose test part was covered.
-        n: volumes in each ensemble.
-        seed: of the draws.
-        folder: of the results of the data set.
-        command: the command line.
-        inputs: ``coverage_inputs`` of each generator, by name, for ``porebench status``.
-
-    Returns:
-        The Markdown beside it.
-    """
-    path, manifest_path = folder / "intervals.csv", folder / "intervals.json"
-    run = {"dataset": dataset.name, "test": dataset.test.digest(), "n": n, "densities": GRID, "seed": seed}
-    new = pd.DataFrame(rows, columns=list(COLUMNS))
-    cells: dict[str, Inputs] = {}
-    manifest = json.loads(manifest_path.read_text()) if path.is_file() and manifest_path.is_file() else {}
-    if manifest.get("run") == run:
-        cells = {name: made for name, made in manifest.get("cells", {}).items() if name not in set(new["generator"])}
-        earlier = pd.read_csv(path, keep_default_na=False)
-        new = pd.concat([earlier[~earlier["generator"].isin(set(new["generator"]))], new], ignore_index=True)
-    write_text(path, new.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    manifest = {"run": run, "cells": {**cells, **(inputs or {})}, "command": command, **environment()}
-    write_text(manifest_path, json.dumps(manifest, indent=2) + "\n")
-    write_text(folder / "intervals.md", coverage_markdown(folder))
-    return folder / "intervals.md"

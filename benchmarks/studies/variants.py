@@ -1,23 +1,25 @@
 """Variants of a generator to be trained and compared: one table, and the training of one of its rows.
 
-Needs no more than training and sampling do, so that it runs on a machine that cannot score (see ``ablate``).
+Needs no more packages than training and sampling do, so that it runs on a machine that cannot score.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from porebench import data, generators
-from porebench.data import Dataset, Volumes
+from porebench import generators
+from porebench.data import Dataset, Volumes, simulate
 from porebench.generators import Generator
 
 from ..evaluate import fits
+from ..evaluate.options import Options, Stream
 from ..store.cells import Cells, Inputs
 from ..store.files import save_samples
 from ..store.provenance import commit, device_name, peak_memory_mb, versions
@@ -36,7 +38,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 """The three published losses, by name."""
 
 OURS_OFF: dict[str, Any] = {"beta": 0.0, "sparse_weight": 0.0, "refine_epochs": 0}
-"""What turns the lattice network's own terms off: with one of ``PUBLISHED`` it is then trained as published (β = 0)."""
+"""Arguments that turn the lattice network's own terms off, to train it with one of ``PUBLISHED`` as published (β = 0)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
 
 
 def chosen_variants(generator: str, names: str | None = None) -> list[Variant]:
-    """Variants of a generator, in the order of the table.
+    """Return variants of a generator, in the order of the table.
 
     One whose arguments equal those of an earlier one is left out (say, ``beta-1`` where β is 1 anyway).
 
@@ -109,7 +111,7 @@ def chosen_variants(generator: str, names: str | None = None) -> list[Variant]:
 
 
 def build(variant: Variant, epochs: int | None = None) -> Generator:
-    """The unfitted generator of a variant.
+    """Return the unfitted generator of a variant.
 
     Args:
         variant: see ``VARIANTS``.
@@ -126,22 +128,22 @@ def build(variant: Variant, epochs: int | None = None) -> Generator:
 
 
 def judged_on(dataset: Dataset) -> Dataset:
-    """The data set with its test part replaced by what variants are judged on.
+    """Return the data set with its test part, which is for the tables, replaced by what variants are judged on.
 
-    That is the validation part, and fresh volumes where the data set is a simulator. The test part is for the tables.
+    That is the validation part, and fresh volumes where the data set is simulated.
     """
     judged = dataset.validation
     if dataset.law is not None:
         density = (np.arange(FRESH) + 0.5) / FRESH
-        voxels = data.simulate(density, dataset.law, rng=np.random.default_rng([FRESH, 1]), shape=judged.shape)
+        voxels = simulate(density, dataset.law, rng=np.random.default_rng([FRESH, 1]), shape=judged.shape)
         judged = Volumes(
             np.concatenate([judged.voxels, voxels]), np.concatenate([judged.density, density]), judged.voxel_size
         )
-    return Dataset(dataset.train, dataset.validation, judged, dataset.name, dataset.density_kind)
+    return replace(dataset, test=judged)
 
 
 def run_name(variant: Variant, seed: int) -> str:
-    """What the cells of one training are called."""
+    """Return the name of the cells of one training."""
     return f"{variant.name}-seed-{seed}"
 
 
@@ -152,7 +154,7 @@ def draw(
     folder: Path,
     *,
     epochs: int,
-    device: str = "auto",
+    options: Options,
     show_progress: bool = False,
 ) -> None:
     """Train one variant and keep what it draws and reconstructs, unless that is at hand.
@@ -165,7 +167,7 @@ def draw(
         judged: see ``judged_on``; draws are made at the densities of its test part.
         folder: where cells are kept.
         epochs: budget, see ``build``.
-        device: to sample on: "auto", "cpu" or "cuda".
+        options: device and precision count.
         show_progress: let the fit draw its progress bar.
     """
     generator, real = build(variant, epochs), judged.test
@@ -173,34 +175,39 @@ def draw(
     inputs = drawing_inputs(generator, seed, judged)
     if all(cells.fresh(stage, inputs) is not None for stage in ("reconstruct", "sample")):
         return
+    generator.to("cpu", options.precision)
     began = time.perf_counter()
     generator.fit(judged.train.voxels, judged.train.density, rng=seed, show_progress=show_progress)
-    fit_seconds = time.perf_counter() - began
-    fit_machine = device_name("cuda" if torch.cuda.is_available() else "cpu")
-    generator.to(fits.resolve_device(device, generator))
+    output = {
+        "fit_seconds": round(time.perf_counter() - began, 1),
+        "fit_machine": device_name("cuda" if torch.cuda.is_available() else "cpu"),
+        "commit": commit(),
+        "versions": versions(),
+    }
+    generator.to(fits.resolve_device(options.device, generator))
     began = time.perf_counter()
     made = generator.reconstruct(real.voxels, real.density)
     save_samples(Volumes(made, real.density, real.voxel_size), cells.arrays("reconstruct"))
     cells.finish("reconstruct", inputs, {}, time.perf_counter() - began)
     began = time.perf_counter()
-    rng = np.random.default_rng([seed, 1])
-    samples = Volumes(generator.sample(real.density, rng=rng), real.density, real.voxel_size)
+    voxels, counts = drawn(generator, real.density, seed)
+    samples = Volumes(voxels, real.density, real.voxel_size)
     save_samples(samples, cells.arrays("sample"))
-    free = generator.altered(exact_count=False).sample(real.density, rng=rng)
-    output = {
-        "samples_digest": samples.digest(),
-        "free_counts": np.count_nonzero(free, axis=(1, 2, 3)).tolist(),
-        "fit_seconds": round(fit_seconds, 1),
-        "fit_machine": fit_machine,
-        "commit": commit(),
-        "versions": versions(),
-    }
+    output |= {"samples_digest": samples.digest(), "free_counts": counts.tolist()}
     cells.finish("sample", inputs, output, time.perf_counter() - began, peak_memory_mb())
 
 
+def drawn(
+    generator: Generator, density: NDArray[np.float64], seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return draws of a trained variant, and the numbers of pore voxels of further draws that leave them free."""
+    rng = Stream.SAMPLES.of(seed)
+    voxels = generator.sample(density, rng=rng)
+    free = generator.altered(exact_count=False).sample(density, rng=rng)
+    return voxels, np.count_nonzero(free, axis=(1, 2, 3))
+
+
 def drawing_inputs(generator: Generator, seed: int, judged: Dataset) -> Inputs:
-    """What decides the draws of a variant, whatever machine and packages they are made with."""
-    return {
-        **fits.identity(generator, judged.train, seed),
-        "test data": judged.test.digest()[:16],
-    }
+    """Return what decides the draws of a variant, whatever machine and packages they are made with."""
+    fit = fits.Fit(generator, judged.train, None, judged.name, seed)
+    return {**fit.identity, "judged data": judged.test.digest()[:16]}

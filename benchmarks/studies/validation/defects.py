@@ -1,4 +1,4 @@
-"""Known defects to plant: what ``porebench validate`` finds out about the score, it finds out with these.
+"""Known defects to plant, to find out what the score finds.
 
 Sphere data have a simulator, so laws with other numbers can be drawn from. Of other data nothing is known but the
 volumes: there the ladder is built from the volumes themselves. Each defect is one function from (real volumes, their
@@ -53,7 +53,7 @@ class Matched:
 
 
 def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generator) -> list[Matched]:
-    """Sets of real volumes to draw trials from, in every density band.
+    """Return sets of real volumes to draw trials from, in every density band.
 
     From a simulator, fresh volumes at exactly the same densities, spread evenly over the band. Otherwise the volumes
     of all parts of the data set, neighbours in order of density together.
@@ -65,12 +65,12 @@ def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generat
         rng: draws them.
     """
     found = []
-    everything, law = joined(dataset), dataset.law
+    everything = joined(dataset)
     for band in density_bands(dataset.test.density, dataset.density_kind):
-        if law is not None:
+        if dataset.law is not None:
             low, high = max(band.low, 0.001), min(band.high, 1.0)
             density = low + (high - low) * (np.arange(size) + rng.random(size)) / size
-            drawn = [Volumes(simulate(density, law, rng, dataset.test.shape), density) for _ in range(count)]
+            drawn = [Volumes(simulate(density, dataset.law, rng, dataset.test.shape), density) for _ in range(count)]
         else:
             inside = rng.permutation(np.flatnonzero(band.contains(everything.density)))
             inside = inside[: count * min(size, len(inside) // count)]
@@ -82,7 +82,7 @@ def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generat
 
 
 def planted(dataset: Dataset) -> dict[str, Plant]:
-    """Defects by name, in the order of the table: those of a sphere law, or the ladder built from data."""
+    """Return defects by name, in the order of the table: those of a sphere law, or the ladder built from data."""
     law = dataset.law
     other = generators.get(OTHER)().fit(dataset.train.voxels, dataset.train.density, rng=0)
     copier = Memoriser().fit(dataset.train.voxels, dataset.train.density, rng=0)
@@ -121,7 +121,7 @@ def planted(dataset: Dataset) -> dict[str, Plant]:
 
 
 def scaled(law: SphereLaw, factor: float) -> SphereLaw:
-    """The law with larger spheres, and fewer of them so that their total volume stays."""
+    """Return the law with larger spheres, and fewer of them so that their total volume stays."""
     return replace(
         law,
         spheres=max(1, round(law.spheres / factor**3)),
@@ -132,13 +132,13 @@ def scaled(law: SphereLaw, factor: float) -> SphereLaw:
 
 
 def monodisperse(law: SphereLaw) -> SphereLaw:
-    """The law with one radius, that of a sphere of the mean volume."""
+    """Return the law with one radius, that of a sphere of the mean volume."""
     radius = float(np.cbrt(np.mean(law.radius((np.arange(1000) + 0.5) / 1000) ** 3)))
     return replace(law, smallest=radius, largest=radius, median=None, sigma=0.0)
 
 
 def clustered(density: Floats, law: SphereLaw, rng: np.random.Generator, shape: tuple[int, int, int]) -> Voxels:
-    """Spheres of the right sizes and number, half of them moved next to another one of their volume."""
+    """Return spheres of the right sizes and number, half of them moved next to another one of their volume."""
     centres, radii, owner = draw_spheres(density, law, rng, shape)
     moved = rng.random(len(owner)) < CLUSTERED
     for volume in range(len(density)):
@@ -152,7 +152,7 @@ def clustered(density: Floats, law: SphereLaw, rng: np.random.Generator, shape: 
 
 
 def salted(real: Voxels, _density: Floats, rng: np.random.Generator) -> Voxels:
-    """Volumes with ten solid voxels, taken at random, made pore (fewer where there is less solid)."""
+    """Return volumes with ten solid voxels, taken at random, made pore (fewer where there is less solid)."""
     flawed = real.copy()
     for volume in flawed.reshape(len(real), -1):
         solid = np.flatnonzero(~volume)
@@ -161,14 +161,14 @@ def salted(real: Voxels, _density: Floats, rng: np.random.Generator) -> Voxels:
 
 
 def blurred(real: Voxels) -> Voxels:
-    """Volumes smoothed and cut again at the same number of pore voxels, as an autoencoder would."""
+    """Return volumes smoothed and cut again at the same number of pore voxels, as an autoencoder would."""
     smooth = ndimage.gaussian_filter(real.astype(np.float32), (0, BLUR, BLUR, BLUR))
     counts = np.count_nonzero(real, axis=(1, 2, 3))
     return keep_highest(torch.from_numpy(smooth), counts).numpy()
 
 
 def shuffled(real: Voxels, _density: Floats, rng: np.random.Generator) -> Voxels:
-    """Volumes with their voxels in random order."""
+    """Return volumes with their voxels in random order."""
     return rng.permuted(real.reshape(len(real), -1), axis=1).reshape(real.shape)
 
 
@@ -177,7 +177,7 @@ def _simulated(law: SphereLaw) -> Plant:
 
 
 def _less(dataset: Dataset) -> float:
-    """What to multiply a density by so that a real volume holds a tenth less pore."""
+    """Return the factor of a density with which a real volume holds a tenth less pore."""
     if dataset.density_kind == "porosity":
         return 0.9
     law = fit_density_law(dataset.train.pore_voxels, dataset.train.density)
@@ -185,7 +185,7 @@ def _less(dataset: Dataset) -> float:
 
 
 def joined(dataset: Dataset) -> Volumes:
-    """All volumes of a data set."""
+    """Return all volumes of a data set."""
     return Volumes(
         np.concatenate([part.voxels for part in dataset]), np.concatenate([part.density for part in dataset])
     )

@@ -1,14 +1,12 @@
-"""The suite's own mistakes, measured: known defects are planted and the score is asked to find them.
+"""Mistakes of the score itself, measured: known defects are planted and the score is asked to find them.
 
-For each density band and the headline bands together: how often a defect is found at 50, 100 and 200 volumes a band,
-how often two real sets are declared different, how often the 95 % interval holds the true score, and how often the
-ranking tells two generators apart that do or do not differ. ``porebench validate`` writes
-``results/validation/<data set>/``.
+For each density band and the headline bands together: the share of trials in which a defect is found at 50, 100 and 200
+volumes a band, in which two real sets are declared different, in which the 95 % interval holds the true score, and in
+which the ranking tells two generators apart that do or do not differ.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -24,60 +22,45 @@ from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
 from porebench.data import Dataset
-from porebench.generators.controls import Memoriser
 from porebench.metrics.adjustment import MIN_TRAINING, Adjustment, fitting_window
 from porebench.metrics.bands import ALL, Band
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.energy import REFERENCE_SIZE
-from porebench.metrics.estimate import binomial
 from porebench.metrics.table import versions
 
-from ...evaluate import fits
-from ...report.canvas import figure_class
-from ...report.validation import draw_figure, validation_markdown
-from ...store.cells import ALL_PACKAGES, Inputs, code_digest, packages, short_digest
-from ...store.provenance import environment
-from .defects import OTHER, RADIUS, REAL, Matched, Plant, matched_sets, planted
-from .trials import RESAMPLES, SWAPS, Pool, Trials, run_trials, told_apart
+from ...evaluate.progress import bars
+from ...report import plots
+from ...report.figures import draw, save
+from ...report.style import style
+from ...report.validation import validation_markdown
+from ...store import tables
+from ...store.files import write_text
+from ...store.provenance import ALL_PACKAGES
+from ...store.tables import Manifest, Record, write_table
+from .defects import RADIUS, REAL, Matched, Plant, matched_sets, planted
+from .trials import RESAMPLES, SWAPS, Pool, Trials, rate, run_trials, told_apart
 
 SIZES = (50, 100, 200)  # volumes a band
 LEAST = 20  # that are tried where there are not enough for any of these
-COPIER = Memoriser.name
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one
 POWER_COLUMNS = (
-    "planted",
-    "band",
-    "headline",
-    "volumes",
-    "pool",
-    "trials",
-    "found",
-    "found_low",
-    "found_high",
-    "nfr100_true",
-    "nfr100_mean",
-    "nfr100_sd",
-    "covered",
-    "covered_low",
-    "covered_high",
-    "bias_found",
+    *("planted", "band", "headline", "volumes", "pool", "trials", "found", "found_low", "found_high", "nfr100_true"),
+    *("nfr100_mean", "nfr100_sd", "covered", "covered_low", "covered_high", "bias_found"),
 )
 TIE_COLUMNS = (
-    "first",
-    "second",
-    "same",
-    "volumes",
-    "pool",
-    "trials",
-    "told_apart",
-    "told_apart_low",
-    "told_apart_high",
+    *("first", "second", "same", "volumes", "pool", "trials", "told_apart", "told_apart_low", "told_apart_high"),
+)
+CODE = (
+    *(f"benchmarks.studies.validation.run:{name}" for name in ("benches", "power_rows", "tie_rows")),
+    "benchmarks.studies.validation.defects:planted",
+    "generators.gaussian_field:GaussianField",
+    "generators.controls:Memoriser",
 )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is tried.
+    """Size of a validation.
 
     Attributes:
         seed: of volumes, defects and trials.
@@ -98,8 +81,8 @@ QUICK: dict[str, int] = {"pool": 200, "trials": 100, "planted_trials": 20}
 
 
 @dataclass(frozen=True, eq=False)
-class _Bench:
-    """One density band: described real volumes, and how the evaluation would adjust them."""
+class Bench:
+    """One density band: described real volumes, and the adjustment that the evaluation makes there."""
 
     sets: Matched
     real: tuple[Descriptors, ...]
@@ -107,14 +90,16 @@ class _Bench:
 
     @property
     def band(self) -> Band:
+        """The band."""
         return self.sets.band
 
     @property
     def size(self) -> int:
+        """Number of volumes of one part."""
         return len(self.real[0])
 
     def flawed(self, plant: Plant, part: int, settings: Settings, seed: Sequence[int]) -> Descriptors:
-        """Descriptors of one part with a defect planted."""
+        """Return descriptors of one part with a defect planted."""
         volumes = self.sets.parts[part]
         rng = np.random.default_rng([settings.seed, *seed])
         return describe(plant(volumes.voxels, volumes.density, rng), workers=settings.workers)
@@ -151,74 +136,60 @@ def validate(
         ImportError: if matplotlib is not installed.
     """
     settings = settings or Settings()
-    figure_class()  # to fail now rather than after minutes
+    folder, bar = out / "validation" / dataset.name, bars(progress)
     started, used = time.perf_counter(), time.process_time()
-    plants = planted(dataset)
-    names = [REAL, *plants]
-    task = progress.add_task(f"describe {dataset.name}", total=len(names) + 1) if progress else None
-    power: list[dict[str, Any]] = []
-    with threadpool_limits(1, user_api="blas"):  # small matrices: threads would wait for each other
+    # ``style`` fails now, rather than after minutes, where matplotlib is missing; threads would wait for each other at
+    # matrices this small
+    with style("page") as width, threadpool_limits(1, user_api="blas"):
         train = describe(dataset.train.voxels, workers=settings.workers)
-        benches = _benches(dataset, train, 2, settings.pool, settings)
-        for number, name in enumerate(names):
-            if progress is not None and task is not None:
-                progress.update(task, description=f"plant {name}", completed=number)
-            flawed = [
-                bench.real[1] if name == REAL else bench.flawed(plants[name], 1, settings, [1, number, index])
-                for index, bench in enumerate(benches)
-            ]
-            power += _power(name, benches, flawed, settings, np.random.default_rng([settings.seed, 2, number]))
-        if progress is not None and task is not None:
-            progress.update(task, description="rank twins", completed=len(names))
-        ties = _ties(dataset, train, plants, settings)
-        if progress is not None and task is not None:
-            progress.update(task, completed=len(names) + 1)
-    manifest = {
+        pairs = benches(dataset, train, 2, settings.pool, settings)
+        plants = planted(dataset)
+        power: list[dict[str, Any]] = []
+        for number, name in enumerate([REAL, *plants]):
+            with bar(f"plant {name}", len(plants) + 2) as advance:
+                advance(number)
+                power += power_rows(name, plants.get(name), number, pairs, settings)
+        with bar("rank twins", len(plants) + 2) as advance:
+            advance(len(plants) + 1)
+            ties = tie_rows(dataset, train, plants, settings)
+        table = pd.DataFrame(power, columns=list(POWER_COLUMNS))
+        write_table(folder / "power.csv", table)
+        write_table(folder / "ties.csv", pd.DataFrame(ties, columns=list(TIE_COLUMNS)))
+        save(draw(plots.power(table), width), folder / "power.png")
+    run = {
         "dataset": dataset.name,
         "data": dataset.digest(),
         "density_kind": dataset.density_kind,
         "settings": {key: value for key, value in asdict(settings).items() if key != "workers"},
-        "inputs": validation_inputs(dataset),
         "swaps": SWAPS,
         "resamples": RESAMPLES,
-        "pools": {bench.band.name: bench.size for bench in benches},
         "metric_versions": versions(),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": command,
+    }
+    facts = {"pools": {bench.band.name: bench.size for bench in pairs}}
+    record = Record.of({"real data": dataset.digest()[:16]}, CODE, ALL_PACKAGES, facts=facts)
+    spent = {
         "seconds": round(time.perf_counter() - started, 1),
         "processor_seconds": round(time.process_time() - used, 1),
-        **environment(),
     }
-    return _write(
-        out / "validation" / dataset.name,
-        pd.DataFrame(power, columns=list(POWER_COLUMNS)),
-        pd.DataFrame(ties, columns=list(TIE_COLUMNS)),
-        manifest,
-    )
+    Manifest(run).extended({tables.REAL: record}, command, **spent).write(folder / "manifest.json")
+    write_text(folder / "validation.md", validation_markdown(folder))
+    return folder
 
 
-def validation_inputs(dataset: Dataset) -> Inputs:
-    """What the numbers are made from, besides the settings; for ``porebench status``."""
-    models = [fits.identity(*fits.prepare(name, dataset), 0)["generator code"] for name in (OTHER, COPIER)]
-    return {
-        "real data": dataset.digest()[:16],
-        "generator code": short_digest(models),
-        "metric code": code_digest(
-            "benchmarks/studies/validation/run.py",
-            "benchmarks/studies/validation/trials.py",
-            "benchmarks/studies/validation/defects.py",
-        ),
-        "packages": packages(ALL_PACKAGES),
-    }
+def benches(dataset: Dataset, train: Descriptors, count: int, size: int, settings: Settings) -> list[Bench]:
+    """Return described real volumes of every band, with the adjustment that the evaluation makes there.
 
-
-def _benches(dataset: Dataset, train: Descriptors, count: int, size: int, settings: Settings) -> list[_Bench]:
-    """Real volumes of every band, described, with the adjustment that the evaluation makes for it.
+    Args:
+        dataset: what to validate on.
+        train: descriptors of its training volumes.
+        count: sets in a band.
+        size: volumes in each set, at most.
+        settings: seed and workers count.
 
     Raises:
         ValueError: if the data set has too few volumes for sets of the least number tried.
     """
-    benches = []
+    found = []
     for sets in matched_sets(dataset, count, size, np.random.default_rng([settings.seed, 0, count])):
         window = fitting_window(sets.band, dataset.train.density, dataset.test.density)
         here, needed = len(sets.parts[0]) * count, 3 * min(LEAST, *SIZES) / MOST  # ties take threes
@@ -228,39 +199,52 @@ def _benches(dataset: Dataset, train: Descriptors, count: int, size: int, settin
                 f"where {needed:.0f} are needed"
             )
         real = tuple(describe(part.voxels, workers=settings.workers) for part in sets.parts)
-        benches.append(_Bench(sets, real, Adjustment.fit(train[window])))
-    return benches
+        found.append(Bench(sets, real, Adjustment.fit(train[window])))
+    return found
 
 
-def _sizes(benches: Sequence[_Bench]) -> list[int]:
-    """Numbers of volumes that can be tried with the pools at hand: those of ``SIZES``, or the most that there are."""
-    most = int(MOST * min(bench.size for bench in benches))
+def _sizes(pairs: Sequence[Bench]) -> list[int]:
+    """Return the numbers of volumes to try with the pools at hand: those of ``SIZES``, or the most that there are."""
+    most = int(MOST * min(bench.size for bench in pairs))
     return [volumes for volumes in SIZES if volumes <= most] or [most]
 
 
-def _suite_size(benches: Sequence[_Bench]) -> int:
-    """The number at which intervals and ties are tried: 100, as in the evaluation, or the most that is tried."""
-    return max(volumes for volumes in _sizes(benches) if volumes <= REFERENCE_SIZE)
+def _suite_size(pairs: Sequence[Bench]) -> int:
+    """Return the number at which intervals and ties are tried: 100, as in the evaluation, or the most that is tried."""
+    return max(volumes for volumes in _sizes(pairs) if volumes <= REFERENCE_SIZE)
 
 
-def _power(
-    name: str, benches: Sequence[_Bench], flawed: Sequence[Descriptors], settings: Settings, rng: np.random.Generator
+def power_rows(
+    name: str, plant: Plant | None, number: int, pairs: Sequence[Bench], settings: Settings
 ) -> list[dict[str, Any]]:
-    """Rows of one defect: every band and number of volumes, then the headline bands together."""
-    trials = settings.trials if name == REAL else settings.planted_trials
-    sizes, tried = _sizes(benches), _suite_size(benches)
+    """Return rows of one defect: every band and number of volumes, then the headline bands together.
+
+    Args:
+        name: of the defect.
+        plant: makes it; None for a second set of real volumes.
+        number: place of the defect in the table, for its random streams.
+        pairs: two sets of real volumes in every band.
+        settings: of the validation.
+    """
+    rng = np.random.default_rng([settings.seed, 2, number])
+    trials = settings.trials if plant is None else settings.planted_trials
+    sizes, tried = _sizes(pairs), _suite_size(pairs)
+    made = [
+        bench.real[1] if plant is None else bench.flawed(plant, 1, settings, [1, number, index])
+        for index, bench in enumerate(pairs)
+    ]
     rows = []
     headline: dict[int, list[Trials]] = {volumes: [] for volumes in sizes}
-    for bench, made in zip(benches, flawed, strict=True):
-        pool = Pool([bench.real[0], made], bench.adjustment)
+    for bench, flawed in zip(pairs, made, strict=True):
+        pool = Pool([bench.real[0], flawed], bench.adjustment)
         for volumes in sizes:
             found = run_trials(
-                pool, bench.size, volumes, trials, rng, exchange=name == REAL, intervals=volumes == tried
+                pool, bench.size, volumes, trials, rng, exchange=plant is None, intervals=volumes == tried
             )
             rows.append(_row(name, bench.band.name, bench.band.headline, volumes, bench.size, found))
             if bench.band.headline:
                 headline[volumes].append(found)
-    least = min(bench.size for bench in benches if bench.band.headline)
+    least = min(bench.size for bench in pairs if bench.band.headline)
     return rows + [_row(name, ALL, True, volumes, least, Trials.over(bands)) for volumes, bands in headline.items()]
 
 
@@ -282,24 +266,23 @@ def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: 
     }
 
 
-def _ties(dataset: Dataset, train: Descriptors, plants: dict[str, Plant], settings: Settings) -> list[dict[str, Any]]:
-    """How often the ranking tells two generators apart: one and the same twice, and neighbours on the ladder."""
-    benches = [bench for bench in _benches(dataset, train, 3, settings.pool // 2, settings) if bench.band.headline]
+def tie_rows(dataset: Dataset, train: Descriptors, plants: dict[str, Plant], settings: Settings) -> list[dict[str, Any]]:
+    """Return how often the ranking tells two generators apart: one and the same twice, and neighbours on the ladder."""
+    threes = [bench for bench in benches(dataset, train, 3, settings.pool // 2, settings) if bench.band.headline]
     ladder = [name for name in plants if name in RADIUS] or [*plants][:2]
-    pairs = [(REAL, REAL), (ladder[0], ladder[0]), *pairwise(ladder)]
-    made: dict[tuple[str, int], list[Descriptors]] = {(REAL, part): [b.real[part] for b in benches] for part in (1, 2)}
+    made = {(REAL, part): [bench.real[part] for bench in threes] for part in (1, 2)}
     for number, name in enumerate(ladder):
         for part in (1, 2):
-            seeds = [[3, number, part, index] for index in range(len(benches))]
             made[name, part] = [
-                bench.flawed(plants[name], part, settings, seed) for bench, seed in zip(benches, seeds, strict=True)
+                bench.flawed(plants[name], part, settings, [3, number, part, index])
+                for index, bench in enumerate(threes)
             ]
-    volumes, sizes = _suite_size(benches), [bench.size for bench in benches]
+    volumes, sizes = _suite_size(threes), [bench.size for bench in threes]
     rows = []
-    for number, (first, second) in enumerate(pairs):
+    for number, (first, second) in enumerate([(REAL, REAL), (ladder[0], ladder[0]), *pairwise(ladder)]):
         pools = [
             Pool([bench.real[0], one, other], bench.adjustment)
-            for bench, one, other in zip(benches, made[first, 1], made[second, 2], strict=True)
+            for bench, one, other in zip(threes, made[first, 1], made[second, 2], strict=True)
         ]
         rng = np.random.default_rng([settings.seed, 4, number])
         trials = settings.trials if first == second else settings.planted_trials
@@ -310,15 +293,5 @@ def _ties(dataset: Dataset, train: Descriptors, plants: dict[str, Plant], settin
 
 
 def _rate(name: str, hits: NDArray[np.bool_]) -> dict[str, float]:
-    share = binomial(int(hits.sum()), len(hits), "wilson")
-    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
-
-
-def _write(folder: Path, power: pd.DataFrame, ties: pd.DataFrame, manifest: dict[str, Any]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in (("power", power), ("ties", ties)):
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    (folder / "validation.md").write_text(validation_markdown(power, ties, manifest))
-    draw_figure(power, folder / "power.png")
-    return folder
+    found = rate(hits)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

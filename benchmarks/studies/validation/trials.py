@@ -28,7 +28,7 @@ from porebench.metrics.energy import (
     swapped_effects,
     toss,
 )
-from porebench.metrics.estimate import INTERVAL
+from porebench.metrics.estimate import INTERVAL, Estimate, binomial
 from porebench.metrics.ranking import Replicates, difference
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Trials:
 
     @staticmethod
     def over(bands: Sequence[Trials]) -> Trials:
-        """The headline of trials in several bands: effects are averaged, pairs of volumes pooled."""
+        """Return the headline of trials in several bands: effects are averaged, pairs of volumes pooled."""
         return Trials(
             np.mean([band.observed for band in bands], axis=0),
             np.mean([band.swapped for band in bands], axis=0),
@@ -81,23 +81,23 @@ class Trials:
         return noise_floor_ratio(self.observed[:, None], axis=1)
 
     def p(self) -> Floats:
-        """p-value of each trial, [trials], as in the evaluation."""
+        """Return the p-value of each trial, [trials], as in the evaluation."""
         larger = np.count_nonzero(self.swapped >= self.observed[:, None] - 1e-12, axis=1)
         return np.asarray((1 + larger) / (1 + self.swapped.shape[1]))
 
     def detected(self) -> NDArray[np.bool_]:
-        """In which trials the swap test declares the sets different at the 5 % level, [trials]."""
+        """Return whether the swap test declares the sets different at the 5 % level, [trials]."""
         return self.p() <= LEVEL
 
     def covered(self) -> NDArray[np.bool_] | None:
-        """Which 95 % bootstrap intervals hold the true NFR100, [trials]; None without resamples."""
+        """Return whether each 95 % bootstrap interval holds the true NFR100, [trials]; None without resamples."""
         if not self.resampled.shape[1]:
             return None
         low, high = np.percentile(noise_floor_ratio(self.resampled[..., None], axis=2), INTERVAL, axis=1)
         return np.asarray((low <= self.truth) & (self.truth <= high))
 
     def biased(self) -> NDArray[np.bool_]:
-        """In which trials a paired t-test finds another amount of pore at the 5 % level, [trials]."""
+        """Return whether a paired t-test finds another amount of pore at the 5 % level, [trials]."""
         number, total, squares = self.counts.T
         mean = total / number
         error = np.sqrt(np.maximum(squares / number - mean**2, 0.0) / (number - 1))
@@ -106,7 +106,7 @@ class Trials:
 
 
 class Pool:
-    """Described volumes of one density band as distances between them, for each headline descriptor.
+    """Distances between the described volumes of one density band, for each headline descriptor.
 
     Args:
         parts: ensembles; the rows of the first come first.
@@ -120,7 +120,7 @@ class Pool:
         self.log_count = log_count(described.pore_voxels)
 
     def kernels(self, generated: Rows, real: Rows) -> list[tuple[Kernel, float]]:
-        """Of the pairs of these rows, for each descriptor, with the least spread to divide by."""
+        """Return the kernel of these rows for each descriptor, with the least spread to divide by."""
         rows = np.concatenate([generated, real])
         return [
             (kernel(distances[rows][:, rows]), least)
@@ -128,14 +128,14 @@ class Pool:
         ]
 
     def population(self, size: int) -> float:
-        """Mean effect of the second part of ``size`` rows against the first."""
+        """Return the mean effect of the second part of ``size`` rows against the first."""
         rows = np.arange(size)
         return float(
             np.mean([effects(pairs, np.ones((1, size)), least) for pairs, least in self.kernels(rows + size, rows)])
         )
 
     def compare(self, generated: Rows, real: Rows, resamples: int, rng: np.random.Generator) -> tuple[Floats, ...]:
-        """One trial: the mean effect [1], swapped [swaps], resampled [resamples], and the pore counts [3]."""
+        """Return one trial: the mean effect [1], swapped [swaps], resampled [resamples], and the pore counts [3]."""
         n = len(real)
         counts = np.concatenate([np.ones((1, n)), resample(n, resamples, [int(rng.integers(2**31))])])
         signs = toss(n, SWAPS, rng)
@@ -147,7 +147,7 @@ class Pool:
         return weighted[:1], swapped, weighted[1:], np.array([n, more.sum(), (more**2).sum()])
 
     def replicates(self, band: str, generated: Rows, real: Rows, seed: list[int]) -> Replicates:
-        """Paired replicates of one set, as the ranking uses them; the seed decides how densities are resampled."""
+        """Return paired replicates of one set, as the ranking uses them; the seed decides how densities are resampled."""
         counts = np.concatenate([np.ones((1, len(real))), resample(len(real), RESAMPLES, seed)])
         found = np.stack([effects(pairs, counts, least) for pairs, least in self.kernels(generated, real)])
         return Replicates((band,), HEADLINE, found[None, :, 0], found[None, :, 1:])
@@ -187,7 +187,7 @@ def run_trials(
 def told_apart(
     pools: Sequence[Pool], sizes: Sequence[int], volumes: int, trials: int, rng: np.random.Generator, *, exchange: bool
 ) -> NDArray[np.bool_]:
-    """In which trials the ranking tells two generators apart, [trials].
+    """Return whether the ranking tells two generators apart, [trials].
 
     Args:
         pools: one a headline band; its rows are real volumes and then those of the two generators, each ``sizes`` many.
@@ -218,3 +218,8 @@ def _stacked(bands: Sequence[Replicates]) -> Replicates:
         np.concatenate([band.observed for band in bands]),
         np.concatenate([band.resampled for band in bands]),
     )
+
+
+def rate(hits: NDArray[np.bool_]) -> Estimate:
+    """Return the share of trials, with its 95 % Wilson interval."""
+    return binomial(int(np.count_nonzero(hits)), len(hits), "wilson")
