@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 from rich.logging import RichHandler
@@ -14,7 +16,7 @@ from .generators import make_data, sample, train, view
 from .report import figures, report
 from .studies import ablate, explain, grow, intervals, representative, scaling, validate
 
-PANELS = {
+PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Compare": (evaluate, report, figures),
     "Generate": (train, sample, view),
     "Study": (validate, representative, intervals, grow, explain, ablate, scaling),

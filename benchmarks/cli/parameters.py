@@ -42,7 +42,7 @@ _GIVEN = Annotated[
 ]
 _SKIP_BAD = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable files and list them.")]
 
-Command = Callable[..., None]
+Command = Callable[..., Any]
 
 
 def takes_dataset(command: Command) -> Command:
@@ -72,13 +72,13 @@ def _with_options(
     command: Command, name: str, options: list[tuple[str, Any, Any]], load: Callable[..., Any]
 ) -> Command:
     """Return a command in which options, and those of an image, stand for the argument of a name."""
-    given = [("block", _BLOCK, 30), ("pore_value", PoreValueOption, None), *options]
+    given = [*options, ("block", _BLOCK, 30), ("pore_value", PoreValueOption, None)]
     signature = inspect.signature(command)
     hints = get_type_hints(command, localns={"Dataset": Any}, include_extras=True)
     kept = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values() if each.name != name]
     added = [
         inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for option, kind, default in sorted(given)
+        for option, kind, default in given
     ]
 
     @functools.wraps(command)
@@ -87,10 +87,10 @@ def _with_options(
         command(**{name: load(**own)}, **arguments)
 
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in kept), *added]
+        parameters=[added[0], *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in kept), *added[1:]]
     )
     run.__annotations__ = {each.name: each.annotation for each in [*kept, *added]} | {"return": None}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run
 
 

@@ -48,5 +48,5 @@ def figures(
     from ..evaluate.draws import read_draws
     from ..report.figures import write_figures
 
-    for path in write_figures(results, out or results / "figures", read_draws, style, only or ()):
+    for path in write_figures(results, out or results / "figures", style, only or (), draws=read_draws):
         tell(f"wrote {path}")
