@@ -1,6 +1,7 @@
 """Imports point one way, and generators run where porespy is not installed."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,14 +25,14 @@ FORBIDDEN = {
 
 
 def _imported(file: Path) -> set[str]:
-    """Top-level names that a file imports, at any depth of it."""
+    """Packages that a file imports, at any depth of it; those of porebench without its name."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
-    return names
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("porebench.").split(".")[0] for name in names}
 
 
 def _files(package: str) -> list[Path]:
@@ -84,6 +85,14 @@ unwanted = {"porespy", "numba", "skimage", "pytorch_lightning", "matplotlib", "p
 assert not unwanted, unwanted
 """
     _run(code)
+
+
+@pytest.mark.parametrize("package", ["data", "generators", "metrics"])
+def test_a_package_imported_by_its_folder_is_refused_with_its_right_name(package) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", f"import {package}"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert f"ImportError: import porebench.{package}, not {package}" in done.stderr
 
 
 def _run(code: str) -> None:

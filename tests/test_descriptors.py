@@ -78,7 +78,7 @@ def boolean_model(size: int, radius: float, intensity: float, rng: np.random.Gen
 
 @pytest.mark.parametrize("module", [*MODULES, "reconstruction", "transport"])
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
-    failed, _ = doctest.testmod(importlib.import_module(f"metrics.{module}"))
+    failed, _ = doctest.testmod(importlib.import_module(f"porebench.metrics.{module}"))
     assert failed == 0
 
 

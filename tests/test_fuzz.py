@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 from scipy.io import savemat
 
+import porebench
 from porebench import data
 from porebench.benchmarks.report import documents as report
 from porebench.benchmarks.store import files
@@ -511,8 +512,8 @@ def test_only_generator_files_run_code(guarded) -> None:
     (guarded / "numpy.py").write_text("open('was-run', 'w')")
     (guarded / "a.npy").write_bytes(_npy(GREY))
     (guarded / "a.mat").write_bytes(_mat())
-    code = "import sys, data; [data.read_volume(name) for name in ('a.npy', 'a.mat')]"
-    environment = {**os.environ, "PYTHONPATH": str(Path(data.__file__).parent.parent)}
+    code = "from porebench import data; [data.read_volume(name) for name in ('a.npy', 'a.mat')]"
+    environment = {**os.environ, "PYTHONPATH": str(Path(porebench.__file__).parents[1])}
     command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
