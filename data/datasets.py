@@ -19,7 +19,7 @@ from .volumes import Dataset, Volumes
 NAMES: tuple[str, ...] = tuple(LAWS)
 """Data sets that can be made anywhere, by name."""
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).resolve().parent
 _SEED = 100  # of the built-in data sets: with it the fitted law is closest to the published one (see the tests)
 _SET_SIZE = 512
 _SPLIT_SEED = 30
@@ -49,7 +49,7 @@ def load(
       each for validation and test, rounded down, at least one), so test blocks come from a region never seen.
 
     Args:
-        name_or_path: a name in `NAMES`, a path, or the name of a folder or file inside ``data/``.
+        name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
         block: edge of a block in voxels, images only.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
         pore_value: value of pores, images only; see `read_volume`.
@@ -88,7 +88,7 @@ def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> 
     """A whole image and the name of its data set.
 
     Args:
-        name_or_path: a path, or the name of a file (or of a folder with one image) inside ``data/``.
+        name_or_path: a path, or the name of a file (or of a folder with one image) where `load` looks for it.
         pore_value: value of pores; see `read_volume`.
 
     Returns:
@@ -172,7 +172,7 @@ def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    """The existing file or folder that is meant: the path as it is, or what the user put into ``data/``.
+    """Return the existing file or folder: the path as it is, else in ``./data``, else in ``data/`` of a clone.
 
     A folder that holds one image and no published files stands for the image.
     """
@@ -181,17 +181,22 @@ def _find(name_or_path: str | Path) -> Path:
         path = Path(text).expanduser()
     except RuntimeError as error:
         raise FileNotFoundError(f"there is no folder {text!r}: {error}; give an existing path") from error
-    is_word = isinstance(name_or_path, str) and path.name == text and not text.startswith((".", "~"))
-    if is_word and not path.exists():
-        path = _HERE / text
-    if not path.exists() or not text:
-        places = f"{text!r}, or {path}" if is_word else f"{text!r}"
-        message = f"there is no data set, file or folder {places}: use one of {', '.join(NAMES)}, or an existing path"
-        raise ValueError(message) if is_word and path.suffix.lower() not in SUFFIXES else FileNotFoundError(message)
-    if path.is_dir() and not any(path.glob("*.npy")):
-        images = [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
-        return images[0] if len(images) == 1 else path
-    return path
+    tried = [path]
+    if isinstance(name_or_path, str) and path.name == text and not text.startswith((".", "~")):
+        is_clone = (_HERE.parent / "pyproject.toml").is_file()
+        tried += [folder / text for folder in (Path("data"), _HERE)[: 1 + is_clone]]
+    found = next((place for place in tried if text and place.exists()), None)
+    if found is None:
+        places = "".join(f", or {place}" for place in tried[1:])
+        message = (
+            f"there is no data set, file or folder {text!r}{places}: use one of {', '.join(NAMES)}, or an existing path"
+        )
+        is_name = len(tried) > 1 and tried[0].suffix.lower() not in SUFFIXES
+        raise ValueError(message) if is_name else FileNotFoundError(message)
+    if found.is_dir() and not any(found.glob("*.npy")):
+        images = [file for file in sorted(found.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
+        return images[0] if len(images) == 1 else found
+    return found
 
 
 def _safe_name(stem: str) -> str:
