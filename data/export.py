@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import Volumes, read_volume, write_folder
 from .images import SUFFIXES as IMAGE_SUFFIXES
+from .images import decode
 from .packed import load_samples, read_arrays
 from .seed_format import read_file
 
@@ -116,7 +117,9 @@ def read_any(path: str | Path, index: int = 0, **options: Any) -> NDArray[np.boo
             raise ValueError(f"{path.name} holds volumes 0 to {len(several) - 1}, there is no {index}")
         return np.asarray(several[index])
     if path.suffix == ".vti":
-        return _read_vti(path)
+        pyvista()
+        with path.open("rb") as stream:
+            return np.asarray(decode("vti", stream, path.stat().st_size, path.name), dtype=np.bool_)
     if path.suffix == ".npy" and path.name.startswith("distribution_"):
         return read_file(path)
     return read_volume(path, **options)
@@ -185,16 +188,6 @@ def pyvista() -> Any:
     except ImportError as error:
         raise ImportError("this needs pyvista: pip install 'porebench[view]'") from error
     return module
-
-
-def _read_vti(path: Path) -> NDArray[np.bool_]:
-    grid = pyvista().read(path)
-    if "pore" not in grid.cell_data:
-        raise ValueError(
-            f"{path.name}: expected a cell array called pore, found {', '.join(grid.array_names) or 'none'}"
-        )
-    shape = tuple(length - 1 for length in reversed(grid.dimensions))
-    return np.asarray(grid.cell_data["pore"], dtype=bool).reshape(shape)
 
 
 def _read_npz(path: Path) -> NDArray[np.bool_] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._decode import DAMAGE, EXIT, read_tiff
+from ._decode import EXIT
 from .packed import DEFLATE_RATIO, MAX_BYTES, UNPACKING, one_line, read_npy
 
 SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
@@ -25,6 +24,11 @@ DECODING_SECONDS = 300
 """Processor time that a reader in a process of its own may take."""
 
 _SCRIPT = Path(__file__).with_name("_decode.py")
+_ADVICE = {
+    "tiff": "save it again as an uncompressed multi-page TIFF",
+    "mat": "save one array with -v7",
+    "vti": "save a VTK image with one cell array again",
+}
 
 
 def read_volume(
@@ -39,8 +43,8 @@ def read_volume(
     Reads multi-page TIFF, ``.npy``, ``.npz`` and ``.mat`` with one array, ``.raw``, and ``.zip`` with one of these,
     which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run, and
     its size is known before memory is taken for it: at most about twice the larger of the file and the image, and no
-    image of more than ``MAX_BYTES``. Readers that a hostile file can crash (``.mat``, compressed TIFF) run in a process
-    of their own.
+    image of more than ``MAX_BYTES``. Readers that a hostile file can crash (TIFF, ``.mat``) run in a process of their
+    own.
 
     Args:
         path: the file.
@@ -132,11 +136,11 @@ def _read_image(
     if shape is not None or dtype is not None:
         raise ValueError(f"{name}: shape and dtype describe .raw files only; this format states its own")
     if suffix in {".tif", ".tiff"}:
-        return _read_tiff(stream, size, name)
+        return decode("tiff", stream, size, name)
     if suffix == ".npy":
         return read_npy(stream, size, name)
     if suffix == ".mat":
-        return _decode("mat", stream, size, name, "save one array with -v7")
+        return decode("mat", stream, size, name)
     raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
 
 
@@ -187,34 +191,33 @@ def _read_raw(
     return np.frombuffer(stream.read(), dtype=voxel).reshape(shape)
 
 
-def _read_tiff(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
-    advice = "save it again as an uncompressed multi-page TIFF"
-    try:
-        image = read_tiff(stream, size, MAX_BYTES, compressed=False)
-    except DAMAGE as error:
-        raise ValueError(f"{name}: cannot be read as a TIFF ({one_line(error)}); {advice}") from error
-    return _decode("tiff", stream, size, name, advice) if image is None else image
+def decode(kind: Literal["tiff", "mat", "vti"], stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
+    """Return the array of an image file of that kind, read in a process with limited memory and time that may crash.
 
+    Args:
+        kind: which reader.
+        stream: the file, at its beginning: open on disk, or in memory.
+        size: number of bytes in it.
+        name: the file's name in messages.
 
-def _decode(kind: Literal["tiff", "mat"], stream: BinaryIO, size: int, name: str, advice: str) -> NDArray[np.generic]:
-    """Read an image in a process of its own, whose memory and time are limited and which may crash."""
+    Raises:
+        ValueError: if it cannot be read; says why and what to do.
+    """
     limit = min(MAX_BYTES, DEFLATE_RATIO * size)
-    with tempfile.TemporaryDirectory(prefix="porebench-") as folder:
-        source, target = Path(folder, "image"), Path(folder, "image.npy")
-        stream.seek(0)
-        with source.open("wb") as copy:
-            shutil.copyfileobj(stream, copy)
-        limits = [str(limit), str(DECODING_SECONDS)]
-        command = [sys.executable, "-P", str(_SCRIPT), kind, str(source), str(target), *limits]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
-        if done.returncode:
-            lines = done.stderr.splitlines()
-            reason = (
-                lines[-1] if lines and done.returncode == EXIT else f"its reader crashed or took over {limits[1]} s"
-            )
-            raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {advice}")
-        with target.open("rb") as made:
-            return read_npy(made, target.stat().st_size, name)
+    command = [sys.executable, "-P", str(_SCRIPT), kind, str(limit), str(DECODING_SECONDS)]
+    with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as made:
+        if isinstance(stream, io.BytesIO):
+            copy.write(stream.getbuffer())
+            copy.seek(0)
+            stream = copy
+        done = subprocess.run(command, stdin=stream, stdout=made, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own script
+        if done.returncode == 0:
+            length = made.seek(0, io.SEEK_END)
+            made.seek(0)
+            return read_npy(made, length, name)
+    told = done.stderr.decode(errors="replace").splitlines()[-1:] if done.returncode == EXIT else []
+    reason = told[0] if told else f"its reader crashed or took over {DECODING_SECONDS} s"
+    raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {_ADVICE[kind]}")
 
 
 def _check_size(size: int, name: str) -> None:

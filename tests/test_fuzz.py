@@ -67,6 +67,13 @@ def _tiff(**kwargs) -> bytes:
     return stream.getvalue()
 
 
+def _vti() -> bytes:
+    (path,) = formats.write_volumes(data.Volumes(CUBE[None], np.array([0.4])), Path("good.vti"))
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
 def _mat(**kwargs) -> bytes:
     stream = io.BytesIO()
     savemat(stream, {"image": GREY}, **kwargs)
@@ -178,6 +185,7 @@ READERS = {
 IN_A_PROCESS = {
     "packed.tif": ("a.tif", lambda: _tiff(compression="zlib"), data.read_volume),
     "image.mat": ("a.mat", _mat, data.read_volume),
+    "image.vti": ("a.vti", _vti, formats.read_any),
     "packed.mat": ("a.mat", lambda: _mat(do_compression=True), data.read_volume),
 }
 
