@@ -13,7 +13,6 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -87,11 +86,7 @@ def read_vti(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
     return np.asarray(vtk_to_numpy(pore), dtype=np.bool_).reshape(shape)  # type: ignore[no-untyped-call]
 
 
-READERS: dict[str, Callable[[BinaryIO, int], NDArray[np.generic]]] = {
-    "tiff": read_tiff,
-    "mat": read_mat,
-    "vti": read_vti,
-}
+READERS = {"tiff": read_tiff, "mat": read_mat, "vti": read_vti}
 
 
 def check(size: int, limit: int) -> None:

@@ -43,9 +43,8 @@ def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDA
     except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
     if dtype.kind not in kinds:
-        raise ValueError(
-            f"{name}: expected an array of numbers, got dtype {dtype}, which is refused; save it as float64"
-        )
+        got = f"got dtype {dtype}, which is refused"
+        raise ValueError(f"{name}: expected an array of numbers, {got}; save it as float64")
     promised = stream.tell() + dtype.itemsize * math.prod(int(length) for length in shape)
     if min(shape, default=0) < 0 or promised != size:
         state = "truncated" if size < promised else "damaged"

@@ -22,18 +22,15 @@ _TOLERANCE = 1e-3  # how far a coordinate may lie from its grid point, in spacin
 
 
 def read_folder(path: str | Path, *, skip_bad: bool = False) -> tuple[Volumes, list[str]]:
-    """Volumes of a folder in the published format, in order of index, and what was left out.
+    """Return the volumes of a folder in the published format, in order of index, and a sentence on each file left out.
 
     Voxels are placed by their coordinates, so rows may come in any order. The number of points an axis is taken from
     the number of rows and must be the same in all files. Files that are not ``.npy`` and hidden files are ignored.
+    The set is named after the folder; its voxel size is 1/(m − 1) edges of the unit cube.
 
     Args:
         path: the folder.
         skip_bad: leave out bad files and report each, instead of raising at the first.
-
-    Returns:
-        The volumes, named after the folder, with a voxel size of 1/(m − 1) edges of the unit cube; and one sentence
-        for each file left out.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -72,7 +69,7 @@ def read_folder(path: str | Path, *, skip_bad: bool = False) -> tuple[Volumes, l
 
 
 def read_file(path: str | Path) -> NDArray[np.bool_]:
-    """Voxels of one file in the published format, bool [m, m, m] along x, y and z, True = pore.
+    """Return the voxels of one file in the published format, bool [m, m, m] along x, y and z, True = pore.
 
     Raises:
         ValueError: if the content is not a complete grid of m³ rows (x, y, z, flag); says what is wrong and the fix.
@@ -155,7 +152,7 @@ def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False)
 
 
 def _parse_name(name: str) -> tuple[int, float]:
-    """Index and density that a file name states."""
+    """Return the index and the density that a file name states."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"{name}: expected a name like distribution_000_0.500.npy; rename it or move it elsewhere")
