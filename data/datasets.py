@@ -145,10 +145,9 @@ def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
     layers = volume.shape[axis] // block if 1 <= block <= min(volume.shape) else 0
     if layers < 3:
         largest = min(volume.shape[axis] // 3, *volume.shape)
-        raise ValueError(
-            f"block {block} leaves fewer than 3 layers along the longest axis of an image of {volume.shape}: "
-            + (f"use a block between 1 and {largest}" if largest else "use a larger image")
-        )
+        advice = f"use a block between 1 and {largest}" if largest else "use a larger image"
+        where = f"the longest axis of an image of {volume.shape}"
+        raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
     held_out = max(1, layers // 4)
     ends = np.array([0, layers - 2 * held_out, layers - held_out, layers]) * block
     parts = []
@@ -175,14 +174,13 @@ def _find(name_or_path: str | Path) -> Path:
     found = next((place for place in tried if text and place.exists()), None)
     if found is None:
         places = "".join(f", or {place}" for place in tried[1:])
-        message = (
-            f"there is no data set, file or folder {text!r}{places}: use one of {', '.join(NAMES)}, or an existing path"
-        )
+        known = ", ".join(NAMES)
+        message = f"there is no data set, file or folder {text!r}{places}: use one of {known}, or an existing path"
         is_name = len(tried) > 1 and tried[0].suffix.lower() not in SUFFIXES
         raise ValueError(message) if is_name else FileNotFoundError(message)
     if found.is_dir() and not any(found.glob("*.npy")):
-        images = [file for file in sorted(found.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
-        return images[0] if len(images) == 1 else found
+        images = [file for file in found.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
+        found = images[0] if len(images) == 1 else found
     return found
 
 

@@ -16,7 +16,7 @@ from .volumes import Volumes
 
 Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-SUFFIXES: dict[str, Format] = {f".{name}": name for name in FORMATS if name != "seed"} | {".tif": "tiff"}
+SUFFIXES: dict[str, Format] = {".tif": "tiff", **{f".{name}": name for name in FORMATS if name != "seed"}}
 PORE, SOLID = 0, 255
 """Grey values of images: pores are dark, as in a tomography, and as ``data.read_volume`` expects."""
 
@@ -36,9 +36,8 @@ def choose_format(out: Path, asked: Format | None) -> Format:
         raise ValueError(f"no format has the suffix {suffix}: use {', '.join(SUFFIXES)}, or a folder and --format")
     told = SUFFIXES.get(suffix)
     if asked and told and asked != told:
-        raise ValueError(
-            f"{out} is a {told} file by its name, but --format {asked} was asked for; leave one of them out"
-        )
+        named = f"{out} is a {told} file by its name"
+        raise ValueError(f"{named}, but --format {asked} was asked for; leave one of them out")
     return asked or told or "npz"
 
 
@@ -80,15 +79,12 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
 
 
 def read_any(path: str | Path, index: int = 0, **options: Any) -> NDArray[np.bool_]:
-    """Return the pore phase of one volume in any file that this suite writes or reads.
+    """Return the pore phase, bool [D, H, W], of one volume in any file that this suite writes or reads.
 
     Args:
         path: a file of ``write_volumes``, of ``porebench evaluate`` (``samples/*.npz``), or an image.
         index: which volume of a file that holds several.
         options: passed on to ``data.read_volume``: ``pore_value``, and ``shape`` and ``dtype`` for ``.raw``.
-
-    Returns:
-        bool [depth, height, width], True = pore.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -68,11 +68,9 @@ def read_volume(
 
 
 def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
-    """Return the disjoint cubic blocks of a volume [depth, height, width], in C order, without incomplete ones.
+    """Return the disjoint cubic blocks, bool [n, edge, edge, edge], of a volume [depth, height, width], in C order.
 
-    Args:
-        volume: bool [depth, height, width].
-        edge: edge length of a block in voxels.
+    The edge is in voxels; what remains at the far sides is dropped.
 
     Raises:
         ValueError: if not a single block fits.
@@ -93,16 +91,12 @@ def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
 
 
 def decode(kind: Literal["tiff", "mat", "vti"], stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
-    """Return the array of an image file of that kind, read in a process with limited memory and time that may crash.
+    """Return the array of an image file of ``size`` bytes, read in a process of its own that may crash.
 
-    Args:
-        kind: which reader.
-        stream: the file, at its beginning: open on disk, or in memory.
-        size: number of bytes in it.
-        name: the file's name in messages.
+    Memory and processor time of the process are limited. The stream, on disk or in memory, is at its beginning.
 
     Raises:
-        ValueError: if it cannot be read; says why and what to do.
+        ValueError: if the file cannot be read; says why and what to do.
     """
     limit = min(MAX_BYTES, DEFLATE_RATIO * size)
     command = [sys.executable, "-P", str(_SCRIPT), kind, str(limit), str(DECODING_SECONDS)]
@@ -152,9 +146,7 @@ def _read_image(
         content, member = _unpacked(stream, name, inner)
         return _read_image(io.BytesIO(content), len(content), f"{name}/{member}", shape, dtype)
     if suffix == ".raw":
-        if shape is None or dtype is None:
-            raise ValueError(f"{name}: a .raw file has no header: give shape=(depth, height, width) and dtype='uint8'")
-        return _read_raw(stream, size, name, shape, np.dtype(dtype))
+        return _read_raw(stream, size, name, shape, dtype)
     if shape is not None or dtype is not None:
         raise ValueError(f"{name}: shape and dtype describe .raw files only; this format states its own")
     if suffix == ".npy":
@@ -189,12 +181,14 @@ def _is_image(entry: zipfile.ZipInfo, kinds: tuple[str, ...]) -> bool:
 
 
 def _read_raw(
-    stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int], voxel: np.dtype[Any]
+    stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int] | None, dtype: DTypeLike | None
 ) -> NDArray[np.generic]:
+    if shape is None or dtype is None:
+        raise ValueError(f"{name}: a .raw file has no header: give shape=(depth, height, width) and dtype='uint8'")
+    voxel = np.dtype(dtype)
     if len(shape) != 3 or min(shape) < 1 or voxel.kind not in "iuf":
         raise ValueError(f"{name}: expected three positive lengths and a type of number, got {shape} and {voxel}")
-    taken = math.prod(shape) * voxel.itemsize
-    if taken != size:
+    if (taken := math.prod(shape) * voxel.itemsize) != size:
         fact = f"shape {shape} and dtype {voxel} take {taken} bytes, the file has {size}"
         raise ValueError(f"{name}: {fact}; correct shape or dtype")
     return np.frombuffer(stream.read(), dtype=voxel).reshape(shape)

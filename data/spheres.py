@@ -20,6 +20,8 @@ EDGE = 30
 VOXEL_SIZE = 1 / (EDGE - 1)
 """Distance between neighbouring points, in edges of the unit cube."""
 
+Shape = tuple[int, int, int]
+Ints = NDArray[np.int64]
 Streams = list[np.random.Generator]
 """Source of random numbers of each volume."""
 
@@ -67,9 +69,8 @@ class SphereLaw:
         if self.spheres < 1:
             raise ValueError(f"spheres must be at least 1, got {self.spheres}")
         if not 0 < self.smallest <= self.largest < 0.5:
-            raise ValueError(
-                f"radii must satisfy 0 < smallest <= largest < 0.5, got {self.smallest} and {self.largest}"
-            )
+            got = f"{self.smallest} and {self.largest}"
+            raise ValueError(f"radii must satisfy 0 < smallest <= largest < 0.5, got {got}")
         if self.median is not None and not (self.median > 0 and self.sigma > 0):
             raise ValueError(f"a lognormal law needs median > 0 and sigma > 0, got {self.median}, {self.sigma}")
 
@@ -121,10 +122,8 @@ class Spheres(NamedTuple):
     owner: NDArray[np.int64]
 
 
-def stamp_balls(
-    centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: tuple[int, int, int], n: int
-) -> NDArray[np.bool_]:
-    """Return volumes in which a voxel is pore where its point lies strictly inside one of the volume's balls.
+def stamp_balls(centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: Shape, n: int) -> NDArray[np.bool_]:
+    """Return volumes, bool [n, depth, height, width], with pores at the points strictly inside one of their balls.
 
     Centres and radii are rounded to 1/1024 of a voxel length and squared distances are compared as integers, so the
     result is the same on every machine. All balls whose bounding boxes have one size are tested together.
@@ -136,9 +135,6 @@ def stamp_balls(
         shape: depth, height and width in voxels.
         n: number of volumes.
 
-    Returns:
-        bool [n, depth, height, width]; a volume without balls is all solid.
-
     Raises:
         ValueError: if shapes disagree or a value is out of range.
 
@@ -146,21 +142,18 @@ def stamp_balls(
         >>> stamp_balls([[1, 1, 1]], [1.1], [0], shape=(3, 3, 3), n=1).sum().item()
         7
     """
-    radius = np.asarray(radii, dtype=np.float64)
-    centre = np.asarray(centres, dtype=np.float64)
-    centre = centre.reshape(-1, 3) if centre.size == 0 else centre
+    length, place = np.asarray(radii, dtype=np.float64), np.asarray(centres, dtype=np.float64)
+    place = place.reshape(-1, 3) if place.size == 0 else place
     volume = np.asarray(owner, dtype=np.int64)
     _check_shape(shape)
-    if radius.ndim != 1 or centre.shape != (*radius.shape, 3) or volume.shape != radius.shape:
-        raise ValueError(
-            "expected centres [k, 3], radii [k] and owner [k], "
-            f"got shapes {centre.shape}, {radius.shape} and {volume.shape}"
-        )
-    if not (np.all(np.abs(centre) <= _REACH) and np.all((radius >= 0) & (radius <= _REACH))):
+    if length.ndim != 1 or place.shape != (*length.shape, 3) or volume.shape != length.shape:
+        shapes = f"{place.shape}, {length.shape} and {volume.shape}"
+        raise ValueError(f"expected centres [k, 3], radii [k] and owner [k], got shapes {shapes}")
+    if not (np.all(np.abs(place) <= _REACH) and np.all((length >= 0) & (length <= _REACH))):
         raise ValueError(f"centres must be finite and radii not negative, both at most {_REACH} voxels")
     if np.any((volume < 0) | (volume >= n)):
         raise ValueError(f"owner must lie in [0, {n}), got values from {volume.min()} to {volume.max()}")
-    centre, radius = np.rint(centre * _UNITS).astype(np.int64), np.rint(radius * _UNITS).astype(np.int64)
+    centre, radius = np.rint(place * _UNITS).astype(np.int64), np.rint(length * _UNITS).astype(np.int64)
     out = np.zeros(n * math.prod(shape), dtype=np.bool_)
     edges = np.minimum(-(-2 * radius // _UNITS), max(shape))  # an open interval of length 2 r holds <= ceil(2 r) points
     for edge in np.unique(edges[edges > 0]).tolist():
@@ -172,18 +165,13 @@ def stamp_balls(
     return out.reshape(n, *shape)
 
 
-def _check_shape(shape: tuple[int, int, int]) -> None:
+def _check_shape(shape: Shape) -> None:
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"shape must be three positive integers, got {shape}")
 
 
 def _stamp_equal_boxes(
-    out: NDArray[np.bool_],
-    centre: NDArray[np.int64],
-    radius: NDArray[np.int64],
-    volume: NDArray[np.int64],
-    shape: tuple[int, int, int],
-    edge: int,
+    out: NDArray[np.bool_], centre: Ints, radius: Ints, volume: Ints, shape: Shape, edge: int
 ) -> None:
     """Set the points inside balls whose bounding boxes are all ``edge`` points wide, in the flat volumes ``out``."""
     first = (centre - radius[:, None]) // _UNITS + 1
@@ -203,7 +191,7 @@ def simulate(
     density: ArrayLike,
     law: SphereLaw | str = "spheres",
     rng: int | np.random.Generator | None = None,
-    shape: tuple[int, int, int] = (EDGE, EDGE, EDGE),
+    shape: Shape = (EDGE, EDGE, EDGE),
 ) -> NDArray[np.bool_]:
     """Return fresh real volumes, bool [n, depth, height, width], one at each density; arguments as `draw_spheres`.
 
@@ -222,7 +210,7 @@ def draw_spheres(
     density: ArrayLike,
     law: SphereLaw | str = "spheres",
     rng: int | np.random.Generator | None = None,
-    shape: tuple[int, int, int] = (EDGE, EDGE, EDGE),
+    shape: Shape = (EDGE, EDGE, EDGE),
 ) -> Spheres:
     """Return the spheres, ordered by volume, of one volume at each density, drawn from a law.
 
@@ -259,10 +247,8 @@ def draw_spheres(
     needed = _in_units(law.largest * d.max(initial=0.0, where=count > 0))
     if np.any(count) and 2 * needed > (min(shape) - 1) * _UNITS:
         points = int(-(-2 * needed // _UNITS)) + 1
-        raise ValueError(
-            f"shape {shape} is too small for spheres of radius up to {needed / _UNITS:.2f} voxels: "
-            f"use at least {points} voxels along each axis"
-        )
+        largest = f"spheres of radius up to {needed / _UNITS:.2f} voxels"
+        raise ValueError(f"shape {shape} is too small for {largest}: use at least {points} voxels along each axis")
 
     root = np.random.default_rng(rng)
     keys = (root.random((len(d), 4)) * 2**32).astype(np.uint32)
@@ -277,29 +263,25 @@ def draw_spheres(
     return Spheres(centre[placed] / _UNITS, radius[placed] / _UNITS, owner[placed])
 
 
-def _in_units(length: ArrayLike) -> NDArray[np.int64]:
+def _in_units(length: ArrayLike) -> Ints:
     """Return a length in whole units of 1/1024 voxel length."""
     return np.rint(np.asarray(length, dtype=np.float64) * ((EDGE - 1) * _UNITS)).astype(np.int64)
 
 
-def _draw(streams: Streams, count: NDArray[np.int64], *size: int) -> NDArray[np.float64]:
+def _draw(streams: Streams, count: Ints, *size: int) -> NDArray[np.float64]:
     """Return uniform draws, ``count[i]`` rows from stream i, concatenated in order of streams."""
     busy = np.flatnonzero(count).tolist()
     return np.concatenate([streams[i].random((count[i], *size)) for i in busy] or [np.empty((0, *size))])
 
 
-def _propose(
-    streams: Streams, owner: NDArray[np.int64], radius: NDArray[np.int64], shape: tuple[int, int, int]
-) -> NDArray[np.int64]:
+def _propose(streams: Streams, owner: Ints, radius: Ints, shape: Shape) -> Ints:
     """Return centres, in units, uniform over the places where each sphere lies wholly inside."""
     room = (np.asarray(shape) - 1) * _UNITS - 2 * radius[:, None]
     u = _draw(streams, np.bincount(owner, minlength=len(streams)), 3)
     return radius[:, None] + np.rint(u * room).astype(np.int64)
 
 
-def _place_apart(
-    streams: Streams, owner: NDArray[np.int64], radius: NDArray[np.int64], shape: tuple[int, int, int]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _place_apart(streams: Streams, owner: Ints, radius: Ints, shape: Shape) -> tuple[NDArray[np.bool_], Ints]:
     """Return a mask of the spheres placed, and centres in units, by random sequential addition in the order given.
 
     The next spheres of all volumes are placed together, each at the first of a batch of candidates that is free.

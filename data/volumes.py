@@ -56,9 +56,8 @@ class Volumes:
         if voxels.ndim != 4 or 0 in voxels.shape[1:]:
             raise ValueError(f"voxels must have shape [n, depth, height, width], got {voxels.shape}")
         if density.shape != voxels.shape[:1]:
-            raise ValueError(
-                f"density must have one entry for each of {len(voxels)} volumes, got shape {density.shape}"
-            )
+            wanted = f"one entry for each of {len(voxels)} volumes"
+            raise ValueError(f"density must have {wanted}, got shape {density.shape}")
         if not np.all((density >= 0) & (density <= 1)):
             raise ValueError(f"density must lie in [0, 1], got values from {density.min()} to {density.max()}")
         if not (np.isfinite(self.voxel_size) and self.voxel_size > 0):
