@@ -141,7 +141,7 @@ def test_what_lies_in_the_data_folder_is_found_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "_HERE", clone / "data")
     monkeypatch.chdir(tmp_path)
     write_folder(packs(4), clone / "data" / "published")
-    with pytest.raises(ValueError, match="'published', or data.published: use"):
+    with pytest.raises(ValueError, match=r"'published', or data.published: use"):
         load("published")  # without pyproject.toml beside it data/ is part of an installation
     (clone / "pyproject.toml").touch()
     assert load("published").name == "published"
