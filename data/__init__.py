@@ -1,5 +1,8 @@
 """What a porous volume is, and where volumes come from."""
 
+if __name__ == "data":
+    raise ImportError("import porebench.data, not data: a second copy of its classes matches none")
+
 from .datasets import NAMES, load, load_image, true_spheres
 from .images import blocks, read_volume
 from .seed_format import read_folder, write_folder

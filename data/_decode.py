@@ -1,74 +1,45 @@
-"""Image readers whose libraries a hostile file could crash or make swell, run as a script of their own.
+"""Image readers that a hostile file could crash or make swell, run by ``images.decode`` in a process of their own.
 
-``python _decode.py KIND SOURCE TARGET LIMIT SECONDS`` reads SOURCE and writes its array to TARGET as ``.npy``, or ends
-with exit code 3 and one line on standard error. LIMIT is the largest image in bytes, SECONDS the processor time.
+``python _decode.py KIND LIMIT SECONDS`` reads a file from standard input and writes its array to standard output as
+``.npy``, or ends with exit code 3 and one line on standard error. LIMIT is the largest image in bytes, SECONDS the
+processor time.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import struct
+import os
 import sys
-import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-# what the TIFF and .mat readers raise when they meet a damaged file
-DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 EXIT = 3
-OWN_BYTES = 2**30  # for the libraries themselves
+OWN_BYTES = 2**30
+"""Memory for the libraries themselves."""
 
 
-def read_tiff(stream: BinaryIO, size: int, limit: int, *, compressed: bool) -> NDArray[np.generic] | None:
-    """Array of a TIFF whose pages are alike; None if its pages are compressed and that was not asked for.
+def read_tiff(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+    """Return the array of a TIFF whose pages are alike; pages that are not compressed hold no more than the file."""
+    import tifffile  # noqa: PLC0415 - each kind of file imports its own library
 
-    Args:
-        stream: the file, at its beginning.
-        size: number of bytes in it.
-        limit: the largest image in bytes.
-        compressed: whether to unpack compressed pages.
-
-    Raises:
-        ValueError: if it holds another number of images, or a larger one than it can hold.
-    """
-    import tifffile  # noqa: PLC0415 - simulated data must load where no image library is installed
-
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
         series = tiff.series
         if len(series) != 1:
             raise ValueError(f"expected pages of one size and type, found {len(series)} kinds")
-        packed = any(
-            frame is not None and frame.keyframe is not None and frame.keyframe.compression != 1
-            for frame in series[0].pages
-        )
-        if packed and not compressed:
-            return None
+        frames = [frame.keyframe for frame in series[0].pages if frame is not None]
+        packed = any(frame is not None and frame.compression != 1 for frame in frames)
         check(math.prod(series[0].shape) * np.dtype(series[0].dtype).itemsize, limit if packed else min(limit, size))
         return np.asarray(series[0].asarray())
 
 
 def read_mat(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
-    """The only three-dimensional array of a MATLAB file up to version 7.
-
-    Raises:
-        ValueError: if there is another number of them, or it is too large.
-    """
-    from scipy import io  # noqa: PLC0415 - slow to import and rarely needed
+    """Return the only three-dimensional array of a MATLAB file up to version 7."""
+    from scipy import io  # noqa: PLC0415 - each kind of file imports its own library
 
     cubes = [entry for entry in io.whosmat(stream) if len(entry[1]) == 3]
     if len(cubes) != 1:
@@ -79,40 +50,52 @@ def read_mat(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
     return np.asarray(io.loadmat(stream, variable_names=[key])[key])
 
 
-def check(size: int, limit: int) -> None:
-    """Refuse an image of more bytes than the limit.
+def read_vti(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+    """Return the cell array ``pore`` of a VTK image, bool [depth, height, width]."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: PLC0415 - each kind of file imports its own library
+    from vtkmodules.vtkIOXML import vtkXMLImageDataReader  # noqa: PLC0415
 
-    Raises:
-        ValueError: if it is larger.
-    """
+    reader: Any = vtkXMLImageDataReader()
+    reader.ReadFromInputStringOn()
+    reader.SetInputString(stream.read())
+    reader.Update()
+    grid = reader.GetOutput()
+    pore = grid.GetCellData().GetArray("pore")
+    if pore is None:
+        raise ValueError("it has no cell array called pore")
+    shape = tuple(length - 1 for length in reversed(grid.GetDimensions()))
+    check(math.prod(shape), limit)
+    return np.asarray(vtk_to_numpy(pore), dtype=np.bool_).reshape(shape)  # type: ignore[no-untyped-call]
+
+
+READERS = {"tiff": read_tiff, "mat": read_mat, "vti": read_vti}
+
+
+def check(size: int, limit: int) -> None:
+    """Raise ValueError for an image of more bytes than the limit."""
     if size > limit:
         raise ValueError(f"it unpacks to {size} bytes, more than the {limit} that are allowed for it")
 
 
-def _limit(memory: int, seconds: int) -> None:
+def main(kind: str, limit: str, seconds: str) -> int:
+    """Read one image and return the exit code."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on Windows
 
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_DATA, (3 * int(limit) + OWN_BYTES,) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds),) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def main(kind: str, source: str, target: str, limit_text: str, seconds: str) -> int:
-    """Read one image; the exit code."""
-    limit = int(limit_text)
-    _limit(3 * limit + OWN_BYTES, int(seconds))
     logging.disable()
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints must not write into the array
     try:
-        with open(source, "rb") as stream:  # noqa: PTH123 - needs nothing but NumPy and the reader
-            size = stream.seek(0, 2)
-            stream.seek(0)
-            array = read_mat(stream, limit) if kind == "mat" else read_tiff(stream, size, limit, compressed=True)
-        if array is None or array.dtype.kind not in "biuf":
+        array = READERS[kind](sys.stdin.buffer, int(limit))
+        if array.dtype.kind not in "biuf":
             raise ValueError("expected an array of numbers")
-        np.save(target, array, allow_pickle=False)
-    except DAMAGE as error:
-        sys.stderr.write(" ".join(str(error).split())[:300] or type(error).__name__)
+        with target:
+            np.save(target, array, allow_pickle=False)
+    except Exception as error:  # a library may raise anything at a damaged file
+        sys.stderr.write(" ".join(str(error).split())[:200] or type(error).__name__)
         return EXIT
     return 0
 

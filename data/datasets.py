@@ -19,8 +19,8 @@ from .volumes import Dataset, Volumes
 NAMES: tuple[str, ...] = tuple(LAWS)
 """Data sets that can be made anywhere, by name."""
 
-_HERE = Path(__file__).parent
-_SEED = 100  # of the built-in data sets: with it the fitted law is closest to the published one (see the tests)
+_HERE = Path(__file__).resolve().parent
+_SEED = 100  # the fitted law of the data set drawn with it is closest to the published one (see the tests)
 _SET_SIZE = 512
 _SPLIT_SEED = 30
 _logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def load(
     raw_shape: tuple[int, int, int] | None = None,
     raw_dtype: DTypeLike | None = None,
 ) -> Dataset:
-    """Training, validation and test volumes of a built-in data set, a folder or an image.
+    """Return the training, validation and test volumes of a built-in data set, a folder or an image.
 
     * A built-in name (`NAMES`): sphere packs made on the spot, 448 training, 64 validation and 512 test volumes, the
       same on every machine. Density is the density factor.
@@ -44,12 +44,12 @@ def load(
       seed. Every part has densities spread like the whole: of each four neighbours in order of density one goes to the
       test part, of each five among the others one to the validation part. Density is the density factor.
       A folder without ``.npy`` files that holds one image stands for that image.
-    * An image: disjoint blocks; density is the porosity of the block. The image is split along its longest axis, into a
-      slab of block layers for training, the next for validation and the last for test (a quarter of the layers
-      each for validation and test, rounded down, at least one), so test blocks come from a region never seen.
+    * An image: disjoint blocks, with their porosity as density. Its block layers along the longest axis are split into
+      slabs, the first for training, the next for validation and the last for test (a quarter of the layers each for
+      validation and test, rounded down, at least one), so test blocks come from a region never seen.
 
     Args:
-        name_or_path: a name in `NAMES`, a path, or the name of a folder or file inside ``data/``.
+        name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
         block: edge of a block in voxels, images only.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
         pore_value: value of pores, images only; see `read_volume`.
@@ -57,27 +57,21 @@ def load(
         raw_shape: depth, height and width in voxels, ``.raw`` images only.
         raw_dtype: type of a voxel, ``.raw`` images only.
 
-    Returns:
-        The data set, with a name that can be used for a folder.
-
     Raises:
         FileNotFoundError: if a path leads nowhere.
         ValueError: if the name is unknown, a file is bad, or there is too little to split into three parts.
 
     Example:
-        >>> train, validation, test = load("spheres")
-        >>> len(train), len(validation), len(test)
-        (448, 64, 512)
+        >>> [len(part) for part in load("spheres")]
+        [448, 64, 512]
     """
     if is_simulated(name_or_path):
         dataset = _built_in(str(name_or_path))
+    elif (path := _find(name_or_path)).is_dir():
+        dataset = _from_folder(path, skip_bad)
     else:
-        path = _find(name_or_path)
-        if path.is_dir():
-            dataset = _from_folder(path, skip_bad)
-        else:
-            volume = read_volume(path, pore_value=pore_value, shape=raw_shape, dtype=raw_dtype)
-            dataset = _from_image(volume, _safe_name(path.stem), block)
+        volume = read_volume(path, pore_value=pore_value, shape=raw_shape, dtype=raw_dtype)
+        dataset = _from_image(volume, _safe_name(path.stem), block)
     if voxel_size is None:
         return dataset
     train, validation, test = (replace(part, voxel_size=voxel_size) for part in dataset)
@@ -85,14 +79,11 @@ def load(
 
 
 def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> tuple[NDArray[np.bool_], str]:
-    """A whole image and the name of its data set.
+    """Return a whole image, bool [depth, height, width], True = pore, and the name of its data set.
 
     Args:
-        name_or_path: a path, or the name of a file (or of a folder with one image) inside ``data/``.
+        name_or_path: a path, or the name of a file (or of a folder with one image) where `load` looks for it.
         pore_value: value of pores; see `read_volume`.
-
-    Returns:
-        bool [depth, height, width], True = pore, and a name that can be used for a folder.
 
     Raises:
         FileNotFoundError: if a path leads nowhere.
@@ -106,28 +97,8 @@ def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> 
     return read_volume(path, pore_value=pore_value), _safe_name(path.stem)
 
 
-def _built_in(name: str) -> Dataset:
-    """The data set of a built-in law: one volume in each 512th of the densities, and once more for the test part."""
-    pool, test = (_draw_stratified(name, part) for part in range(2))
-    chosen = _one_of_each(8, pool.density, _split_rng())
-    return Dataset(pool[~chosen], pool[chosen], test, name, "factor")
-
-
-def _draw_stratified(name: str, part: int) -> Volumes:
-    """Volumes with one density in each 512th of (0, 1), rounded to three decimals, in random order."""
-    density, rng = _strata(name, part)
-    return Volumes(simulate(density, name, rng), density, VOXEL_SIZE, name)
-
-
-def _strata(name: str, part: int) -> tuple[NDArray[np.float64], np.random.Generator]:
-    """Densities of a part, and the source that its spheres are drawn from next."""
-    rng = np.random.Generator(np.random.PCG64([_SEED, NAMES.index(name), part]))
-    strata = (np.arange(_SET_SIZE) + rng.random(_SET_SIZE)) / _SET_SIZE
-    return np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(_SET_SIZE), kind="stable")], rng
-
-
 def true_spheres(name: str) -> Spheres:
-    """The spheres that the test part of a built-in data set is made of, ``owner`` being the index of the volume.
+    """Return the spheres that the test volumes of a built-in data set are made of; ``owner`` is a volume's index.
 
     Raises:
         ValueError: if no built-in data set has that name.
@@ -138,19 +109,35 @@ def true_spheres(name: str) -> Spheres:
     return draw_spheres(density, name, rng)
 
 
+def _built_in(name: str) -> Dataset:
+    """Return the data set of a law: a volume in each 512th of the densities for two parts, another for the test."""
+    drawn = []
+    for part in range(2):
+        density, rng = _strata(name, part)
+        drawn.append(Volumes(simulate(density, name, rng), density, VOXEL_SIZE, name))
+    pool, test = drawn
+    chosen = _one_of_each(8, pool.density, _split_rng())
+    return Dataset(pool[~chosen], pool[chosen], test, name, "factor")
+
+
+def _strata(name: str, part: int) -> tuple[NDArray[np.float64], np.random.Generator]:
+    """Return one density in each 512th of (0, 1), rounded to three decimals, in random order, and the source in use."""
+    rng = np.random.Generator(np.random.PCG64([_SEED, NAMES.index(name), part]))
+    strata = (np.arange(_SET_SIZE) + rng.random(_SET_SIZE)) / _SET_SIZE
+    return np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(_SET_SIZE), kind="stable")], rng
+
+
 def _from_folder(folder: Path, skip_bad: bool) -> Dataset:
     volumes, skipped = read_folder(folder, skip_bad=skip_bad)
     for message in skipped:
         _logger.warning("left out %s", message)
     if len(volumes) < 3:
         raise ValueError(f"a data set needs at least 3 volumes, {folder} has {len(volumes)}; add files")
-    name = _safe_name(volumes.name)
-    volumes = replace(volumes, name=name)
-    rng = _split_rng()
+    volumes, rng = replace(volumes, name=_safe_name(volumes.name)), _split_rng()
     in_test = _one_of_each(4, volumes.density, rng)
     rest = volumes[~in_test]
     in_validation = _one_of_each(5, rest.density, rng)
-    return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], name, "factor")
+    return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], volumes.name, "factor")
 
 
 def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
@@ -158,10 +145,9 @@ def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
     layers = volume.shape[axis] // block if 1 <= block <= min(volume.shape) else 0
     if layers < 3:
         largest = min(volume.shape[axis] // 3, *volume.shape)
-        raise ValueError(
-            f"block {block} leaves fewer than 3 layers along the longest axis of an image of {volume.shape}: "
-            + (f"use a block between 1 and {largest}" if largest else "use a larger image")
-        )
+        advice = f"use a block between 1 and {largest}" if largest else "use a larger image"
+        where = f"the longest axis of an image of {volume.shape}"
+        raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
     held_out = max(1, layers // 4)
     ends = np.array([0, layers - 2 * held_out, layers - held_out, layers]) * block
     parts = []
@@ -172,7 +158,7 @@ def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    """The existing file or folder that is meant: the path as it is, or what the user put into ``data/``.
+    """Return the existing file or folder: the path as it is, else in ``./data``, else in ``data/`` of a clone.
 
     A folder that holds one image and no published files stands for the image.
     """
@@ -181,27 +167,31 @@ def _find(name_or_path: str | Path) -> Path:
         path = Path(text).expanduser()
     except RuntimeError as error:
         raise FileNotFoundError(f"there is no folder {text!r}: {error}; give an existing path") from error
-    is_word = isinstance(name_or_path, str) and path.name == text and not text.startswith((".", "~"))
-    if is_word and not path.exists():
-        path = _HERE / text
-    if not path.exists() or not text:
-        places = f"{text!r}, or {path}" if is_word else f"{text!r}"
-        message = f"there is no data set, file or folder {places}: use one of {', '.join(NAMES)}, or an existing path"
-        raise ValueError(message) if is_word and path.suffix.lower() not in SUFFIXES else FileNotFoundError(message)
-    if path.is_dir() and not any(path.glob("*.npy")):
-        images = [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
-        return images[0] if len(images) == 1 else path
-    return path
+    tried = [path]
+    if isinstance(name_or_path, str) and path.name == text and not text.startswith((".", "~")):
+        is_clone = (_HERE.parent / "pyproject.toml").is_file()
+        tried += [folder / text for folder in (Path("data"), _HERE)[: 1 + is_clone]]
+    found = next((place for place in tried if text and place.exists()), None)
+    if found is None:
+        places = "".join(f", or {place}" for place in tried[1:])
+        known = ", ".join(NAMES)
+        message = f"there is no data set, file or folder {text!r}{places}: use one of {known}, or an existing path"
+        is_name = len(tried) > 1 and tried[0].suffix.lower() not in SUFFIXES
+        raise ValueError(message) if is_name else FileNotFoundError(message)
+    if found.is_dir() and not any(found.glob("*.npy")):
+        images = [file for file in found.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
+        found = images[0] if len(images) == 1 else found
+    return found
 
 
 def _safe_name(stem: str) -> str:
-    """A name of plain letters, digits, dots and dashes that no built-in data set has."""
+    """Return a name of plain letters, digits, dots and dashes that no built-in data set has."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "volumes"
     return f"{name}-files" if is_simulated(name) else name
 
 
 def _one_of_each(size: int, density: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Mask of one volume drawn from each group of about ``size`` neighbours in order of density, at least one."""
+    """Return a mask of one volume drawn from each group of about ``size`` neighbours in order of density."""
     groups = np.array_split(np.argsort(density, kind="stable"), max(1, round(len(density) / size)))
     chosen = np.zeros(len(density), dtype=np.bool_)
     for group, u in zip(groups, rng.random(len(groups)), strict=True):

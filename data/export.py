@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -10,27 +9,20 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from . import Volumes, read_volume, write_folder
-from .images import SUFFIXES as IMAGE_SUFFIXES
+from . import images
 from .packed import load_samples, read_arrays
-from .seed_format import read_file
+from .seed_format import read_file, write_folder
+from .volumes import Volumes
 
 Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-SUFFIXES: dict[str, Format] = {
-    ".npz": "npz",
-    ".npy": "npy",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".raw": "raw",
-    ".vti": "vti",
-}
+SUFFIXES: dict[str, Format] = {".tif": "tiff", **{f".{name}": name for name in FORMATS if name != "seed"}}
 PORE, SOLID = 0, 255
 """Grey values of images: pores are dark, as in a tomography, and as ``data.read_volume`` expects."""
 
 
 def choose_format(out: Path, asked: Format | None) -> Format:
-    """The format asked for, else the one that the suffix of ``out`` says, else npz.
+    """Return the format asked for, else that of the suffix of ``out``, else npz.
 
     Raises:
         ValueError: if suffix and format contradict each other, or the suffix is unknown.
@@ -44,14 +36,13 @@ def choose_format(out: Path, asked: Format | None) -> Format:
         raise ValueError(f"no format has the suffix {suffix}: use {', '.join(SUFFIXES)}, or a folder and --format")
     told = SUFFIXES.get(suffix)
     if asked and told and asked != told:
-        raise ValueError(
-            f"{out} is a {told} file by its name, but --format {asked} was asked for; leave one of them out"
-        )
+        named = f"{out} is a {told} file by its name"
+        raise ValueError(f"{named}, but --format {asked} was asked for; leave one of them out")
     return asked or told or "npz"
 
 
 def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> list[Path]:
-    """Write volumes to a file, or to a folder of one file a volume.
+    """Write volumes to a file, or to a folder of one file a volume, and return the paths in order.
 
     - npz: one file with ``voxels`` bool [n, D, H, W] and ``density`` float64 [n].
     - npy: bool [D, H, W], True = pore, as PoreSpy takes it.
@@ -65,9 +56,6 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
         out: a file for npz or a single volume, else a folder, made if it is missing.
         asked: the format, where the suffix of ``out`` does not say it.
 
-    Returns:
-        The files written, in order.
-
     Raises:
         ValueError: if name and format contradict each other, or several volumes are to go into one file.
     """
@@ -77,38 +65,35 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
             raise ValueError(f"the published format is a folder of files, got {out}")
         write_folder(volumes, out)
         return sorted(out.glob("distribution_*.npy"))
+    if out.suffix and chosen != "npz" and len(volumes) > 1:
+        raise ValueError(f"a {chosen} file holds one volume and there are {len(volumes)}: give a folder, or use .npz")
+    (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
     if chosen == "npz":
         path = out if out.suffix else out / f"{volumes.name}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, voxels=volumes.voxels, density=volumes.density)
         return [path]
-    if out.suffix and len(volumes) > 1:
-        raise ValueError(f"a {chosen} file holds one volume and there are {len(volumes)}: give a folder, or use .npz")
-    out.mkdir(parents=True, exist_ok=True) if not out.suffix else out.parent.mkdir(parents=True, exist_ok=True)
     paths = [out] if out.suffix else [out / _file_name(volumes, index, chosen) for index in range(len(volumes))]
     for path, voxels in zip(paths, volumes.voxels, strict=True):
-        _WRITERS[chosen](path, voxels, volumes.voxel_size)
+        _write(path, voxels, volumes.voxel_size, chosen)
     return paths
 
 
 def read_any(path: str | Path, index: int = 0, **options: Any) -> NDArray[np.bool_]:
-    """Pore phase of one volume in any file that this suite writes or reads.
+    """Return the pore phase, bool [D, H, W], of one volume in any file that this suite writes or reads.
 
     Args:
         path: a file of ``write_volumes``, of ``porebench evaluate`` (``samples/*.npz``), or an image.
         index: which volume of a file that holds several.
         options: passed on to ``data.read_volume``: ``pore_value``, and ``shape`` and ``dtype`` for ``.raw``.
 
-    Returns:
-        bool [depth, height, width], True = pore.
-
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file holds no such volume; says what to do.
+        ImportError: if a ``.vti`` file is given and pyvista is not installed, naming the extra.
     """
     path = Path(path)
     if not path.is_file():
-        known = ", ".join(dict.fromkeys((*IMAGE_SUFFIXES, ".vti")))
+        known = ", ".join((*images.SUFFIXES, ".vti"))
         raise FileNotFoundError(f"there is no file {path}: give a volume ({known}) or the name of a generator")
     several = _read_npz(path) if path.suffix == ".npz" else None
     if several is not None:
@@ -116,55 +101,16 @@ def read_any(path: str | Path, index: int = 0, **options: Any) -> NDArray[np.boo
             raise ValueError(f"{path.name} holds volumes 0 to {len(several) - 1}, there is no {index}")
         return np.asarray(several[index])
     if path.suffix == ".vti":
-        return _read_vti(path)
+        pyvista()
+        with path.open("rb") as stream:
+            return np.asarray(images.decode("vti", stream, path.stat().st_size, path.name), dtype=np.bool_)
     if path.suffix == ".npy" and path.name.startswith("distribution_"):
         return read_file(path)
-    return read_volume(path, **options)
-
-
-def _file_name(volumes: Volumes, index: int, chosen: Format) -> str:
-    shape = "x".join(map(str, volumes.shape))
-    detail = f"_{shape}_uint8" if chosen == "raw" else ""
-    suffix = next(suffix for suffix, kind in SUFFIXES.items() if kind == chosen)
-    return f"{volumes.name}_{index:03d}_{volumes.density[index]:.3f}{detail}{suffix}"
-
-
-def _grey(voxels: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    return np.where(voxels, PORE, SOLID).astype(np.uint8)
-
-
-def _write_npy(path: Path, voxels: NDArray[np.bool_], _voxel_size: float) -> None:
-    np.save(path, voxels, allow_pickle=False)
-
-
-def _write_raw(path: Path, voxels: NDArray[np.bool_], _voxel_size: float) -> None:
-    path.write_bytes(_grey(voxels).tobytes())
-
-
-def _write_tiff(path: Path, voxels: NDArray[np.bool_], voxel_size: float) -> None:
-    tifffile.imwrite(
-        path,
-        _grey(voxels),
-        imagej=True,
-        resolution=(1 / voxel_size, 1 / voxel_size),
-        metadata={"axes": "ZYX", "spacing": voxel_size, "Info": f"pore={PORE}, solid={SOLID}"},
-    )
-
-
-def _write_vti(path: Path, voxels: NDArray[np.bool_], voxel_size: float) -> None:
-    image_data(voxels, voxel_size).save(path)
-
-
-_WRITERS: dict[Format, Callable[[Path, NDArray[np.bool_], float], None]] = {
-    "npy": _write_npy,
-    "tiff": _write_tiff,
-    "raw": _write_raw,
-    "vti": _write_vti,
-}
+    return images.read_volume(path, **options)
 
 
 def image_data(voxels: NDArray[np.bool_], voxel_size: float = 1.0) -> Any:
-    """A pyvista ``ImageData`` whose cells are voxels, with the cell array ``pore`` of 0 and 1.
+    """Return a pyvista ``ImageData`` whose cells are voxels, with the cell array ``pore`` of 0 and 1.
 
     Raises:
         ImportError: if pyvista is not installed, naming the extra.
@@ -175,7 +121,7 @@ def image_data(voxels: NDArray[np.bool_], voxel_size: float = 1.0) -> Any:
 
 
 def pyvista() -> Any:
-    """The pyvista module, imported when it is needed.
+    """Import pyvista when it is needed, and return the module.
 
     Raises:
         ImportError: if it is not installed, naming the extra.
@@ -187,18 +133,27 @@ def pyvista() -> Any:
     return module
 
 
-def _read_vti(path: Path) -> NDArray[np.bool_]:
-    grid = pyvista().read(path)
-    if "pore" not in grid.cell_data:
-        raise ValueError(
-            f"{path.name}: expected a cell array called pore, found {', '.join(grid.array_names) or 'none'}"
-        )
-    shape = tuple(length - 1 for length in reversed(grid.dimensions))
-    return np.asarray(grid.cell_data["pore"], dtype=bool).reshape(shape)
+def _file_name(volumes: Volumes, index: int, chosen: Format) -> str:
+    detail = "_" + "x".join(map(str, volumes.shape)) + "_uint8" if chosen == "raw" else ""
+    suffix = "tif" if chosen == "tiff" else chosen
+    return f"{volumes.name}_{index:03d}_{volumes.density[index]:.3f}{detail}.{suffix}"
+
+
+def _write(path: Path, voxels: NDArray[np.bool_], voxel_size: float, chosen: Format) -> None:
+    grey = np.where(voxels, PORE, SOLID).astype(np.uint8)
+    if chosen == "npy":
+        np.save(path, voxels, allow_pickle=False)
+    elif chosen == "raw":
+        path.write_bytes(grey.tobytes())
+    elif chosen == "vti":
+        image_data(voxels, voxel_size).save(path)
+    else:
+        facts = {"axes": "ZYX", "spacing": voxel_size, "Info": f"pore={PORE}, solid={SOLID}"}
+        tifffile.imwrite(path, grey, imagej=True, resolution=(1 / voxel_size, 1 / voxel_size), metadata=facts)
 
 
 def _read_npz(path: Path) -> NDArray[np.bool_] | None:
-    """Volumes [n, D, H, W] of a file of ``write_volumes`` or ``save_samples``; None if it is another kind of file."""
+    """Return volumes [n, D, H, W] of a file of ``write_volumes`` or ``save_samples``, None for another kind of file."""
     try:
         arrays = read_arrays(path)
     except ValueError:
@@ -206,5 +161,4 @@ def _read_npz(path: Path) -> NDArray[np.bool_] | None:
     if "packed" in arrays:
         return load_samples(path).voxels
     voxels = arrays.get("voxels")
-    several = voxels is not None and voxels.ndim == 4 and voxels.dtype == bool
-    return np.asarray(voxels) if several else None
+    return voxels if voxels is not None and voxels.ndim == 4 and voxels.dtype == np.bool_ else None

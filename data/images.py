@@ -1,10 +1,9 @@
-"""One segmented image of a porous medium, from whatever file it comes in, cut into disjoint blocks."""
+"""Segmented images of porous media, read from files and cut into disjoint blocks."""
 
 from __future__ import annotations
 
 import io
 import math
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,16 +14,19 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._decode import DAMAGE, EXIT, read_tiff
+from ._decode import EXIT
 from .packed import DEFLATE_RATIO, MAX_BYTES, UNPACKING, one_line, read_npy
 
 SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
-"""File names that `read_volume` understands."""
-
+"""Ends of the names of files that `read_volume` reads."""
 DECODING_SECONDS = 300
 """Processor time that a reader in a process of its own may take."""
-
 _SCRIPT = Path(__file__).with_name("_decode.py")
+_ADVICE = {
+    "tiff": "save it again as an uncompressed multi-page TIFF",
+    "mat": "save one array with -v7",
+    "vti": "save a VTK image with one cell array again",
+}
 
 
 def read_volume(
@@ -34,13 +36,13 @@ def read_volume(
     shape: tuple[int, int, int] | None = None,
     dtype: DTypeLike | None = None,
 ) -> NDArray[np.bool_]:
-    """Pore phase of a segmented three-dimensional image.
+    """Return the pore phase of a segmented three-dimensional image, bool [depth, height, width], True = pore.
 
-    Reads multi-page TIFF, ``.npy``, ``.npz`` and ``.mat`` with one array, ``.raw``, and ``.zip`` with one of these,
-    which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run, and
-    its size is known before memory is taken for it: at most about twice the larger of the file and the image, and no
-    image of more than ``MAX_BYTES``. Readers that a hostile file can crash (``.mat``, compressed TIFF) run in a process
-    of their own.
+    The file is a multi-page TIFF, a ``.npy``, ``.npz`` or ``.mat`` with one array, a ``.raw``, or a ``.zip`` with one
+    of these, which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run,
+    and its size is known before memory is taken for it: at most about twice the larger of the file and the image, and
+    no image of more than ``MAX_BYTES``. Readers that a hostile file can crash (TIFF, ``.mat``) run in a process of
+    their own.
 
     Args:
         path: the file.
@@ -48,9 +50,6 @@ def read_volume(
             a boolean array, as everywhere in this suite.
         shape: depth, height and width in voxels, for ``.raw`` only (C order: width fastest).
         dtype: type of a voxel, such as "uint8" or ">u2", for ``.raw`` only.
-
-    Returns:
-        bool [depth, height, width], True = pore.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -69,14 +68,9 @@ def read_volume(
 
 
 def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
-    """Disjoint cubic blocks of a volume, in C order of their position; what remains at the far sides is dropped.
+    """Return the disjoint cubic blocks, bool [n, edge, edge, edge], of a volume [depth, height, width], in C order.
 
-    Args:
-        volume: bool [depth, height, width].
-        edge: edge length of a block in voxels.
-
-    Returns:
-        bool [n, edge, edge, edge], a copy.
+    The edge is in voxels; what remains at the far sides is dropped.
 
     Raises:
         ValueError: if not a single block fits.
@@ -89,16 +83,40 @@ def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
     if whole.ndim != 3:
         raise ValueError(f"volume must have shape [depth, height, width], got {whole.shape}")
     if not 1 <= edge <= min(whole.shape):
-        raise ValueError(
-            f"block edge must lie between 1 and {min(whole.shape)} for a volume of {whole.shape}, got {edge}"
-        )
+        allowed = f"between 1 and {min(whole.shape)} for a volume of {whole.shape}"
+        raise ValueError(f"block edge must lie {allowed}, got {edge}")
     d, h, w = (length // edge for length in whole.shape)
     cut = whole[: d * edge, : h * edge, : w * edge].reshape(d, edge, h, edge, w, edge)
     return cut.transpose(0, 2, 4, 1, 3, 5).reshape(-1, edge, edge, edge).copy()
 
 
+def decode(kind: Literal["tiff", "mat", "vti"], stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
+    """Return the array of an image file of ``size`` bytes, read in a process of its own that may crash.
+
+    Memory and processor time of the process are limited. The stream, on disk or in memory, is at its beginning.
+
+    Raises:
+        ValueError: if the file cannot be read; says why and what to do.
+    """
+    limit = min(MAX_BYTES, DEFLATE_RATIO * size)
+    command = [sys.executable, "-P", str(_SCRIPT), kind, str(limit), str(DECODING_SECONDS)]
+    with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as made:
+        if isinstance(stream, io.BytesIO):
+            copy.write(stream.getbuffer())
+            copy.seek(0)
+            stream = copy
+        done = subprocess.run(command, stdin=stream, stdout=made, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own script
+        if done.returncode == 0:
+            length = made.seek(0, io.SEEK_END)
+            made.seek(0)
+            return read_npy(made, length, name)
+    told = done.stderr.decode(errors="replace").splitlines()[-1:] if done.returncode == EXIT else []
+    reason = told[0] if told else f"its reader crashed or took over {DECODING_SECONDS} s"
+    raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {_ADVICE[kind]}")
+
+
 def _pore_phase(image: NDArray[np.generic], name: str, pore_value: float | None) -> NDArray[np.bool_]:
-    """Where a two-valued image has the pore value."""
+    """Return True where a two-valued image has the pore value."""
     if image.dtype.kind not in "biuf":
         raise ValueError(f"{name}: expected numbers, got dtype {image.dtype}; save one grey value a voxel")
     if image.dtype.kind == "f" and not np.all(np.isfinite(image)):
@@ -112,42 +130,34 @@ def _pore_phase(image: NDArray[np.generic], name: str, pore_value: float | None)
         raise ValueError(f"{name}: expected exactly two values, got {len(values)} ({shown}): {advice}")
     pore = pore_value if pore_value is not None else (high if image.dtype.kind == "b" else low)
     if pore not in (low, high):
-        raise ValueError(
-            f"{name}: pore_value must be one of the two values {float(low):g} and {float(high):g}, got {pore_value}"
-        )
+        found = f"{float(low):g} and {float(high):g}"
+        raise ValueError(f"{name}: pore_value must be one of the two values {found}, got {pore_value}")
     return upper if pore == high else ~upper
 
 
 def _read_image(
     stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int] | None, dtype: DTypeLike | None
 ) -> NDArray[np.generic]:
-    """Array in an open image file of ``size`` bytes, of the kind that its name says."""
+    """Return the array in an open image file of ``size`` bytes, of the kind that its name says."""
     suffix = PurePosixPath(name).suffix.lower()
     _check_size(size, name)
     if suffix in {".zip", ".npz"}:
         inner = (".npy",) if suffix == ".npz" else tuple(kind for kind in SUFFIXES if kind != ".zip")
-        return _read_zip(stream, name, inner, shape, dtype)
+        content, member = _unpacked(stream, name, inner)
+        return _read_image(io.BytesIO(content), len(content), f"{name}/{member}", shape, dtype)
     if suffix == ".raw":
         return _read_raw(stream, size, name, shape, dtype)
     if shape is not None or dtype is not None:
         raise ValueError(f"{name}: shape and dtype describe .raw files only; this format states its own")
-    if suffix in {".tif", ".tiff"}:
-        return _read_tiff(stream, size, name)
     if suffix == ".npy":
         return read_npy(stream, size, name)
-    if suffix == ".mat":
-        return _decode("mat", stream, size, name, "save one array with -v7")
-    raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
+    return decode("mat" if suffix == ".mat" else "tiff", stream, size, name)
 
 
-def _read_zip(
-    stream: BinaryIO,
-    name: str,
-    kinds: tuple[str, ...],
-    shape: tuple[int, int, int] | None,
-    dtype: DTypeLike | None,
-) -> NDArray[np.generic]:
-    """The only image in an archive. Its declared size is checked first; zipfile never unpacks more than that."""
+def _unpacked(stream: BinaryIO, name: str, kinds: tuple[str, ...]) -> tuple[bytes, str]:
+    """Return content and name of the only image in an archive; zipfile never unpacks more than the declared size."""
     try:
         with zipfile.ZipFile(stream) as archive:
             members = [entry for entry in archive.infolist() if _is_image(entry, kinds)]
@@ -157,12 +167,11 @@ def _read_zip(
             _check_size(members[0].file_size, f"{name}/{members[0].filename}")
             if members[0].compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise ValueError(f"{name}: is packed by a rare method; repack it as an ordinary .zip")
-            content = archive.read(members[0])
+            return archive.read(members[0]), members[0].filename
     except (*UNPACKING, OSError) as error:
         if isinstance(error, ValueError) and str(error).startswith(name):
             raise
         raise ValueError(f"{name}: cannot be unpacked ({one_line(error)}); copy or download it again") from error
-    return _read_image(io.BytesIO(content), len(content), f"{name}/{members[0].filename}", shape, dtype)
 
 
 def _is_image(entry: zipfile.ZipInfo, kinds: tuple[str, ...]) -> bool:
@@ -179,47 +188,13 @@ def _read_raw(
     voxel = np.dtype(dtype)
     if len(shape) != 3 or min(shape) < 1 or voxel.kind not in "iuf":
         raise ValueError(f"{name}: expected three positive lengths and a type of number, got {shape} and {voxel}")
-    if math.prod(shape) * voxel.itemsize != size:
-        raise ValueError(
-            f"{name}: shape {shape} and dtype {voxel} take {math.prod(shape) * voxel.itemsize} bytes, "
-            f"the file has {size}; correct shape or dtype"
-        )
+    if (taken := math.prod(shape) * voxel.itemsize) != size:
+        fact = f"shape {shape} and dtype {voxel} take {taken} bytes, the file has {size}"
+        raise ValueError(f"{name}: {fact}; correct shape or dtype")
     return np.frombuffer(stream.read(), dtype=voxel).reshape(shape)
-
-
-def _read_tiff(stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
-    advice = "save it again as an uncompressed multi-page TIFF"
-    try:
-        image = read_tiff(stream, size, MAX_BYTES, compressed=False)
-    except DAMAGE as error:
-        raise ValueError(f"{name}: cannot be read as a TIFF ({one_line(error)}); {advice}") from error
-    return _decode("tiff", stream, size, name, advice) if image is None else image
-
-
-def _decode(kind: Literal["tiff", "mat"], stream: BinaryIO, size: int, name: str, advice: str) -> NDArray[np.generic]:
-    """Read an image in a process of its own, whose memory and time are limited and which may crash."""
-    limit = min(MAX_BYTES, DEFLATE_RATIO * size)
-    with tempfile.TemporaryDirectory(prefix="porebench-") as folder:
-        source, target = Path(folder, "image"), Path(folder, "image.npy")
-        stream.seek(0)
-        with source.open("wb") as copy:
-            shutil.copyfileobj(stream, copy)
-        limits = [str(limit), str(DECODING_SECONDS)]
-        command = [sys.executable, "-P", str(_SCRIPT), kind, str(source), str(target), *limits]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
-        if done.returncode:
-            lines = done.stderr.splitlines()
-            reason = (
-                lines[-1] if lines and done.returncode == EXIT else f"its reader crashed or took over {limits[1]} s"
-            )
-            raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {advice}")
-        with target.open("rb") as made:
-            return read_npy(made, target.stat().st_size, name)
 
 
 def _check_size(size: int, name: str) -> None:
     if size > MAX_BYTES:
-        raise ValueError(
-            f"{name}: unpacks to {size / 2**30:.1f} GiB, more than the {MAX_BYTES / 2**30:.1f} GiB that are allowed; "
-            "crop the image"
-        )
+        sizes = f"{size / 2**30:.1f} GiB, more than the {MAX_BYTES / 2**30:.1f} GiB that are allowed"
+        raise ValueError(f"{name}: unpacks to {sizes}; crop the image")

@@ -25,13 +25,9 @@ UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, RuntimeError
 
 
 def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDArray[Any]:
-    """Return the array in an open ``.npy`` file, whose header is checked before anything is allocated.
+    """Return the array in an open ``.npy`` file of ``size`` bytes, whose header is checked before allocation.
 
-    Args:
-        stream: the file, at its beginning.
-        size: number of bytes in it.
-        name: the file's name in messages.
-        kinds: NumPy's letters for the kinds of type that are allowed.
+    The allowed kinds of type are given by NumPy's letters; ``name`` is the file's name in messages.
 
     Raises:
         ValueError: if it is no such array, or its size is not what its header says.
@@ -43,16 +39,13 @@ def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDA
     except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
     if dtype.kind not in kinds:
-        raise ValueError(
-            f"{name}: expected an array of numbers, got dtype {dtype}, which is refused; save it as float64"
-        )
+        got = f"got dtype {dtype}, which is refused"
+        raise ValueError(f"{name}: expected an array of numbers, {got}; save it as float64")
     promised = stream.tell() + dtype.itemsize * math.prod(int(length) for length in shape)
     if min(shape, default=0) < 0 or promised != size:
         state = "truncated" if size < promised else "damaged"
-        raise ValueError(
-            f"{name}: is {state}: shape {shape} and dtype {dtype} take {promised} bytes, the file has {size}; "
-            "copy or download it again"
-        )
+        sizes = f"shape {shape} and dtype {dtype} take {promised} bytes, the file has {size}"
+        raise ValueError(f"{name}: is {state}: {sizes}; copy or download it again")
     stream.seek(0)
     try:
         return np.asarray(npy.read_array(stream, allow_pickle=False))

@@ -7,8 +7,8 @@ axis over the unit cube, faces included (m = 30 in the published set), and 1 whe
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
+from statistics import mode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,15 @@ _TOLERANCE = 1e-3  # how far a coordinate may lie from its grid point, in spacin
 
 
 def read_folder(path: str | Path, *, skip_bad: bool = False) -> tuple[Volumes, list[str]]:
-    """Volumes of a folder in the published format, in order of index, and what was left out.
+    """Return the volumes of a folder in the published format, in order of index, and a sentence on each file left out.
 
     Voxels are placed by their coordinates, so rows may come in any order. The number of points an axis is taken from
     the number of rows and must be the same in all files. Files that are not ``.npy`` and hidden files are ignored.
+    The set is named after the folder; its voxel size is 1/(m − 1) edges of the unit cube.
 
     Args:
         path: the folder.
         skip_bad: leave out bad files and report each, instead of raising at the first.
-
-    Returns:
-        The volumes, named after the folder, with a voxel size of 1/(m − 1) edges of the unit cube; and one sentence
-        for each file left out.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -45,34 +42,42 @@ def read_folder(path: str | Path, *, skip_bad: bool = False) -> tuple[Volumes, l
     files = sorted(file for file in folder.glob("*.npy") if not file.name.startswith("."))
     if not files:
         raise ValueError(f"expected files named distribution_000_0.500.npy in {folder}, found no .npy file at all")
-
     good: dict[int, tuple[str, float, NDArray[np.bool_]]] = {}
     skipped: list[str] = []
+
+    def refuse(error: Exception) -> None:
+        if not skip_bad:
+            raise ValueError(f"{error}, or leave bad files out with skip_bad (--skip-bad)") from error
+        skipped.append(str(error))
+
     for file in tqdm(files, desc="reading", unit="file", leave=False, disable=None):
         try:
-            index, density = _parse_name(file.name)
+            match = _NAME.fullmatch(file.name)
+            if match is None:
+                wanted = "a name like distribution_000_0.500.npy"
+                raise ValueError(f"{file.name}: expected {wanted}; rename it or move it elsewhere")
+            index, density = int(match["index"]), float(match["density"])
+            if not 0 <= density <= 1:
+                raise ValueError(f"{file.name}: density must lie in [0, 1], got {density:g}; correct the name")
             if index in good:
                 raise ValueError(f"{file.name}: index {index} is taken by {good[index][0]}; renumber one of them")
             good[index] = (file.name, density, read_file(file))
         except (ValueError, OSError) as error:
-            _skip_or_raise(error, skipped, skip_bad)
-
-    sizes = Counter(len(voxels) for _, _, voxels in good.values())
-    common = sizes.most_common(1)[0][0] if sizes else 0
+            refuse(error)
+    common = mode([len(voxels) for _, _, voxels in good.values()] or [0])
     for index, (name, _, voxels) in sorted(good.items()):
         if len(voxels) != common:
-            message = f"{name}: has {len(voxels)} points an axis, most files here have {common}; move it elsewhere"
-            _skip_or_raise(ValueError(message), skipped, skip_bad)
+            edges = f"has {len(voxels)} points an axis, most files here have {common}"
+            refuse(ValueError(f"{name}: {edges}; move it elsewhere"))
             del good[index]
     if not good:
         raise ValueError(f"none of the {len(files)} .npy files in {folder} can be read; the first: {skipped[0]}")
-    rows = [good[index] for index in sorted(good)]
-    stack, density_array = np.stack([row[2] for row in rows]), np.array([row[1] for row in rows])
-    return Volumes(stack, density_array, 1 / (common - 1), folder.resolve().name), skipped
+    _, densities, stack = zip(*(good[index] for index in sorted(good)), strict=True)
+    return Volumes(np.stack(stack), np.array(densities), 1 / (common - 1), folder.resolve().name), skipped
 
 
 def read_file(path: str | Path) -> NDArray[np.bool_]:
-    """Voxels of one file in the published format, bool [m, m, m] along x, y and z, True = pore.
+    """Return the voxels of one file in the published format, bool [m, m, m] along x, y and z, True = pore.
 
     Raises:
         ValueError: if the content is not a complete grid of m³ rows (x, y, z, flag); says what is wrong and the fix.
@@ -86,17 +91,14 @@ def read_file(path: str | Path) -> NDArray[np.bool_]:
     rows = len(table) if table.ndim else 0
     edge = round(rows ** (1 / 3))
     if table.ndim != 2 or table.shape[1] != 4 or edge**3 != rows or edge < 2:
-        raise ValueError(
-            f"{path.name}: expected shape (m³, 4), such as (27000, 4), with columns x, y, z, flag, "
-            f"got {table.shape}; export the whole grid, one row a point"
-        )
+        wanted = "shape (m³, 4), such as (27000, 4), with columns x, y, z, flag"
+        raise ValueError(f"{path.name}: expected {wanted}, got {table.shape}; export the whole grid, one row a point")
     if not np.all(np.isfinite(table)):
         raise ValueError(f"{path.name}: holds NaN or infinite values; export it again")
     flag = table[:, 3]
-    pore = flag == 1
-    if not np.all(pore | (flag == 0)):
-        wrong = flag[~(pore | (flag == 0))][0]
-        raise ValueError(f"{path.name}: flags must be 0 (solid) or 1 (pore), got {wrong:g}; threshold it first")
+    wrong = flag[(flag != 0) & (flag != 1)]
+    if len(wrong):
+        raise ValueError(f"{path.name}: flags must be 0 (solid) or 1 (pore), got {wrong[0]:g}; threshold it first")
 
     position = table[:, :3].astype(np.float64) * (edge - 1)
     if not np.all((position > -0.5) & (position < edge - 0.5)):
@@ -105,20 +107,15 @@ def read_file(path: str | Path) -> NDArray[np.bool_]:
     off = np.abs(position - point).max(axis=1) > _TOLERANCE
     if np.any(off):
         where = ", ".join(f"{value:g}" for value in table[off.argmax(), :3])
-        raise ValueError(
-            f"{path.name}: row {off.argmax()} at ({where}) is off the grid of {edge} points an axis over [0, 1]; "
-            "sample the pores on that grid"
-        )
+        place = f"row {off.argmax()} at ({where}) is off the grid of {edge} points an axis over [0, 1]"
+        raise ValueError(f"{path.name}: {place}; sample the pores on that grid")
     flat = np.ravel_multi_index((point[:, 0], point[:, 1], point[:, 2]), (edge, edge, edge))
-    twice = np.bincount(flat, minlength=rows) > 1
-    if np.any(twice):
-        missing = np.count_nonzero(np.bincount(flat, minlength=rows) == 0)
-        raise ValueError(
-            f"{path.name}: {np.count_nonzero(twice)} grid points occur more than once and {missing} are missing; "
-            "export each point once"
-        )
+    times = np.bincount(flat, minlength=rows)
+    if np.any(times > 1):
+        counted = f"{np.sum(times > 1)} grid points occur more than once and {np.sum(times == 0)} are missing"
+        raise ValueError(f"{path.name}: {counted}; export each point once")
     voxels = np.zeros(rows, dtype=np.bool_)
-    voxels[flat] = pore
+    voxels[flat] = flag == 1
     return voxels.reshape(edge, edge, edge)
 
 
@@ -141,9 +138,8 @@ def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False)
     folder.mkdir(parents=True, exist_ok=True)
     old = [file for file in folder.glob("distribution_*.npy") if _NAME.fullmatch(file.name)]
     if old and not overwrite:
-        raise FileExistsError(
-            f"{folder} holds {len(old)} distribution files already: choose another folder or set overwrite=True"
-        )
+        held = f"{len(old)} distribution files already"
+        raise FileExistsError(f"{folder} holds {held}: choose another folder or set overwrite=True")
     for file in old:
         file.unlink()
     axis = np.linspace(0, 1, edge)
@@ -152,20 +148,3 @@ def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False)
     for index, (voxels, density) in enumerate(zip(volumes.voxels, volumes.density, strict=True)):
         table[:, 3] = voxels.ravel()
         np.save(folder / f"distribution_{index:03d}_{density:.3f}.npy", table, allow_pickle=False)
-
-
-def _parse_name(name: str) -> tuple[int, float]:
-    """Index and density that a file name states."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ValueError(f"{name}: expected a name like distribution_000_0.500.npy; rename it or move it elsewhere")
-    density = float(match["density"])
-    if not 0 <= density <= 1:
-        raise ValueError(f"{name}: density must lie in [0, 1], got {density:g}; correct the name")
-    return int(match["index"]), density
-
-
-def _skip_or_raise(error: Exception, skipped: list[str], skip_bad: bool) -> None:
-    if not skip_bad:
-        raise ValueError(f"{error}, or leave bad files out with skip_bad (--skip-bad)") from error
-    skipped.append(str(error))

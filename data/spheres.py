@@ -1,8 +1,8 @@
 """Sphere packs that follow the published law: density in, pore volumes out.
 
 The data set of the original task holds overlapping spherical pores in the unit cube, more and larger ones at
-higher density. Its volumes cannot be redistributed, but its law can be simulated. Each number below that is called
-a length is in edges of the unit cube; each that is called a voxel length is in voxel spacings (1/29).
+higher density. Its volumes cannot be redistributed, but its law can be simulated. A length is in edges of the unit
+cube, a voxel length in voxel spacings (1/29).
 """
 
 from __future__ import annotations
@@ -20,16 +20,21 @@ EDGE = 30
 VOXEL_SIZE = 1 / (EDGE - 1)
 """Distance between neighbouring points, in edges of the unit cube."""
 
-_UNITS = 1024  # integer steps in a voxel length: centres and radii are whole numbers of them
-_REACH = 2**19  # no centre coordinate or radius may exceed this many voxels: squares must fit in 64 bits
+Shape = tuple[int, int, int]
+Ints = NDArray[np.int64]
+Streams = list[np.random.Generator]
+"""Source of random numbers of each volume."""
+
+_UNITS = 1024  # integer units in a voxel length: centres and radii are whole numbers of units
+_REACH = 2**19  # largest centre coordinate and radius in voxels: squares in units must fit in 64 bits
 _CHUNK = 2**20  # points tested at a time
-_ATTEMPTS = 1024  # candidates for the place of a sphere that must not overlap ...
-_BATCH = 16  # ... and how many are tried at a time
+_ATTEMPTS = 1024  # candidate places of a sphere that must not overlap others
+_BATCH = 16  # candidate places tried at a time
 
 
 @dataclass(frozen=True)
 class SphereLaw:
-    """How many spheres a volume holds, how large they are, and whether they may overlap.
+    """Law of the number of spheres in a volume, of their radii, and of their overlap.
 
     A volume of density d in the unit cube holds ``round(spheres * d)`` spheres with radii d times draws from the radius
     law, centres uniform over the places where the sphere lies wholly inside the cube. With overlap this is a
@@ -64,20 +69,13 @@ class SphereLaw:
         if self.spheres < 1:
             raise ValueError(f"spheres must be at least 1, got {self.spheres}")
         if not 0 < self.smallest <= self.largest < 0.5:
-            raise ValueError(
-                f"radii must satisfy 0 < smallest <= largest < 0.5, got {self.smallest} and {self.largest}"
-            )
+            got = f"{self.smallest} and {self.largest}"
+            raise ValueError(f"radii must satisfy 0 < smallest <= largest < 0.5, got {got}")
         if self.median is not None and not (self.median > 0 and self.sigma > 0):
             raise ValueError(f"a lognormal law needs median > 0 and sigma > 0, got {self.median}, {self.sigma}")
 
     def radius(self, probability: ArrayLike) -> NDArray[np.float64]:
-        """Quantile function of the radius at density 1, a length.
-
-        Args:
-            probability: any shape, each in [0, 1].
-
-        Returns:
-            float64 of the same shape, between smallest and largest.
+        """Return the quantile function of the radius at density 1, a length, at probabilities of any shape.
 
         Example:
             >>> SphereLaw(spheres=10, smallest=0.05, largest=0.1).radius([0, 0.5, 1]).tolist()
@@ -124,10 +122,8 @@ class Spheres(NamedTuple):
     owner: NDArray[np.int64]
 
 
-def stamp_balls(
-    centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: tuple[int, int, int], n: int
-) -> NDArray[np.bool_]:
-    """Volumes in which a voxel is pore where its point lies strictly inside one of the volume's balls.
+def stamp_balls(centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: Shape, n: int) -> NDArray[np.bool_]:
+    """Return volumes, bool [n, depth, height, width], with pores at the points strictly inside one of their balls.
 
     Centres and radii are rounded to 1/1024 of a voxel length and squared distances are compared as integers, so the
     result is the same on every machine. All balls whose bounding boxes have one size are tested together.
@@ -139,9 +135,6 @@ def stamp_balls(
         shape: depth, height and width in voxels.
         n: number of volumes.
 
-    Returns:
-        bool [n, depth, height, width]; a volume without balls is all solid.
-
     Raises:
         ValueError: if shapes disagree or a value is out of range.
 
@@ -149,7 +142,18 @@ def stamp_balls(
         >>> stamp_balls([[1, 1, 1]], [1.1], [0], shape=(3, 3, 3), n=1).sum().item()
         7
     """
-    centre, radius, volume = _check_balls(centres, radii, owner, shape, n)
+    length, place = np.asarray(radii, dtype=np.float64), np.asarray(centres, dtype=np.float64)
+    place = place.reshape(-1, 3) if place.size == 0 else place
+    volume = np.asarray(owner, dtype=np.int64)
+    _check_shape(shape)
+    if length.ndim != 1 or place.shape != (*length.shape, 3) or volume.shape != length.shape:
+        shapes = f"{place.shape}, {length.shape} and {volume.shape}"
+        raise ValueError(f"expected centres [k, 3], radii [k] and owner [k], got shapes {shapes}")
+    if not (np.all(np.abs(place) <= _REACH) and np.all((length >= 0) & (length <= _REACH))):
+        raise ValueError(f"centres must be finite and radii not negative, both at most {_REACH} voxels")
+    if np.any((volume < 0) | (volume >= n)):
+        raise ValueError(f"owner must lie in [0, {n}), got values from {volume.min()} to {volume.max()}")
+    centre, radius = np.rint(place * _UNITS).astype(np.int64), np.rint(length * _UNITS).astype(np.int64)
     out = np.zeros(n * math.prod(shape), dtype=np.bool_)
     edges = np.minimum(-(-2 * radius // _UNITS), max(shape))  # an open interval of length 2 r holds <= ceil(2 r) points
     for edge in np.unique(edges[edges > 0]).tolist():
@@ -161,35 +165,13 @@ def stamp_balls(
     return out.reshape(n, *shape)
 
 
-def _check_balls(
-    centres: ArrayLike, radii: ArrayLike, owner: ArrayLike, shape: tuple[int, int, int], n: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Centres and radii in whole units, and owners, once they are known to be usable."""
-    radius = np.asarray(radii, dtype=np.float64)
-    centre = np.asarray(centres, dtype=np.float64)
-    centre = centre.reshape(-1, 3) if centre.size == 0 else centre
-    volume = np.asarray(owner, dtype=np.int64)
+def _check_shape(shape: Shape) -> None:
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"shape must be three positive integers, got {shape}")
-    if radius.ndim != 1 or centre.shape != (*radius.shape, 3) or volume.shape != radius.shape:
-        raise ValueError(
-            "expected centres [k, 3], radii [k] and owner [k], "
-            f"got shapes {centre.shape}, {radius.shape} and {volume.shape}"
-        )
-    if not (np.all(np.abs(centre) <= _REACH) and np.all((radius >= 0) & (radius <= _REACH))):
-        raise ValueError(f"centres must be finite and radii not negative, both at most {_REACH} voxels")
-    if np.any((volume < 0) | (volume >= n)):
-        raise ValueError(f"owner must lie in [0, {n}), got values from {volume.min()} to {volume.max()}")
-    return np.rint(centre * _UNITS).astype(np.int64), np.rint(radius * _UNITS).astype(np.int64), volume
 
 
 def _stamp_equal_boxes(
-    out: NDArray[np.bool_],
-    centre: NDArray[np.int64],
-    radius: NDArray[np.int64],
-    volume: NDArray[np.int64],
-    shape: tuple[int, int, int],
-    edge: int,
+    out: NDArray[np.bool_], centre: Ints, radius: Ints, volume: Ints, shape: Shape, edge: int
 ) -> None:
     """Set the points inside balls whose bounding boxes are all ``edge`` points wide, in the flat volumes ``out``."""
     first = (centre - radius[:, None]) // _UNITS + 1
@@ -209,18 +191,12 @@ def simulate(
     density: ArrayLike,
     law: SphereLaw | str = "spheres",
     rng: int | np.random.Generator | None = None,
-    shape: tuple[int, int, int] = (EDGE, EDGE, EDGE),
+    shape: Shape = (EDGE, EDGE, EDGE),
 ) -> NDArray[np.bool_]:
-    """Fresh real volumes, one at each density.
+    """Return fresh real volumes, bool [n, depth, height, width], one at each density; arguments as `draw_spheres`.
 
-    See `draw_spheres` for the arguments, for what other shapes mean and for what ``rng`` determines.
-
-    Returns:
-        bool [n, depth, height, width], True = pore. No voxel on the boundary is ever a pore: a sphere lies wholly
-        inside the cube, to the last unit, and its surface does not belong to it.
-
-    Raises:
-        ValueError: as `draw_spheres`.
+    No voxel on the boundary is ever a pore: a sphere lies wholly inside the cube, to the last unit, and its surface
+    does not belong to it.
 
     Example:
         >>> simulate([0.2, 0.9], rng=0).sum(axis=(1, 2, 3)).tolist()
@@ -234,9 +210,9 @@ def draw_spheres(
     density: ArrayLike,
     law: SphereLaw | str = "spheres",
     rng: int | np.random.Generator | None = None,
-    shape: tuple[int, int, int] = (EDGE, EDGE, EDGE),
+    shape: Shape = (EDGE, EDGE, EDGE),
 ) -> Spheres:
-    """Spheres of one volume at each density, drawn from a law.
+    """Return the spheres, ordered by volume, of one volume at each density, drawn from a law.
 
     Each volume has a random stream of its own, seeded by the next draws of ``rng``: volume i is the same whether it is
     drawn in one call with others or in several calls.
@@ -255,27 +231,24 @@ def draw_spheres(
         rng: seed or generator; None draws fresh entropy.
         shape: depth, height and width in voxels.
 
-    Returns:
-        The spheres of all n volumes, ordered by volume.
-
     Raises:
         ValueError: if a density is outside [0, 1], the name is unknown or the shape cannot hold the largest sphere.
     """
-    law = _law(law)
+    if not isinstance(law, SphereLaw):
+        if law not in LAWS:
+            raise ValueError(f"unknown sphere law {law!r}: use one of {', '.join(LAWS)}, or a SphereLaw")
+        law = LAWS[law]
     d = np.atleast_1d(np.asarray(density, dtype=np.float64))
     if d.ndim != 1 or not np.all((d >= 0) & (d <= 1)):
         raise ValueError(f"density must be a number or a list of numbers in [0, 1], got {density!r}")
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"shape must be three positive integers, got {shape}")
+    _check_shape(shape)
     cubes = float(np.prod(np.asarray(shape) - 1.0)) / (EDGE - 1) ** 3
     count = np.rint(law.spheres * d * cubes).astype(np.int64)
     needed = _in_units(law.largest * d.max(initial=0.0, where=count > 0))
     if np.any(count) and 2 * needed > (min(shape) - 1) * _UNITS:
         points = int(-(-2 * needed // _UNITS)) + 1
-        raise ValueError(
-            f"shape {shape} is too small for spheres of radius up to {needed / _UNITS:.2f} voxels: "
-            f"use at least {points} voxels along each axis"
-        )
+        largest = f"spheres of radius up to {needed / _UNITS:.2f} voxels"
+        raise ValueError(f"shape {shape} is too small for {largest}: use at least {points} voxels along each axis")
 
     root = np.random.default_rng(rng)
     keys = (root.random((len(d), 4)) * 2**32).astype(np.uint32)
@@ -290,52 +263,35 @@ def draw_spheres(
     return Spheres(centre[placed] / _UNITS, radius[placed] / _UNITS, owner[placed])
 
 
-def _law(law: SphereLaw | str) -> SphereLaw:
-    if isinstance(law, SphereLaw):
-        return law
-    if law not in LAWS:
-        raise ValueError(f"unknown sphere law {law!r}: use one of {', '.join(LAWS)}, or a SphereLaw")
-    return LAWS[law]
-
-
-def _in_units(length: ArrayLike) -> NDArray[np.int64]:
-    """A length (edges of the unit cube) in whole units of 1/1024 voxel length."""
+def _in_units(length: ArrayLike) -> Ints:
+    """Return a length in whole units of 1/1024 voxel length."""
     return np.rint(np.asarray(length, dtype=np.float64) * ((EDGE - 1) * _UNITS)).astype(np.int64)
 
 
-def _draw(streams: list[np.random.Generator], count: NDArray[np.int64], *size: int) -> NDArray[np.float64]:
-    """Uniform draws, ``count[i]`` rows from stream i, concatenated in order of streams."""
+def _draw(streams: Streams, count: Ints, *size: int) -> NDArray[np.float64]:
+    """Return uniform draws, ``count[i]`` rows from stream i, concatenated in order of streams."""
     busy = np.flatnonzero(count).tolist()
     return np.concatenate([streams[i].random((count[i], *size)) for i in busy] or [np.empty((0, *size))])
 
 
-def _propose(
-    streams: list[np.random.Generator],
-    owner: NDArray[np.int64],
-    radius: NDArray[np.int64],
-    shape: tuple[int, int, int],
-) -> NDArray[np.int64]:
-    """Centres, in units, uniform over the places where each sphere lies wholly inside."""
+def _propose(streams: Streams, owner: Ints, radius: Ints, shape: Shape) -> Ints:
+    """Return centres, in units, uniform over the places where each sphere lies wholly inside."""
     room = (np.asarray(shape) - 1) * _UNITS - 2 * radius[:, None]
     u = _draw(streams, np.bincount(owner, minlength=len(streams)), 3)
     return radius[:, None] + np.rint(u * room).astype(np.int64)
 
 
-def _place_apart(
-    streams: list[np.random.Generator],
-    owner: NDArray[np.int64],
-    radius: NDArray[np.int64],
-    shape: tuple[int, int, int],
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which spheres found a place, and their centres in units, by random sequential addition in the order given.
+def _place_apart(streams: Streams, owner: Ints, radius: Ints, shape: Shape) -> tuple[NDArray[np.bool_], Ints]:
+    """Return a mask of the spheres placed, and centres in units, by random sequential addition in the order given.
 
     The next spheres of all volumes are placed together, each at the first of a batch of candidates that is free.
     """
     placed = np.zeros(len(owner), dtype=np.bool_)
     centre = np.zeros((len(owner), 3), dtype=np.int64)
-    end = np.cumsum(np.bincount(owner, minlength=len(streams)))
-    start = end - np.bincount(owner, minlength=len(streams))
-    turn, batches = start.copy(), np.zeros_like(start)  # the sphere whose turn it is, and how often it has tried
+    count = np.bincount(owner, minlength=len(streams))
+    end = np.cumsum(count)
+    start = end - count
+    turn, batches = start.copy(), np.zeros_like(start)  # the sphere whose turn it is, and its batches so far
     while np.any(turn < end):
         active = np.flatnonzero(turn < end)
         mine = turn[active]

@@ -1,4 +1,4 @@
-"""Volumes and data sets: what a porous volume is, in every part of the suite."""
+"""Porous volumes with their densities, and data sets of them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,13 @@ def spread(density: ArrayLike, n: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class Volumes:
-    """A set of porous volumes of one shape, each with the density it was asked or made for.
+    """Set of porous volumes of one shape, each with the density it was asked or made for.
 
     Attributes:
         voxels: bool [n, depth, height, width]; True = pore, False = solid.
-        density: float64 [n] in [0, 1], the conditioning variable. It is the pore fraction only
-            where the data set says so.
+        density: float64 [n] in [0, 1], the conditioning variable; the pore fraction only where the data set says so.
         voxel_size: edge length of a voxel, in the data set's unit of length.
-        name: what a table calls this set.
+        name: the set's name in tables.
 
     Raises:
         TypeError: if ``voxels`` is not boolean.
@@ -57,9 +56,8 @@ class Volumes:
         if voxels.ndim != 4 or 0 in voxels.shape[1:]:
             raise ValueError(f"voxels must have shape [n, depth, height, width], got {voxels.shape}")
         if density.shape != voxels.shape[:1]:
-            raise ValueError(
-                f"density must have one entry for each of {len(voxels)} volumes, got shape {density.shape}"
-            )
+            wanted = f"one entry for each of {len(voxels)} volumes"
+            raise ValueError(f"density must have {wanted}, got shape {density.shape}")
         if not np.all((density >= 0) & (density <= 1)):
             raise ValueError(f"density must lie in [0, 1], got values from {density.min()} to {density.max()}")
         if not (np.isfinite(self.voxel_size) and self.voxel_size > 0):
@@ -71,24 +69,24 @@ class Volumes:
         return len(self.voxels)
 
     def __getitem__(self, index: slice | ArrayLike) -> Volumes:
-        """Selected volumes, as a set of their own (an integer array, a mask or a slice; not one integer)."""
+        """Return the volumes that an integer array, a mask or a slice selects, as a set of their own."""
         chosen = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index))
         return Volumes(self.voxels[chosen], self.density[chosen], self.voxel_size, self.name)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Depth, height and width in voxels."""
+        """Return depth, height and width in voxels."""
         depth, height, width = self.voxels.shape[1:]
         return depth, height, width
 
     @property
     def pore_voxels(self) -> NDArray[np.int64]:
-        """Number of pore voxels of each volume, int64 [n]."""
+        """Return the number of pore voxels of each volume, int64 [n]."""
         return np.asarray(np.count_nonzero(self.voxels, axis=(1, 2, 3)), dtype=np.int64)
 
     @property
     def porosity(self) -> NDArray[np.float64]:
-        """Measured pore volume fraction of each volume, float64 [n] in [0, 1]."""
+        """Return the measured pore volume fraction of each volume, float64 [n] in [0, 1]."""
         return self.pore_voxels / float(np.prod(self.shape))
 
     def spread(self, n: int) -> Volumes:
@@ -96,7 +94,7 @@ class Volumes:
         return self[spread(self.density, n)]
 
     def digest(self) -> str:
-        """SHA-256 of shape, voxels and density, as hexadecimal: equal content, equal digest, on every machine."""
+        """Return the SHA-256 of shape, voxels and density, as hexadecimal, the same on every machine."""
         state = hashlib.sha256()
         state.update(np.asarray(self.voxels.shape, dtype="<i8").tobytes())
         state.update(np.packbits(self.voxels).tobytes())
@@ -109,12 +107,11 @@ class Dataset:
     """Training, validation and test volumes of one source; unpacks in that order.
 
     Attributes:
-        train: what generators are fitted on.
-        validation: what hyper-parameters are chosen on, and the source of held-out real volumes.
-        test: what the tables are made of.
+        train: volumes that generators are fitted on.
+        validation: volumes that hyper-parameters are chosen on, and the source of held-out real volumes.
+        test: volumes that the tables compare with.
         name: name for tables and for the folder under ``results/``.
-        density_kind: "factor" where density is a label of the data set, "porosity" where it is
-            each volume's own pore fraction.
+        density_kind: "factor" for a label of the data set, "porosity" for each volume's own pore fraction.
     """
 
     train: Volumes
@@ -132,7 +129,7 @@ class Dataset:
         return iter((self.train, self.validation, self.test))
 
     def digest(self) -> str:
-        """SHA-256 over the three parts, as hexadecimal."""
+        """Return the SHA-256 over the three parts, as hexadecimal."""
         return hashlib.sha256("".join(part.digest() for part in self).encode()).hexdigest()
 
 

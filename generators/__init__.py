@@ -11,6 +11,9 @@ from pathlib import Path
 
 from .base import Generator
 
+if __name__ == "generators":
+    raise ImportError("import porebench.generators, not generators: a second copy of its classes matches none")
+
 GENERATORS: dict[str, str] = {
     "cvae": "cvae.generator:CVAE",
     "cvae-prior": "cvae.generator:CVAEPrior",

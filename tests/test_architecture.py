@@ -1,6 +1,7 @@
 """Imports point one way and in no circle, and generators run where PoreSpy is not installed."""
 
 import ast
+import os
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -15,14 +16,14 @@ FORBIDDEN = {"generators": {"porespy", "numba", "skimage"}, "data": {"porespy", 
 
 
 def _imported(file: Path) -> set[str]:
-    """Top-level names that a file imports, at any depth of it."""
+    """Packages that a file imports, at any depth of it; those of porebench without its name."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
-    return names
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("porebench.").split(".")[0] for name in names}
 
 
 def _files(package: str) -> list[Path]:
@@ -76,6 +77,14 @@ def test_the_command_starts_without_what_only_some_commands_need() -> None:
 def test_the_evaluation_loads_no_page_no_study_and_no_clock() -> None:
     rooms = ("report.page", "report.figures", "report.speed", "studies", "speed", "audit", "cli")
     _run("import porebench.benchmarks.evaluate.run", unwanted=[f"porebench.benchmarks.{room}" for room in rooms])
+
+
+@pytest.mark.parametrize("package", ["data", "generators", "metrics"])
+def test_a_package_imported_by_its_folder_is_refused_with_its_right_name(package) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", f"import {package}"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert f"ImportError: import porebench.{package}, not {package}" in done.stderr
 
 
 def _run(code: str, unwanted) -> None:

@@ -137,9 +137,16 @@ def test_a_folder_with_one_image_stands_for_the_image(image):
 
 
 def test_what_lies_in_the_data_folder_is_found_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "_HERE", tmp_path)
-    write_folder(packs(4), tmp_path / "published")
+    clone = tmp_path / "clone"
+    monkeypatch.setattr(datasets, "_HERE", clone / "data")
+    monkeypatch.chdir(tmp_path)
+    write_folder(packs(4), clone / "data" / "published")
+    with pytest.raises(ValueError, match=r"'published', or data.published: use"):
+        load("published")  # without pyproject.toml beside it data/ is part of an installation
+    (clone / "pyproject.toml").touch()
     assert load("published").name == "published"
+    write_folder(packs(8), Path("data", "published"))
+    assert sum(len(part) for part in load("published")) == 8
 
 
 @pytest.mark.parametrize(

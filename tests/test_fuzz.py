@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 from scipy.io import savemat
 
+import porebench
 from porebench import data
 from porebench.benchmarks.report import documents as report
 from porebench.benchmarks.store import files
@@ -64,6 +65,13 @@ def _tiff(**kwargs) -> bytes:
     stream = io.BytesIO()
     tifffile.imwrite(stream, GREY, photometric="minisblack", **kwargs)
     return stream.getvalue()
+
+
+def _vti() -> bytes:
+    (path,) = formats.write_volumes(data.Volumes(CUBE[None], np.array([0.4])), Path("good.vti"))
+    content = path.read_bytes()
+    path.unlink()
+    return content
 
 
 def _mat(**kwargs) -> bytes:
@@ -177,6 +185,7 @@ READERS = {
 IN_A_PROCESS = {
     "packed.tif": ("a.tif", lambda: _tiff(compression="zlib"), data.read_volume),
     "image.mat": ("a.mat", _mat, data.read_volume),
+    "image.vti": ("a.vti", _vti, formats.read_any),
     "packed.mat": ("a.mat", lambda: _mat(do_compression=True), data.read_volume),
 }
 
@@ -511,8 +520,8 @@ def test_only_generator_files_run_code(guarded) -> None:
     (guarded / "numpy.py").write_text("open('was-run', 'w')")
     (guarded / "a.npy").write_bytes(_npy(GREY))
     (guarded / "a.mat").write_bytes(_mat())
-    code = "import sys; from porebench import data; [data.read_volume(name) for name in ('a.npy', 'a.mat')]"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent / "src")}
+    code = "from porebench import data; [data.read_volume(name) for name in ('a.npy', 'a.mat')]"
+    environment = {**os.environ, "PYTHONPATH": str(Path(porebench.__file__).parents[1])}
     command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
