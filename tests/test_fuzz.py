@@ -152,6 +152,13 @@ def _report(path: Path):
     return report.outdated_reports(path.parent / "results", path.parent / "README.md")
 
 
+def _speed_report(path: Path):
+    folder = path.parent / "results" / "speed"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / path.name).write_bytes(path.read_bytes())
+    return report.documents(path.parent / "results")
+
+
 def _cell(path: Path):
     cells = Cells(path.parent, "g")
     cells.record("score").parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +186,7 @@ READERS = {
     "network": ("a.safetensors", lambda: _weights("cvae"), get("cvae").load),
     "manifest": ("manifest.json", _manifest, _report),
     "table": ("accuracy.csv", lambda: TABLE_ROWS, _report),
-    "speed": ("cpu.json", _speed, report._read_speed),
+    "speed": ("cpu.json", _speed, _speed_report),
     "cell": ("score.json", _good_cell, _cell),
 }
 IN_A_PROCESS = {

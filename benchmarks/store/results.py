@@ -233,6 +233,7 @@ def _read(path: Path, content: Callable[[Path], Content]) -> Content:
 
 
 _RUN = {"dataset": str, "n_test": int, "seed": int, "quick": bool}
+_TIMED = {"generator": str, "device": str, "digest": str, "devices": list, "volumes": int, "edge": int, "block": int}
 _TEXTS = {"scored": ("date", "command"), "failed": ("phase", "reason")}
 
 
@@ -264,11 +265,14 @@ def _accuracy(path: Path) -> pd.DataFrame:
 
 def _speed(path: Path) -> dict[str, Any]:
     run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    texts = [run["datetime"], run["machine_info"]["processor"], run["machine_info"]["commit"]]
-    sound = all(isinstance(text, str) for text in texts)
+    machine = run["machine_info"]
+    texts = [run["datetime"], machine["processor"], machine["commit"]]
+    sound = all(isinstance(text, str) for text in texts) and machine["threads"] > 0
     for bench in run["benchmarks"]:
         info, stats = bench["extra_info"], bench["stats"]
-        sound &= isinstance(bench["group"], str) and isinstance(info["generator"], str) and info["volumes"] > 0
+        sound &= isinstance(bench["group"], str) and isinstance(bench.get("params") or {}, dict)
+        sound &= all(isinstance(info.get(name, kind()), kind) for name, kind in _TIMED.items())
+        sound &= bool(info["generator"].strip()) and info["volumes"] > 0 and info.get("edge", 1) > 0
         sound &= stats["median"] > 0 and len(stats["data"]) > 0
     if not sound:
         raise ValueError("it is not a file of the speed benchmarks")
