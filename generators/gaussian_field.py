@@ -19,6 +19,7 @@ from .binarise import keep_highest
 from .counter_rng import STEPS_SCALE, steps
 from .hartley import basis, mix, product, spectrum, transform, unsorted
 from .machine import AMPLITUDES, LONG_GRID
+from .stored import check_sizes
 from .walls import profile, sides
 
 Key = tuple[str, Shape, int]
@@ -187,9 +188,9 @@ class GaussianField(Generator):
 
     def _add_means(self, field: torch.Tensor, steps: list[int]) -> None:
         """Add to fields [n, D, H, W] the mean at each voxel, a slab at a time, for a step between two knots each."""
-        depth, height, width = field.shape[1:]
-        planes = _stack([self._means((height, width), step) for step in steps])
-        layer = np.minimum(sides((depth, height, width))[0], planes.shape[1] - 1)
+        shape = check_sizes(field.shape[1:])
+        planes = _stack([self._means(shape[1:], step) for step in steps])
+        layer = np.minimum(sides(shape)[0], planes.shape[1] - 1)
         at = torch.as_tensor(layer, device=field.device)
         thickness = max(1, _SLAB // planes[:, 0].numel())
         for start in range(0, len(at), thickness):
@@ -235,10 +236,8 @@ def _stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 def _grid(shape: Shape, reach: int) -> Shape:
     """Return a periodic grid that is wider than a volume by the range of the correlation."""
-    depth, height, width = (size + reach for size in shape)
-    if _is_long((depth, height, width)):
-        depth, height, width = (int(next_fast_len(period)) for period in (depth, height, width))
-    return depth, height, width
+    grid = check_sizes(size + reach for size in shape)
+    return check_sizes(map(next_fast_len, grid)) if _is_long(grid) else grid
 
 
 def _is_long(grid: Shape) -> bool:

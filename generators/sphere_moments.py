@@ -286,8 +286,8 @@ def _counts(volumes: NDArray[np.bool_]) -> Floats:
 
 def _shifted(bits: NDArray[np.uint8], lag: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the overlapping parts of an array [groups, D, H, W] and of itself moved by a lag."""
-    first = tuple(slice(max(0, -k), size - max(0, k)) for k, size in zip(lag, bits.shape[1:], strict=True))
-    second = tuple(slice(max(0, k), size - max(0, -k)) for k, size in zip(lag, bits.shape[1:], strict=True))
+    sizes = list(zip(lag, bits.shape[1:], strict=True))
+    first, second = ([slice(max(0, -k * s), size - max(0, k * s)) for k, size in sizes] for s in (1, -1))
     return bits[:, *first], bits[:, *second]
 
 

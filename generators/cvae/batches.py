@@ -59,14 +59,7 @@ class SymmetricBatches(IterableDataset[Batch]):
 
 
 class HeldOutBatches(IterableDataset[HeldOutBatch]):
-    """The same few validation volumes for each epoch and process, in the same order, each batch spread over density.
-
-    Args:
-        volumes: bool [n, D, H, W].
-        condition: density and log-odds of the porosity, [n, 2].
-        batch_size: volumes a step.
-        texture: describes the volumes; None where the loss has no energy score.
-    """
+    """The same few validation volumes for each epoch and process, in the same order, each batch spread over density."""
 
     def __init__(
         self, volumes: NDArray[np.bool_], condition: NDArray[np.float32], batch_size: int, texture: RealTexture | None

@@ -17,6 +17,7 @@ from ..base import Floats, Generator, Shape
 from ..binarise import keep_highest
 from ..counter_rng import normal
 from ..machine import DECODED, product_format
+from ..stored import check_sizes
 from ..walls import empty_layers, profile
 from .module import train
 from .network import LatticeVAE, Network
@@ -115,8 +116,7 @@ class VAEGenerator(Generator):
         key = int(rng.integers(2**62))
         larger = [self.unbounded_ and size > known for size, known in zip(shape, self.shape_, strict=True)]
         beyond = [self.network_.sight if more else 0 for more in larger]
-        depth, height, width = (size + 2 * more for size, more in zip(shape, beyond, strict=True))
-        wide = (depth, height, width)
+        wide = check_sizes(size + 2 * more for size, more in zip(shape, beyond, strict=True))
         size = self.network_.latent_shape(wide)
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
@@ -128,14 +128,13 @@ class VAEGenerator(Generator):
             yield rows, logits[:, *kept]
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: Floats) -> Tensor:
-        depth, height, width = volumes.shape[1:]
         counts = self.law_.pore_voxels(density, volumes[0].size)
         voxels = torch.from_numpy(volumes.copy())[:, None]
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
             return self.network_.encode(voxels[rows].to(self.device).float(), condition)[0]
 
-        decoded = self._decode(latent, density, (depth, height, width))
+        decoded = self._decode(latent, density, check_sizes(volumes.shape[1:]))
         return torch.cat([keep_highest(x, counts[rows]) if self.exact_count else x > 0 for rows, x in decoded])
 
     def _decode(

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -27,8 +27,9 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..base import SPENT, Shape
+from ..base import SPENT
 from ..machine import Precision, product_format
+from ..stored import check_sizes
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import MONITORED, Bar, Clock, Patience
 from .loss import total_loss
@@ -51,12 +52,7 @@ CLIP = 0.2
 class VAEModule(pl.LightningModule):
     """Optimises a network under the loss of a phase; keeps a moving average of the weights.
 
-    Args:
-        network: what is trained.
-        phase: loss and settings.
-        batches: where the training volumes come from.
-        noise: source of the latents.
-        texture: describes real volumes; None where the loss has no energy score.
+    Latents are drawn from ``noise``; ``texture`` is None where the loss has no energy score.
     """
 
     def __init__(
@@ -68,14 +64,10 @@ class VAEModule(pl.LightningModule):
         texture: RealTexture | None,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.batches, self.noise, self.texture = network, batches, noise, texture
         self.averaged = copy.deepcopy(network).requires_grad_(False) if phase.settings.average else network
-        self.loss = phase.loss
-        self.settings = phase.settings
-        self.batches = batches
+        self.loss, self.settings = phase.loss, phase.settings
         self.steps = phase.settings.epochs * len(batches)
-        self.noise = noise
-        self.texture = texture
         self.gradients: deque[float] = deque(maxlen=RECENT)
 
     def on_train_start(self) -> None:
@@ -122,14 +114,14 @@ class VAEModule(pl.LightningModule):
         voxels, condition, _ = batch
         mean, log_variance = network.encode(voxels, condition)
         latent = mean + _normal(mean.shape, noise) * (0.5 * log_variance).exp()
-        logits = network.decode(latent, condition, cast("Shape", tuple(voxels.shape[2:])))
+        logits = network.decode(latent, condition, check_sizes(voxels.shape[2:]))
         return total_loss(settings, logits, voxels, mean, log_variance, epoch)
 
     def _prior_pairs(
         self, network: Network, voxels: Tensor, condition: Tensor, pores: Tensor, noise: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return two relaxed prior samples with condition and number of pore voxels of each volume: [B, D, H, W]."""
-        shape = cast("Shape", tuple(voxels.shape[2:]))
+        shape = check_sizes(voxels.shape[2:])
         asked = condition.repeat(2, 1)
         latent = network.from_prior(_normal((len(asked), *network.latent_shape(shape)), noise), asked, shape)
         logits = network.decode(latent, asked, shape)[:, 0]
@@ -218,7 +210,7 @@ def train(
         phases: one after the other.
         rng: seeds order, symmetries and latents.
         validation: volumes bool [m, D, H, W] and condition [m, 2].
-        checkpoints: folder for each epoch's state and the time spent.
+        checkpoints: folder for each epoch's state and the seconds spent.
         machines: devices on a machine, and machines.
         show_progress: draw Lightning's progress bar.
         precision: number format of products.

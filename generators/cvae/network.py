@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ..base import Shape
+from ..stored import check_sizes
 
 CELL = 3
 """Voxels an axis of a lattice cell."""
@@ -40,8 +41,7 @@ def depth_to_space(cells: Tensor) -> Tensor:
 
 def lattice(shape: Shape) -> Shape:
     """Return the number of cells an axis that cover a volume of ``shape`` voxels."""
-    depth, height, width = (-(-size // CELL) for size in shape)
-    return depth, height, width
+    return check_sizes(-(-size // CELL) for size in shape)
 
 
 def wall_distance(shape: Shape, device: torch.device) -> Tensor:
@@ -95,15 +95,7 @@ class FiLMBlock(nn.Module):
 
 
 class LatticeVAE(nn.Module):
-    """Fully convolutional conditional VAE whose latent is a lattice of one cell for 3³ voxels.
-
-    Args:
-        width: feature channels on the lattice.
-        latent_channels: latent channels a cell.
-        encoder_blocks: residual blocks before the posterior.
-        decoder_blocks: residual blocks after the latent.
-        prior_blocks: residual blocks of the network that turns noise into a latent; 0 takes the noise for the latent.
-    """
+    """Fully convolutional conditional VAE whose latent is a lattice of one cell for 3³ voxels."""
 
     def __init__(
         self, width: int, latent_channels: int, encoder_blocks: int, decoder_blocks: int, prior_blocks: int = 0
@@ -136,8 +128,7 @@ class LatticeVAE(nn.Module):
 
     def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the posterior, each [B, C, d, h, w]."""
-        depth, height, width = voxels.shape[2:]
-        shape = (depth, height, width)
+        shape = check_sizes(voxels.shape[2:])
         beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
         padded = F.pad(voxels, (0, beyond[2], 0, beyond[1], 0, beyond[0]))
         x = _convolve(self.encoder_in, _last(space_to_depth(padded)), _walls(shape, voxels))
@@ -216,11 +207,7 @@ class GlobalVAE(nn.Module):
     """The published architecture: strided 3D CNN, one Gaussian latent vector, decoder by trilinear upsampling.
 
     For 30³ volumes: 1→32→64→128→256 channels at 15, 15, 8, 4 voxels an axis, latent of 256, decoder 256→128→64→32→1
-    at 4, 8, 16, 30; batch norm and ReLU throughout; 14.9 million parameters.
-
-    Args:
-        shape: depth, height and width of the volumes; the fully connected layers fix it.
-        latent: length of the latent vector.
+    at 4, 8, 16, 30; batch norm and ReLU throughout; 14.9 million parameters. Fully connected layers fix the shape.
     """
 
     def __init__(self, shape: Shape, latent: int = 256) -> None:

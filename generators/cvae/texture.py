@@ -42,11 +42,7 @@ def relax(logits: Tensor, counts: Tensor) -> Tensor:
     """Relax the choice of the most probable voxels: sigmoid((logit − threshold) / temperature), [B, D, H, W].
 
     The threshold makes each volume sum to its count, and moves with the logits when differentiated, so that a shift of
-    all logits of a volume has no gradient.
-
-    Args:
-        logits: [B, D, H, W].
-        counts: pore voxels of each volume, [B].
+    all logits of a volume has no gradient. Counts are pore voxels of each volume, [B].
     """
     flat = logits.flatten(1).float()
     with torch.no_grad():
@@ -175,13 +171,9 @@ def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tenso
 
 
 class RealTexture:
-    """Local statistics of real volumes: mean and spread as functions of density, and values to compare with.
+    """Local statistics of real volumes [N, D, H, W] of densities [N]: mean and spread by density, and values.
 
-    Args:
-        volumes: float [N, D, H, W].
-        density: [N].
-        used: number format of the products of voxels.
-        chunk: volumes described at a time.
+    Products of voxels are in the number format ``used``, and ``chunk`` volumes are described at a time.
     """
 
     def __init__(self, volumes: Tensor, density: Tensor, used: torch.dtype = torch.float32, chunk: int = 32) -> None:
@@ -255,10 +247,7 @@ class RealTexture:
 def crps(first: Tensor, second: Tensor, real: Tensor) -> Tensor:
     """Return the continuous ranked probability score of two samples, unbiased: E|X − y| − E|X − X'| / 2, [B, F].
 
-    Args:
-        first: a sample, [B, F].
-        second: an independent one.
-        real: observations, [B, count, F].
+    The samples X and X' are independent, [B, F]; ``real`` holds the observations y, [B, count, F].
     """
     distance = (first[:, None] - real).abs().mean(dim=1) + (second[:, None] - real).abs().mean(dim=1)
     return (distance - (first - second).abs()) / 2
