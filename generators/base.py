@@ -14,6 +14,7 @@ import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
@@ -29,6 +30,7 @@ from .machine import Precision
 from .porosity_law import PorosityLaw
 from .stored import check_axes, check_params, check_sizes, check_stored_shape, parse_header
 
+Floats = NDArray[np.float64]
 Shape = tuple[int, int, int]
 Rng = int | np.random.Generator | None
 
@@ -68,7 +70,7 @@ class Generator(ABC):
     shape_: Shape
     device: str = "cpu"
     precision: Precision = "auto"
-    validation: tuple[NDArray[np.bool_], NDArray[np.float64]] | None = None
+    validation: tuple[NDArray[np.bool_], Floats] | None = None
     checkpoints: Path | None = None
     machines: tuple[int, int] = (1, 1)
     show_progress: bool = False
@@ -76,18 +78,14 @@ class Generator(ABC):
     # --- what a new generator writes -------------------------------------------------------------------------
 
     @abstractmethod
-    def _fit(self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator) -> None:
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         """Learn from volumes bool [n, D, H, W] with density float64 [n]; ``law_`` and ``shape_`` are set before."""
 
     @abstractmethod
-    def _sample(
-        self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
-    ) -> NDArray[np.bool_] | torch.Tensor:
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_] | torch.Tensor:
         """Return one realisation a density, in order: bool [len(density), *shape]."""
 
-    def _reconstruct(
-        self, volumes: NDArray[np.bool_], density: NDArray[np.float64]
-    ) -> NDArray[np.bool_] | torch.Tensor:
+    def _reconstruct(self, volumes: NDArray[np.bool_], density: Floats) -> NDArray[np.bool_] | torch.Tensor:
         """Return the generator's best rendering of given volumes, bool of the same shape. Optional."""
         raise NotImplementedError(f"{self.name} cannot reconstruct volumes")
 
@@ -144,13 +142,12 @@ class Generator(ABC):
             ValueError: if shapes disagree, a set is empty, or a density lies outside [0, 1].
         """
         voxels, densities = _check_volumes(volumes, density)
-        depth, height, width = voxels.shape[1:]
         held_out = None if validation is None else _check_volumes(*validation)
         if held_out is not None and held_out[0].shape[1:] != voxels.shape[1:]:
             raise ValueError(
                 f"validation volumes of {held_out[0].shape[1:]} do not go with volumes of {voxels.shape[1:]}"
             )
-        self.shape_ = (depth, height, width)
+        self.shape_ = check_sizes(voxels.shape[1:])
         self.law_ = PorosityLaw.fit(densities, np.count_nonzero(voxels, axis=(1, 2, 3)), voxels[0].size)
         self.validation, self.checkpoints = held_out, checkpoints
         self.machines, self.show_progress = machines, show_progress
@@ -191,15 +188,13 @@ class Generator(ABC):
         return drawn
 
     @final
-    def probability(
-        self, density: float, n: int = 64, *, shape: Shape | None = None, rng: Rng = None
-    ) -> NDArray[np.float64]:
+    def probability(self, density: float, n: int = 64, *, shape: Shape | None = None, rng: Rng = None) -> Floats:
         """Return the voxel-wise probability of pore at a density, from an ensemble of n realisations.
 
         Returns:
             float64 [depth, height, width] in [0, 1]; its standard error is at most 0.5/√n.
         """
-        occupancy: NDArray[np.float64] = self.sample(density, n, shape=shape, rng=rng).mean(axis=0, dtype=np.float64)
+        occupancy: Floats = self.sample(density, n, shape=shape, rng=rng).mean(axis=0, dtype=np.float64)
         return occupancy
 
     @property
@@ -226,8 +221,7 @@ class Generator(ABC):
         """
         self._check_fitted()
         voxels, densities = _check_volumes(volumes, density)
-        depth, height, width = voxels.shape[1:]
-        self._check_shape((depth, height, width))
+        self._check_shape(voxels.shape[1:])
         return _to_bool_array(self._reconstruct(voxels, densities), self.name)
 
     @property
@@ -271,7 +265,7 @@ class Generator(ABC):
             "generator": self.name,
             "params": self.params,
             "shape": list(self.shape_),
-            "law": self.law_.to_dict(),
+            "law": asdict(self.law_),
             "values": values,
         }
         try:
@@ -281,8 +275,8 @@ class Generator(ABC):
                 f"{self.name} cannot be saved: learnt attributes must be NumPy arrays or JSON values ({error}); "
                 "else override _get_state and _set_state"
             ) from error
-        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
         save_file(contiguous, str(path), metadata={"porebench": text})
 
     @final
@@ -342,7 +336,7 @@ class Generator(ABC):
         if not hasattr(self, "shape_"):
             raise NotFittedError(f"{self.name} is not fitted; call fit or load first")
 
-    def _check_shape(self, shape: Shape | None) -> Shape:
+    def _check_shape(self, shape: tuple[int, ...] | None) -> Shape:
         if shape is None:
             return self.shape_
         sizes = check_sizes(shape)
@@ -351,7 +345,7 @@ class Generator(ABC):
         return sizes
 
 
-def _check_volumes(volumes: ArrayLike, density: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _check_volumes(volumes: ArrayLike, density: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
     voxels = np.asarray(volumes)
     if voxels.dtype != np.bool_:
         raise TypeError(f"volumes must be boolean with True = pore, got dtype {voxels.dtype}")
@@ -363,7 +357,7 @@ def _check_volumes(volumes: ArrayLike, density: ArrayLike) -> tuple[NDArray[np.b
     return voxels, densities
 
 
-def _check_density(density: ArrayLike, n: int | None = None) -> NDArray[np.float64]:
+def _check_density(density: ArrayLike, n: int | None = None) -> Floats:
     try:
         values = np.asarray(density, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -383,6 +377,7 @@ def _check_density(density: ArrayLike, n: int | None = None) -> NDArray[np.float
 
 
 def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArray[np.bool_]:
+    """Return a generator's volumes as an array; refuse anything but booleans."""
     array = _to_host(drawn.detach()) if isinstance(drawn, torch.Tensor) else np.asarray(drawn)
     if array.dtype != np.bool_:
         held = ""

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 
 def keep_highest(scores: torch.Tensor, counts: NDArray[np.int64], out: torch.Tensor | None = None) -> torch.Tensor:
-    """Binary volumes with exactly the asked number of pore voxels, those of the highest score.
+    """Return binary volumes whose pore voxels are those of the highest scores, exactly as many as asked for.
 
     Args:
         scores: floating point [n, depth, height, width], any device.
-        counts: int64 [n], number of pore voxels of each volume, from 0 to all.
-        out: where the result is to go, contiguous; None makes a new tensor.
+        counts: int64 [n], pore voxels of each volume, from 0 to all.
+        out: contiguous tensor for the result; None makes a new one.
 
     Returns:
         bool [n, depth, height, width] on the same device. Equal scores at the threshold are taken in voxel order.
@@ -51,9 +51,9 @@ def _keep(values: NDArray[np.float32], count: int, mask: NDArray[np.bool_], room
 
 
 def _bisect(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """The same for all rows of values [n, k] at once and without asking the device: counts [n, 1], result bool [n, k].
+    """Return masks bool [n, k] of the counts [n, 1] highest of values [n, k], without waiting for the device.
 
-    The threshold is found bit by bit, among integers in the order of the floating-point numbers.
+    The thresholds are found bit by bit, among integers in the order of the floating-point numbers.
     """
     bits = (values + 0.0).view(torch.int32)  # the two zeros are equal
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)

@@ -11,15 +11,13 @@ from scipy.optimize import linear_sum_assignment
 
 from porebench.data import simulate
 
-from .base import Generator, Shape
+from .base import Floats, Generator, Shape
 from .binarise import keep_highest
 from .sphere_packing import SpherePacking
 
-Floats = NDArray[np.float64]
-
 
 class _Library(Generator):
-    """Keeps the volumes it was fitted on, one bit a voxel, and gives some of them back."""
+    """Base of generators that keep the volumes they were fitted on, one bit a voxel, and draw some of them."""
 
     any_shape = False
     axes: ClassVar[dict[str, str]] = {"packed_": "n bytes", "density_": "n"}
@@ -40,13 +38,13 @@ class _Library(Generator):
 class Reference(_Library):
     """Real volumes: what a perfect generator would draw.
 
-    With a simulator, fresh volumes of that law at the requested densities, of any shape. Without one, the volumes it
-    was fitted on, which ought to be held-out ones: those whose densities match the requested ones best together, none
-    used twice before all are used once.
+    With a simulator, fresh volumes of that law at the requested densities, of any shape. Without one, the volumes of
+    the fit, which ought to be held-out ones: those whose densities together match the requested ones best, none used
+    twice before all are used once.
 
     Args:
-        simulator: name of a built-in data law, or "" for the volumes it is fitted on.
-        jitter: up to how much in density a match may be worse than the best; it lets different ones be drawn.
+        simulator: name of a built-in data law, or "" for the volumes of the fit.
+        jitter: difference in density by which a match may be worse than the best, so that draws differ.
 
     References:
         D. F. Crouse (2016). On implementing 2D rectangular assignment algorithms. IEEE Trans. Aerosp. Electron. Syst.
@@ -87,7 +85,7 @@ class Memoriser(_Library):
     """Training volumes of nearly the requested density: perfect structure, nothing new.
 
     Args:
-        neighbours: how many of the nearest training volumes one is drawn from.
+        neighbours: number of nearest training volumes of which one is drawn.
     """
 
     name = "memoriser"
@@ -115,7 +113,7 @@ class Noise(Generator):
     axes: ClassVar[dict[str, str]] = {}
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
-        """All there is to learn is the porosity law."""
+        """Learn nothing but the porosity law."""
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
@@ -128,13 +126,13 @@ class Noise(Generator):
 
 
 class Twin(SpherePacking):
-    """Sphere packing, fitted and drawn with other seeds than its original gets (an A/A test).
+    """Sphere packing under another name and with other seeds: an A/A test, which shows the benchmark's own error.
 
-    Sphere packing is the original because it learns and draws at random on every kind of data in seconds, and because
-    it comes close to the real volumes, where a false difference would matter most.
+    Sphere packing is the original because fit and draws are random on every kind of data and take seconds, and because
+    it comes close to real volumes, where a false difference would matter most.
 
     Attributes:
-        original: name of the generator that it repeats.
+        original: name of the generator that is repeated.
     """
 
     name = "twin"

@@ -1,6 +1,6 @@
-"""Random numbers that are a function of a key, a row and a place: the same in any company and on any device.
+"""Counter-based random numbers: functions of a key, a row and a place, the same in any batch and on any device.
 
-A row is the stretch of a SplitMix64 stream that belongs to it, so all rows are made at once, without a loop.
+Each row is a stretch of one SplitMix64 stream, so all rows are made at once, without a loop.
 
 References:
     G. L. Steele, D. Lea, C. H. Flood (2014). Fast splittable pseudorandom number generators. OOPSLA '14, 453-472.
@@ -18,12 +18,13 @@ import torch
 
 
 def _signed(number: int) -> int:
-    """The number that the last 64 bits of an integer are when the first of them is a sign."""
+    """Return the last 64 bits of an integer as a signed number."""
     return (number + 2**63) % 2**64 - 2**63
 
 
 _STEP = _signed(0x9E3779B97F4A7C15)
-_ROW = _signed(0x9E3779B97F4A7C15 << 36)  # rows lie 2^36 words apart
+_ROW = _signed(0x9E3779B97F4A7C15 << 36)
+"""Difference between the states of neighbouring rows, which lie 2^36 words apart."""
 _MIX = ((30, _signed(0xBF58476D1CE4E5B9)), (27, _signed(0x94D049BB133111EB)))
 
 STEPS_SCALE = math.sqrt(sum(step**2 for step in range(8, 128, 16)) / 8)
@@ -31,14 +32,14 @@ STEPS_SCALE = math.sqrt(sum(step**2 for step in range(8, 128, 16)) / 8)
 
 
 def steps(key: int, rows: Sequence[int], number: int, device: str) -> torch.Tensor:
-    """Sixteen numbers in equal steps from -120 to 120, all as frequent: float32 [rows, number].
+    """Return uniform draws of the sixteen numbers -120, -104, ..., 120: float32 [rows, number].
 
-    Sums of many are as normal as those of normal numbers, and each costs but four random bits.
+    Sums of many are as normal as those of normal numbers, and each takes four random bits only.
 
     Args:
         key: seed, from 0 to 2^62.
-        rows: which rows.
-        number: numbers in a row.
+        rows: numbers of the rows.
+        number: draws in a row.
         device: of torch.
     """
     half = -(-number // 2)
@@ -50,7 +51,7 @@ def steps(key: int, rows: Sequence[int], number: int, device: str) -> torch.Tens
 
 
 def normal(key: int, rows: Sequence[int], number: int, device: str) -> torch.Tensor:
-    """Standard normal numbers by the Box-Muller transform, float32 [rows, number]; arguments as for ``steps``."""
+    """Return standard normal numbers by the Box-Muller transform; arguments and shape as for ``steps``."""
     half = -(-number // 2)
     bits = _words(key, rows, half, device).view(torch.int32).bitwise_right_shift_(8).float()  # from -2^23 to 2^23 - 1
     radius = bits[:, :half].add(2**23 + 1).mul_(2**-24).log_().mul_(-2).sqrt_()
@@ -59,7 +60,7 @@ def normal(key: int, rows: Sequence[int], number: int, device: str) -> torch.Ten
 
 
 def _words(key: int, rows: Sequence[int], number: int, device: str) -> torch.Tensor:
-    """Random bits, int64 [rows, number]."""
+    """Return random words of 64 bits, int64 [rows, number]."""
     start = torch.tensor(rows, device=device).mul_(_ROW).add_(_signed(key + _STEP))
     words = torch.arange(number, device=device).mul_(_STEP) + start[:, None]
     for shift, factor in _MIX:
@@ -68,5 +69,5 @@ def _words(key: int, rows: Sequence[int], number: int, device: str) -> torch.Ten
 
 
 def _shifted(words: torch.Tensor, shift: int) -> torch.Tensor:
-    """Bits moved right, zeros from the left."""
+    """Return words shifted right without their sign."""
     return (words >> shift).bitwise_and_(2 ** (64 - shift) - 1)

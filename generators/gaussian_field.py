@@ -14,26 +14,26 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
-from .base import Generator, Shape
+from .base import Floats, Generator, Shape
 from .binarise import keep_highest
 from .counter_rng import STEPS_SCALE, steps
 from .hartley import basis, mix, product, spectrum, transform, unsorted
 from .machine import AMPLITUDES, LONG_GRID
+from .stored import check_sizes
 from .walls import profile, sides
 
-Floats = NDArray[np.float64]
 Key = tuple[str, Shape, int]
 
 _logger = logging.getLogger(__name__)
 _BINS = 14  # classes of density, at most
 _MEMBERS = 16  # volumes in a class, at least, where there are as many
 _REACH = 16  # longest lag that is estimated, in voxels
-_QUIET = 0.05  # correlations that stay below this are taken for noise,
-_GAP = 2  # with no more than so many voxels from one that does not to the next,
-_SIGNIFICANT, _FEW = 6, 20  # and so are those that stay below so many standard deviations or so few pairs
+_QUIET = 0.05  # correlation below which a lag is taken for noise
+_GAP = 2  # voxels between two lags that are not noise, at most; what lies beyond a wider gap is noise too
+_SIGNIFICANT, _FEW = 6, 20  # standard deviations and pairs of pore voxels below which a lag is taken for noise
 _SLAB = 2**20  # means of voxels in memory at a time
-_FAINT = 0.05  # waves with less than this share of the mean variance are left out: all of them have less than 1 %
-_STEPS = 8  # at which spectra are interpolated between two knots
+_FAINT = 0.05  # share of the mean variance below which waves are left out: all of them have less than 1 %
+_STEPS = 8  # spectra between two knots
 _ROOM = 2**27  # bytes of spectra and means that are kept for the next call
 
 
@@ -41,15 +41,15 @@ class GaussianField(Generator):
     """Voxels where a Gaussian random field is highest, with the two-point probability of the training volumes.
 
     The two-point probability S2 of a thresholded field is a bivariate normal probability that grows with the
-    correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields
-    are filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a
-    volume is not periodic; its n(d) highest voxels are pore. The amplitudes of the many waves need not be normal
-    for their sum to be so; they are random steps (``counter_rng.steps``). Densities in between get the interpolated
-    spectrum. No field has a negative spectrum; where the inverted one is negative, the nearest possible one is
-    taken, and ``clipped_`` says which share of the inverted one was negative.
+    correlation ρ of the field, so S2 of training volumes of similar density is inverted for ρ, lag by lag. Fields are
+    filtered white noise, sums of the waves of a grid that is wider than the volume by the range of ρ, so that a volume
+    is not periodic; its n(d) highest voxels are pore. Sums of many waves are normal whatever their amplitudes, which
+    are random steps (``counter_rng.steps``). Densities in between get the interpolated spectrum. Where the inverted
+    spectrum is negative, as none of a field is, the nearest possible one is taken; ``clipped_`` is the share that was
+    negative.
 
-    Where training volumes have fewer pores near the boundary, ρ is estimated inside, and the field gets a mean
-    that depends on the distance to the boundary, so that each layer has its porosity.
+    Where training volumes have fewer pores near the boundary, ρ is estimated inside, and the field gets a mean that
+    depends on the distance to the boundary, so that each layer has its porosity.
 
     Args:
         isotropic: True averages S2 over directions; False keeps it as measured.
@@ -89,17 +89,14 @@ class GaussianField(Generator):
         self.walls = walls
         self._kept: dict[Key, torch.Tensor] = {}
 
-    # --- learning --------------------------------------------------------------------------------------------
-
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:  # noqa: ARG002
         porosity = volumes.mean(axis=(1, 2, 3))
         useful = np.flatnonzero((porosity > 0) & (porosity < 1))
         useful = useful[np.argsort(density[useful], kind="stable")]
         bins = np.array_split(useful, np.clip(len(useful) // _MEMBERS, 1, _BINS))
         profiles = [profile(volumes[members]) for members in bins]
-        self.layers_ = (
-            np.array([ndtri(porosities) for porosities, _ in profiles]) if self.walls else np.zeros((len(bins), 0))
-        )
+        layers = [ndtri(porosities) for porosities, _ in profiles]
+        self.layers_ = np.array(layers) if self.walls else np.zeros((len(bins), 0))
         fits = [
             _correlation(_inside(volumes[members], inner if self.walls else 0), self.isotropic)
             for members, (_, inner) in zip(bins, profiles, strict=True)
@@ -119,8 +116,6 @@ class GaussianField(Generator):
         super()._set_state(arrays, values)
         if not np.all((self.support_ >= 0) & (self.support_ <= self.correlation_.shape[1] // 2)):
             raise ValueError("its correlations are shorter than it states")  # fields would be drawn on too wide a grid
-
-    # --- drawing ---------------------------------------------------------------------------------------------
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
@@ -149,14 +144,14 @@ class GaussianField(Generator):
         return drawn if np.all(np.diff(order) == 1) else drawn[torch.as_tensor(np.argsort(order), device=self.device)]
 
     def _amplitudes(self, key: int, grid: Shape, rows: list[int], nearest: list[int]) -> torch.Tensor:
-        """Random amplitudes of the waves of some rows, which all have as many, [rows, *waves]."""
+        """Return random amplitudes of waves for rows that all have as many waves, [rows, *waves]."""
         deviations = [self._deviation(grid, step) for step in nearest]
         white = steps(key, rows, deviations[0].numel(), self.device).reshape(-1, *deviations[0].shape)
         white *= _stack(deviations)
         return white if self.isotropic or _is_long(grid) else mix(white)
 
     def _alike(self, grid: Shape, nearest: list[int]) -> list[list[int]]:
-        """Rows that are drawn together: as many as there is room for that have as many waves."""
+        """Return groups of rows that are drawn together: with as many waves, and as many rows as there is room for."""
         room = AMPLITUDES[torch.device(self.device).type] // math.prod(grid)
         if room < 2:
             return [[row] for row in range(len(nearest))]
@@ -166,9 +161,9 @@ class GaussianField(Generator):
         return [rows[start : start + room] for rows in alike for start in range(0, len(rows), room)]
 
     def _deviation(self, grid: Shape, step: int) -> torch.Tensor:
-        """Standard deviations of the waves at a step between two knots, without the short waves that there are none of.
+        """Return standard deviations of waves at a step between two knots, without short waves of no variance.
 
-        They go with white noise that is STEPS_SCALE too large and with bases that are not normalised.
+        They are scaled for white noise whose standard deviation is STEPS_SCALE and for bases that are not normalised.
         """
 
         def make() -> torch.Tensor:
@@ -185,17 +180,17 @@ class GaussianField(Generator):
         return self._keep(("waves", grid, step), make)
 
     def _power(self, grid: Shape, knot: int) -> torch.Tensor:
-        """Variance of each wave of a periodic grid at a knot, or at the last one; their mean is 1."""
+        """Return the variance, 1 on average, of each wave of a periodic grid at a knot, at most the last one."""
         knot = min(knot, len(self.floor_) - 1)
         power = spectrum(self.correlation_[knot], grid, self.isotropic).sub_(float(self.floor_[knot]))
         power = torch.threshold_(power, _FAINT, 0)
         return power.div_(power.mean())
 
     def _add_means(self, field: torch.Tensor, steps: list[int]) -> None:
-        """Add to fields [n, D, H, W] the mean at each voxel, a slab at a time; each at a step between two knots."""
-        depth, height, width = field.shape[1:]
-        planes = _stack([self._means((height, width), step) for step in steps])
-        layer = np.minimum(sides((depth, height, width))[0], planes.shape[1] - 1)
+        """Add to fields [n, D, H, W] the mean at each voxel, a slab at a time, for a step between two knots each."""
+        shape = check_sizes(field.shape[1:])
+        planes = _stack([self._means(shape[1:], step) for step in steps])
+        layer = np.minimum(sides(shape)[0], planes.shape[1] - 1)
         at = torch.as_tensor(layer, device=field.device)
         thickness = max(1, _SLAB // planes[:, 0].numel())
         for start in range(0, len(at), thickness):
@@ -203,7 +198,7 @@ class GaussianField(Generator):
             field[:, slab] += planes[:, at[slab]]
 
     def _means(self, plane: tuple[int, int], step: int) -> torch.Tensor:
-        """Mean of the field in the planes of each layer along the first axis, [layers, H, W]."""
+        """Return the mean of the field in a plane of each layer along the first axis, [layers, H, W]."""
 
         def make() -> torch.Tensor:
             knot, between = divmod(step, _STEPS)
@@ -216,7 +211,7 @@ class GaussianField(Generator):
         return self._keep(("means", (1, *plane), step), make)
 
     def _keep(self, key: Key, make: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """A tensor made once and kept if there is room."""
+        """Return a tensor that is made once and kept if there is room."""
         if key in self._kept:
             return self._kept[key]
         made = make()
@@ -234,29 +229,27 @@ class GaussianField(Generator):
 
 
 def _stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Tensors in a row, [n, ...], or [1, ...] where all are the same one."""
+    """Stack tensors, [n, ...], or [1, ...] where all are the same one."""
     first = tensors[0]
     return first[None] if all(tensor is first for tensor in tensors) else torch.stack(list(tensors))
 
 
 def _grid(shape: Shape, reach: int) -> Shape:
-    """A periodic grid that is wider than a volume by the range of the correlation."""
-    depth, height, width = (size + reach for size in shape)
-    if _is_long((depth, height, width)):
-        depth, height, width = (int(next_fast_len(period)) for period in (depth, height, width))
-    return depth, height, width
+    """Return a periodic grid that is wider than a volume by the range of the correlation."""
+    grid = check_sizes(size + reach for size in shape)
+    return check_sizes(map(next_fast_len, grid)) if _is_long(grid) else grid
 
 
 def _is_long(grid: Shape) -> bool:
-    """Whether fields of a grid are made by a Fourier transform; then its waves come as those of ``transform`` do."""
+    """Return True if fields of a grid are made by ``transform``, which also decides the order of the waves."""
     return sum(grid) >= LONG_GRID
 
 
 def _simplex_level(power: Floats) -> float:
-    """The t for which max(power - t, 0) has mean 1.
+    """Return the t for which max(power - t, 0) has mean 1.
 
-    That is the projection on a simplex: of all spectra without negative values and of mean 1, it is the one whose
-    correlation is nearest in squares to that of the given one.
+    That is the projection on a simplex: of all spectra without negative values and of mean 1, max(power - t, 0) has the
+    correlation that is nearest in squares to that of the given spectrum.
     """
     falling = np.sort(power, axis=None)[::-1]
     excess = (np.cumsum(falling) - power.size) / np.arange(1, power.size + 1)
@@ -269,13 +262,13 @@ def _log(density: Floats) -> Floats:
 
 
 def _inside(volumes: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
-    """Volumes without the layers next to the boundary."""
+    """Return volumes without the layers next to the boundary."""
     depth, height, width = (slice(margin, size - margin) for size in volumes.shape[1:])
     return volumes[:, depth, height, width]
 
 
 def _correlation(volumes: NDArray[np.bool_], isotropic: bool) -> Floats:
-    """Correlation of the field whose thresholding gives the S2 of volumes, at all lags up to its range on each axis."""
+    """Return the correlation of the field whose thresholding gives the S2 of volumes, at all lags up to its range."""
     if len(volumes) == 0:
         return np.ones((1, 1, 1))
     shape = volumes.shape[1:]
@@ -310,7 +303,7 @@ def _correlation(volumes: NDArray[np.bool_], isotropic: bool) -> Floats:
 
 
 def _pairs(volumes: NDArray[np.bool_], reach: int) -> Floats:
-    """Probability that two voxels are both pore at each lag from -reach to reach, pooled over volumes."""
+    """Return the probability that two voxels are pore at each lag from -reach to reach, pooled over volumes."""
     grid = [next_fast_len(size + reach, real=True) for size in volumes.shape[1:]]
     power = torch.zeros((grid[0], grid[1], grid[2] // 2 + 1), dtype=torch.float64)
     step = max(1, 2**20 // power.numel())
@@ -326,7 +319,7 @@ def _pairs(volumes: NDArray[np.bool_], reach: int) -> Floats:
 
 
 def _invert(autocovariance: Floats, porosity: float) -> Floats:
-    """Correlation of a Gaussian field from the autocovariance, 1 at lag 0, of its voxels above a threshold.
+    """Return the correlation of a Gaussian field from the autocovariance, 1 at lag 0, of its voxels above a threshold.
 
     P(both above t) - P(above t)² = 1/2π ∫ exp(-t²/(1 + sin θ)) dθ from 0 to arcsin ρ.
     """

@@ -11,29 +11,30 @@ import torch
 from numpy.typing import NDArray
 
 Grid = tuple[int, int, int]
-_ROOM = 2**20  # numbers on the way to a basis, at a time
+_ROOM = 2**20
+"""Numbers of a basis that are computed at a time."""
 
 
 def basis(period: int, points: NDArray[np.int64], waves: int) -> torch.Tensor:
-    """The first waves of an axis at given points, float32 [waves, points]; as many waves as points are orthogonal."""
+    """Return the first waves of an axis at points, float32 [waves, points]; as many waves as points are orthogonal."""
     number = (np.arange(waves) + 1) // 2 * np.where(np.arange(waves) % 2, 1, -1)
     angle = 2 * np.pi / period * np.arange(period)
     cas = (np.cos(angle) + np.sin(angle)).astype(np.float32)
     values = np.empty((waves, len(points)), dtype=np.float32)
     step = max(1, _ROOM // max(1, len(points)))
-    for start in range(0, waves, step):  # so that a long axis takes little more than its result
+    for start in range(0, waves, step):  # so that a long axis takes little more memory than its result
         rows = slice(start, start + step)
         values[rows] = cas[np.multiply.outer(number[rows], points) % period]
     return torch.from_numpy(values)
 
 
 def spectrum(correlation: NDArray[np.float32], grid: Grid, isotropic: bool) -> torch.Tensor:
-    """Variance of each wave of a periodic grid, float32 [grid], whose field has a correlation given up to a reach.
+    """Return the variance of each wave of a field with a given correlation on a periodic grid, float32 [grid].
 
     Args:
         correlation: float32 [2 reach + 1] * 3, lag 0 in the middle, the same at opposite lags.
         grid: period along each axis.
-        isotropic: whether the correlation is the same when one axis is mirrored.
+        isotropic: True if the correlation is the same when one axis is mirrored.
     """
     lags = np.arange(len(correlation)) - len(correlation) // 2
     sums = product(torch.as_tensor(correlation)[None], [basis(period, lags, period).T for period in grid])
@@ -41,7 +42,7 @@ def spectrum(correlation: NDArray[np.float32], grid: Grid, isotropic: bool) -> t
 
 
 def product(values: torch.Tensor, factors: list[torch.Tensor]) -> torch.Tensor:
-    """Axes of values [n, a, b, c] multiplied by the first rows of matrices [.., x], [.., y], [.., z]: [n, x, y, z]."""
+    """Multiply the axes of values [n, a, b, c] by the first rows of three matrices: [n, x, y, z]."""
     n, *sizes = values.shape
     first, second, third = (factor[:size] for factor, size in zip(factors, sizes, strict=True))
     values = (values @ third).reshape(-1, sizes[1], third.shape[1])
@@ -50,11 +51,10 @@ def product(values: torch.Tensor, factors: list[torch.Tensor]) -> torch.Tensor:
 
 
 def transform(values: torch.Tensor, points: Grid) -> torch.Tensor:
-    """Sums of oblique waves cas(2πk·r/P) with amplitudes values [n, a, b, c], at the first points: [n, x, y, z].
+    """Return sums of oblique waves cas(2πk·r/P) with amplitudes [n, a, b, c], at the first points: [n, x, y, z].
 
-    The wave numbers of the amplitudes run from 0 to the period, as those of a Fourier transform, which this is: the
-    Hartley transform of real numbers is the real part of it less the imaginary one, and the half that is not stored
-    is where all signs are turned.
+    This is the Hartley transform: the real part of a Fourier transform less the imaginary one. Wave numbers run from 0
+    to the period; at those that the transform of real numbers leaves out, the complex conjugates stand at -k.
     """
     period, (x, y, z) = values.shape[3], points
     half = torch.fft.rfftn(values, dim=(1, 2, 3))
@@ -71,7 +71,7 @@ def transform(values: torch.Tensor, points: Grid) -> torch.Tensor:
 
 
 def unsorted(waves: torch.Tensor) -> torch.Tensor:
-    """Waves [a, b, c], which come long ones first, in the order that ``transform`` takes them in."""
+    """Return waves [a, b, c], sorted from long to short, in the order of wave numbers that ``transform`` takes."""
     for axis, period in enumerate(waves.shape):
         number = torch.arange(period, device=waves.device)
         place = torch.where(2 * number <= period, (2 * number - 1).clamp(min=0), 2 * (period - number))
@@ -80,19 +80,20 @@ def unsorted(waves: torch.Tensor) -> torch.Tensor:
 
 
 def mix(waves: torch.Tensor) -> torch.Tensor:
-    """Amplitudes of products of waves that make the same field as given amplitudes of oblique waves, and back.
+    """Return amplitudes of products of waves for a field of given oblique waves, an involution.
 
     2 cas(a + b + c) = cas(-a) cas b cas c + cas a cas(-b) cas c + cas a cas b cas(-c) - cas(-a) cas(-b) cas(-c).
     """
-    mirrored = [waves.index_select(axis, _opposite(waves.shape[axis]).to(waves.device)) for axis in (-3, -2, -1)]
+    opposite = {axis: _opposite(waves.shape[axis]).to(waves.device) for axis in (-3, -2, -1)}
+    mirrored = [waves.index_select(axis, place) for axis, place in opposite.items()]
     all_three = waves
-    for axis in (-3, -2, -1):
-        all_three = all_three.index_select(axis, _opposite(waves.shape[axis]).to(waves.device))
+    for axis, place in opposite.items():
+        all_three = all_three.index_select(axis, place)
     return (mirrored[0] + mirrored[1] + mirrored[2] - all_three) / 2
 
 
 def _opposite(waves: int) -> torch.Tensor:
-    """Where in the order of wave numbers the opposite of each stands; the last of an even number is its own."""
+    """Return the place of each wave number's opposite, from long to short; the last of an even number is its own."""
     place = torch.arange(waves)
     place[1 : 2 * ((waves - 1) // 2) + 1] += torch.tensor([1, -1]).repeat((waves - 1) // 2)
     return place

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from .base import Generator, Shape
+from .base import Floats, Generator, Shape
 from .binarise import keep_highest
 
-Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
-_CHUNK = 2**22  # voxels in memory at a time, one volume excepted
+_CHUNK = 2**22
+"""Voxels in memory at a time, one volume excepted."""
 
 
 class PCASampler(Generator):
@@ -29,7 +29,7 @@ class PCASampler(Generator):
     Reconstruction projects on the components and keeps the n(d) highest voxels.
 
     Args:
-        n_components: how many components; at most one less than there are training volumes are used.
+        n_components: number of components, at most one less than there are training volumes.
         bandwidth: standard deviation of the kernel, in density.
 
     References:
@@ -63,8 +63,6 @@ class PCASampler(Generator):
         self.n_components = n_components
         self.bandwidth = bandwidth
 
-    # --- learning --------------------------------------------------------------------------------------------
-
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         if self.n_components < 1:
             raise ValueError(f"n_components must be at least 1, got {self.n_components}")
@@ -85,7 +83,7 @@ class PCASampler(Generator):
         self._on_device = None
 
     def _expected(self, density: Floats) -> tuple[torch.Tensor, Floats]:
-        """Mean of the scores [n, components] at each density, and the weights [n, training volumes] behind it."""
+        """Return the mean of the scores [n, components] at each density, and its weights [n, training volumes]."""
         away = self.density_ - density[:, None]
         exponent = -0.5 * (away / self.bandwidth) ** 2
         weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
@@ -96,8 +94,6 @@ class PCASampler(Generator):
         tilt = weight * (away - first) / (second - first**2 + (0.1 * self.bandwidth) ** 2)
         line = weight - np.clip(first, -3 * self.bandwidth, 3 * self.bandwidth) * tilt
         return _weigh(line, self.scores_), weight
-
-    # --- drawing ---------------------------------------------------------------------------------------------
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:  # noqa: ARG002
         mean, weight = self._expected(density)
@@ -113,7 +109,7 @@ class PCASampler(Generator):
         return self._render(torch.cat(scores), density)
 
     def _render(self, scores: torch.Tensor, density: Floats) -> torch.Tensor:
-        """Volumes with given scores [n, components] and the porosity law's number of pore voxels."""
+        """Return volumes with given scores [n, components] and the porosity law's number of pore voxels."""
         mean, components = self._tensors()
         counts = self.law_.pore_voxels(density, len(self.mean_))
         drawn = torch.empty((len(scores), *self.shape_), dtype=torch.bool, device=self.device)
@@ -128,12 +124,10 @@ class PCASampler(Generator):
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
     def _tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and components on the device."""
+        """Return mean and components on the device."""
         if self._on_device is None:
-            self._on_device = (
-                torch.as_tensor(self.mean_, device=self.device),
-                torch.as_tensor(self.components_, device=self.device),
-            )
+            mean, components = (torch.as_tensor(each, device=self.device) for each in (self.mean_, self.components_))
+            self._on_device = mean, components
         return self._on_device
 
     def _move(self) -> None:
@@ -144,11 +138,11 @@ class PCASampler(Generator):
 
 
 def _product(left: torch.Tensor, right: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-    """Matrix product plus offset. A single row, which would be summed in another order than one of many, is doubled."""
+    """Return a matrix product plus an offset; a single row is doubled, to be summed in the order of one of many."""
     return torch.addmm(offset, left.expand(max(len(left), 2), -1), right)[: len(left)]
 
 
 def _weigh(weight: Floats, values: Floats) -> torch.Tensor:
-    """Sums of the rows of values [k, m] with weights [n, k], by torch: the threads of NumPy would stand in its way."""
+    """Return sums of rows of values [k, m] with weights [n, k], by torch, with whose threads NumPy's would compete."""
     zero = torch.zeros(1, dtype=torch.float64)
     return _product(torch.as_tensor(weight), torch.as_tensor(values), zero)

@@ -1,9 +1,9 @@
-"""How much pore a density asks for: the number of pore voxels as a function of density, fitted on training volumes."""
+"""The porosity law: the number of pore voxels as a function of density, fitted on training volumes."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +28,7 @@ class PorosityLaw:
         r_squared: share of the variance of d that the bare power law explains.
 
     Raises:
-        ValueError: if that is not what they are.
+        ValueError: if the coefficient or exponent is not positive, or there are not five finite knots.
     """
 
     coefficient: float
@@ -44,7 +44,7 @@ class PorosityLaw:
 
     @classmethod
     def fit(cls, density: NDArray[np.float64], pore_voxels: NDArray[np.integer[Any]], voxels: int) -> Self:
-        """The law of volumes with given density [n] and number of pore voxels [n], out of ``voxels`` each."""
+        """Fit the law to volumes with given density [n] and pore voxels [n], out of ``voxels`` each."""
         porosity = pore_voxels / voxels
         coefficient, exponent, r_squared = _fit_power(density, porosity)
         transformed = coefficient * porosity**exponent
@@ -57,21 +57,17 @@ class PorosityLaw:
         return cls(float(coefficient), float(exponent), tuple(float(knot) for knot in knots), float(r_squared))
 
     def porosity(self, density: ArrayLike) -> NDArray[np.float64]:
-        """Expected pore volume fraction at each density, float64 of the same shape, in [0, 1]."""
+        """Return the expected pore volume fraction at each density, float64 of the same shape, in [0, 1]."""
         transformed = np.interp(np.asarray(density, dtype=np.float64), np.linspace(0, 1, KNOTS), self.knots)
         return np.clip((transformed / self.coefficient) ** (1 / self.exponent), 0, 1)
 
     def pore_voxels(self, density: ArrayLike, voxels: int) -> NDArray[np.int64]:
-        """Number of pore voxels at each density in a volume of ``voxels`` voxels, int64 of the same shape."""
+        """Return the number of pore voxels at each density, out of ``voxels``, int64 of the same shape."""
         return np.rint(self.porosity(density) * voxels).astype(np.int64)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The law as JSON values."""
-        return asdict(self)
 
 
 def _fit_power(density: NDArray[np.float64], porosity: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Least-squares a, b and R² of d = a·φ^b over volumes that have pores.
+    """Return the least-squares a, b and R² of d = a·φ^b over volumes that have pores.
 
     Where no power law can be learnt, porosity is taken as proportional to density: b = 1, R² = 0.
     """

@@ -1,9 +1,8 @@
-"""How the parameters of a sphere packing are found: the method of simulated moments.
+"""The method of simulated moments, by which the parameters of a sphere packing are found.
 
-Volumes are simulated with trial parameters, and the parameters are changed by Gauss-Newton steps until pore voxels,
-pairs, runs and cubes of pore or solid voxels are as many as in the training volumes, in classes of density. All trials
-use the same random numbers, so that their differences are due to the parameters. Statistics are weighted by their
-simulated covariance.
+Gauss-Newton steps change the parameters until simulated volumes have as many pore voxels, pairs, runs and cubes of pore
+or solid voxels as the training volumes, in classes of density. All trials use the same random numbers, so that they
+differ by their parameters only. Statistics are weighted by their simulated covariance.
 
 References:
     D. McFadden (1989). A method of simulated moments for estimation of discrete response models without numerical
@@ -19,21 +18,20 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from .base import Shape
+from .base import Floats, Shape
 from .porosity_law import PorosityLaw
 
-Floats = NDArray[np.float64]
 Keys = NDArray[np.int64]
 
 NODES = np.linspace(0, 1, 33)  # probabilities at which the quantile function of the radius is kept
-START = np.array([0.3, 0.0, 0.0])  # its Legendre coefficients above the constant before fitting
-_TOLERANCE = np.array([0.5, 0.15, 0.1])  # how far from there they are expected
+START = np.array([0.3, 0.0, 0.0])  # Legendre coefficients of the quantile function above the constant, before fitting
+_TOLERANCE = np.array([0.5, 0.15, 0.1])  # expected differences of these coefficients from START
 _DEGREES = (3, 2)  # of the polynomials for total volume and radius
-_BENDING = np.array([100.0, 100.0, 0.2, 0.1])  # how large their coefficients are expected to be
+_BENDING = np.array([100.0, 100.0, 0.2, 0.1])  # expected sizes of the polynomials' coefficients
 _STEPS = np.array([0.05, 0.05, 0.04, 0.04, 0.04])  # for derivatives: ln volume, ln radius, quantile coefficients
-_LIMITS = np.array([0.5, 0.3, 0.2, 0.2, 0.2])  # longest step of an iteration in the same quantities
+_LIMITS = np.array([0.5, 0.3, 0.2, 0.2, 0.2])  # longest step of an iteration: ln volume, ln radius, coefficients
 _FEWEST, _MOST = 2, 32  # times that each training volume is simulated
-_SIMULATED = 4 * 448  # volumes simulated in that way, if these limits allow
+_SIMULATED = 4 * 448  # volumes simulated in all, if _FEWEST and _MOST allow
 _VOXELS = 2**25  # in the training volumes that are used, at most
 _SHRINKAGE = 0.2  # of the correlation between statistics, towards none
 _SMOOTH = 3  # degree in ln d of relative derivatives
@@ -42,7 +40,7 @@ _BINS = 14  # classes of density, at most
 
 
 class Packing(Protocol):
-    """What the method needs of ``SpherePacking``: the learnt curves, to be changed, and volumes simulated with them."""
+    """The part of ``SpherePacking`` that is fitted: learnt curves, to be changed, and volumes simulated with them."""
 
     overlap: bool
     match_count: bool | None
@@ -58,20 +56,20 @@ class Packing(Protocol):
         """Return the logarithms of total volume and cubic mean radius of the balls at each density."""
 
     def room(self, radius: Floats, shape: Shape) -> Floats:
-        """Return how much more room for centres a shape has than the training shape."""
+        """Return the room for centres in a shape, relative to that in the training shape."""
 
     def stamp(self, number: Floats, radius: Floats, shape: Shape, keys: Keys, out: NDArray[np.bool_]) -> None:
         """Write one volume for each key."""
 
 
 def ball_number(volume: Floats, radius: Floats) -> Floats:
-    """Number of balls from the logarithms of their total volume and of their cubic mean radius."""
+    """Return the number of balls from the logarithms of their total volume and of their cubic mean radius."""
     number: Floats = np.exp(volume - 3 * radius) * 3 / (4 * np.pi)
     return number
 
 
 def quantiles(coefficients: Floats) -> Floats:
-    """Quantile function at the nodes from its Legendre coefficients above the constant, scaled to a mean cube of 1."""
+    """Return the quantile function, of mean cube 1, at the nodes from its Legendre coefficients above the constant."""
     q = np.sort(np.maximum(legendre.legval(2 * NODES - 1, np.append(1, coefficients)), 0.02))
     a, b = q[:-1], q[1:]
     scaled: Floats = q / np.cbrt(np.mean((a + b) * (a * a + b * b)) / 4)
@@ -79,12 +77,12 @@ def quantiles(coefficients: Floats) -> Floats:
 
 
 def standard(x: Floats, low: float, high: float) -> Floats:
-    """Values between low and high taken to [-1, 1]."""
+    """Map values between low and high to [-1, 1]."""
     return np.zeros_like(x) if high <= low else 2 * (x - low) / (high - low) - 1
 
 
 def match_moments(model: Packing, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
-    """Set the learnt curves of a model so that its volumes count like the given ones."""
+    """Set the learnt curves of a model so that its volumes have the statistics of given ones."""
     most = max(1, _VOXELS // volumes[0].size)
     chosen = np.argsort(density, kind="stable")
     if len(chosen) > most:
@@ -123,7 +121,7 @@ class _Trials:
         self.degrees = [0 if flat else min(degree, len(self.bins) - 1) for degree in _DEGREES]
 
     def start(self) -> Floats:
-        """First parameters: from porosity and face counts, taken as those of a Boolean model of equal balls."""
+        """Return first parameters from porosity and faces, taken as those of a Boolean model of equal balls."""
         pores, pairs = self.observed[:, 0], self.observed[:, 1]
         voxels = self.members * float(np.prod(self.shape))
         load = -np.log1p(-np.clip(pores, 0.5, voxels - 0.5) / voxels)
@@ -135,16 +133,11 @@ class _Trials:
             clear = pores == pores.max()
         known = pores >= min(10, pores.max())
         volume = load * np.prod(self.shape) * self.model.room(np.log(1.2 * radius), self.shape)
-        return np.concatenate(
-            [
-                _fit_line(self.z[known], np.log(volume[known]), self.degrees[0]),
-                _fit_line(self.z[clear], np.log(radius[clear]), self.degrees[1]),
-                START,
-            ]
-        )
+        line = _fit_line(self.z[known], np.log(volume[known]), self.degrees[0])
+        return np.concatenate([line, _fit_line(self.z[clear], np.log(radius[clear]), self.degrees[1]), START])
 
     def rough(self, theta: Floats) -> Floats:
-        """Parameters after two steps that leave the quantile function as it is."""
+        """Return parameters after two steps that leave the quantile function as it is."""
         for _ in range(2):
             self.use(theta)
             counts = self.counts(repeats=2)
@@ -153,7 +146,7 @@ class _Trials:
         return theta
 
     def refined(self, theta: Floats) -> Floats:
-        """Best parameters of six steps, the first two with derivatives of their own."""
+        """Return the best parameters of six steps, the first two with derivatives of their own."""
         best, least = theta, np.inf
         for iteration in range(6):
             self.use(theta)
@@ -169,14 +162,14 @@ class _Trials:
         return best
 
     def use(self, theta: Floats) -> None:
-        """Give the model these parameters."""
+        """Set the parameters of the model."""
         a, b = np.cumsum([degree + 1 for degree in self.degrees])
         self.theta, self.form = theta, theta[b:]
         self.model.volume_, self.model.radius_ = theta[:a], theta[a:b]
         self.model.quantiles_ = quantiles(self.form)
 
     def volumes(self, keys: Keys, change: Floats) -> NDArray[np.bool_]:
-        """One volume for each density, with ln volume, ln radius and coefficients of the quantiles changed."""
+        """Simulate a volume at each density, with ln volume, ln radius and coefficients of the quantiles changed."""
         model, out = self.model, np.empty((len(keys), *self.shape), dtype=np.bool_)
         model.quantiles_ = quantiles(self.form + change[2:])
         volume, radius = model.curves(self.density)
@@ -186,12 +179,12 @@ class _Trials:
         return out
 
     def counts(self, change: Floats | None = None, repeats: int | None = None) -> Floats:
-        """Counts of simulated volumes, [repeat, group, statistic]."""
+        """Return the counts of simulated volumes, [repeat, group, statistic]."""
         change = np.zeros_like(_STEPS) if change is None else change
         return np.stack([_counts(self.volumes(keys, change)) for keys in self.keys[:repeats]])
 
     def linearise(self, counts: Floats, free: int) -> None:
-        """Derivatives of the counts of each bin by the parameters, and the weights of the statistics, at this place."""
+        """Set the derivatives of each bin's counts by the parameters, and the weights of the statistics."""
         half = len(counts) // 2
         mean = counts[:half].mean(axis=0)
         local = [(self.counts(change, half).mean(axis=0) - mean) / change.sum() for change in np.diag(_STEPS)[:free]]
@@ -215,7 +208,7 @@ class _Trials:
         self.jacobian = self._pooled(jacobian)
 
     def _smooth(self, slope: Floats, mean: Floats) -> Floats:
-        """Slopes [group, statistic] with noise taken out: relative to the mean they are smooth functions of density."""
+        """Smooth slopes [group, statistic], which relative to the mean are smooth functions of density."""
         basis = legendre.legvander(self.z, min(_SMOOTH, len(self.bins) - 1))
         smooth = np.zeros_like(slope)
         for k in range(slope.shape[1]):
@@ -225,7 +218,7 @@ class _Trials:
         return smooth
 
     def step(self, counts: Floats) -> tuple[float, Floats]:
-        """Misfit (about 1 for a perfect model) and the next change of the parameters."""
+        """Return the misfit, about 1 for a perfect model, and the next change of the parameters."""
         residual = self._pooled((self.observed - counts.mean(axis=0))[:, :, None])[:, 0]
         expected = np.concatenate([*(np.zeros(degree + 1) for degree in self.degrees), START])
         tolerance = np.concatenate([*(_BENDING[: degree + 1] for degree in self.degrees), _TOLERANCE])
@@ -238,7 +231,7 @@ class _Trials:
         return float(np.mean(residual**2)), change / max(1.0, longest)
 
     def scatter(self) -> float:
-        """Variance of pore voxels at a density, relative to that of simulated volumes; inf for a single volume."""
+        """Return the variance of pore voxels at a density, relative to simulated volumes; inf for a single volume."""
         if len(self.density) < 2:
             return np.inf
         counts = [np.count_nonzero(self.volumes(k, np.zeros_like(_STEPS)), axis=(1, 2, 3)) for k in self.keys]
@@ -246,19 +239,19 @@ class _Trials:
         return float(np.mean(np.diff(self.law_error) ** 2) / 2 / max(simulated, 1e-9))
 
     def _pooled(self, counts: Floats) -> Floats:
-        """Sums over the groups of each bin, weighted: [bins · statistics, columns]."""
+        """Return weighted sums over the groups of each bin: [bins · statistics, columns]."""
         sums = (weights @ counts[groups].sum(axis=0) for weights, groups in zip(self.whiten, self.bins, strict=True))
         return np.concatenate(list(sums))
 
 
 def _fit_line(z: Floats, y: Floats, degree: int) -> Floats:
-    """Legendre coefficients of a straight line through points, padded with zeros to a degree."""
+    """Return the Legendre coefficients of a straight line through points, padded with zeros to a degree."""
     line = legendre.legfit(z, y, min(degree, 1)) if np.ptp(z) > 0 else np.array([y.mean()])
     return np.pad(line, (0, degree + 1 - len(line)))
 
 
 def _counts(volumes: NDArray[np.bool_]) -> Floats:
-    """Statistics of volumes [n, D, H, W] summed over groups of eight: float64 [groups, statistics].
+    """Return statistics of volumes [n, D, H, W] summed over groups of eight: float64 [groups, statistics].
 
     Pore voxels; pairs of pore voxels at distances along axes, face and space diagonals; runs and cubes of voxels that
     are all pore; runs and cubes that are not all solid. The eight volumes of a group are the bits of one byte.
@@ -292,14 +285,14 @@ def _counts(volumes: NDArray[np.bool_]) -> Floats:
 
 
 def _shifted(bits: NDArray[np.uint8], lag: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The two overlapping parts of an array [groups, D, H, W] and of itself moved by a lag."""
-    first = tuple(slice(max(0, -k), size - max(0, k)) for k, size in zip(lag, bits.shape[1:], strict=True))
-    second = tuple(slice(max(0, k), size - max(0, -k)) for k, size in zip(lag, bits.shape[1:], strict=True))
+    """Return the overlapping parts of an array [groups, D, H, W] and of itself moved by a lag."""
+    sizes = list(zip(lag, bits.shape[1:], strict=True))
+    first, second = ([slice(max(0, -k * s), size - max(0, k * s)) for k, size in sizes] for s in (1, -1))
     return bits[:, *first], bits[:, *second]
 
 
 def _ones(bits: NDArray[np.uint8]) -> Floats:
-    """Number of set bits of each group, float64 [groups]."""
+    """Count the set bits of each group, float64 [groups]."""
     size = bits[0].size
     words = np.zeros((len(bits), -(-size // 8) * 8), dtype=np.uint8)
     words[:, :size] = bits.reshape(len(bits), size)

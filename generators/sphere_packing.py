@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from porebench.data.spheres import stamp_balls
 
-from .base import Generator, Shape
-from .sphere_moments import NODES, START, Floats, Keys, ball_number, match_moments, quantiles, standard
+from .base import Floats, Generator, Shape
+from .sphere_moments import NODES, START, Keys, ball_number, match_moments, quantiles, standard
 
 _BALLS = 2**20  # balls placed at a time
 _CROWD = 0.5  # balls a voxel at most, whatever was learnt
 _SMALLEST = 0.05  # cubic mean radius in voxels at least
 _MATCHINGS = 20  # trials at the number of balls that gives a number of pore voxels
-_ROUNDS, _TRIES = 16, 8  # attempts at placing a sphere that must not overlap, and how many are made at once
+_ROUNDS, _TRIES = 16, 8  # rounds of placing a sphere that must not overlap, and attempts in a round
 
 
 class _Balls(NamedTuple):
@@ -32,12 +32,12 @@ class _Balls(NamedTuple):
 class SpherePacking(Generator):
     """Balls of random radii at uniform places: a Boolean model whose number and radii depend on density.
 
-    Pores overlap, so balls cannot be found one by one and measured. Instead the parameters are those whose simulated
-    volumes agree with the training volumes in what can be counted: pore voxels, pairs of pores at several distances,
-    runs and cubes that are all pore or all solid, in a dozen classes of density (`sphere_moments`). At density d the
-    number of balls is fixed up to rounding, and a radius is R(d)·q(u) with u uniform: ln R and the logarithm of the
-    balls' total volume are polynomials in ln d; the quantile function q, a cubic, is the same at all densities. Beyond
-    the densities it was fitted on, the total volume follows the porosity law and the radius a power law.
+    Balls overlap, so they cannot be measured one by one. Instead the parameters are those whose simulated volumes agree
+    with the training volumes in counts of pore voxels, of pairs of pores at several distances, and of runs and cubes
+    that are all pore or all solid, in a dozen classes of density (`sphere_moments`). At density d the number of balls
+    is fixed up to rounding, and a radius is R(d)·q(u) with u uniform: ln R and the logarithm of the balls' total volume
+    are polynomials in ln d; the quantile function q, a cubic, is the same at all densities. Beyond the training
+    densities, the total volume follows the porosity law and the radius a power law.
 
     Where no training volume has a pore on its boundary, balls lie wholly inside the box that the outermost voxel
     centres span; else their centres are uniform also outside it, which gives a stationary medium.
@@ -45,9 +45,9 @@ class SpherePacking(Generator):
     Args:
         overlap: False places balls by random sequential addition, so that none overlap. Balls that find no place are
             left out, so dense volumes saturate.
-        match_count: True draws, from one sequence of balls, as many as give the number of pore voxels of the porosity
-            law, the last one shrunk to fit; False leaves the number of pore voxels to chance; None does what the
-            training volumes do, whose pore voxels at a density scatter either as in a random packing or much less.
+        match_count: True draws as many balls of a sequence as give the number of pore voxels of the porosity law, the
+            last one shrunk to fit; False leaves that number to chance; None does what the training volumes do, whose
+            pore voxels at a density scatter either as in a random packing or much less.
 
     References:
         S. N. Chiu, D. Stoyan, W. S. Kendall, J. Mecke (2013). Stochastic Geometry and its Applications, 3rd ed., Wiley,
@@ -76,7 +76,7 @@ class SpherePacking(Generator):
         self.match_count = match_count
 
     def spheres(self, density: ArrayLike) -> tuple[Floats, Floats]:
-        """Learnt number of spheres in a volume of the training shape, and their mean radius in voxels.
+        """Return the learnt number of spheres in a volume of the training shape, and their mean radius in voxels.
 
         In a stationary medium the number includes spheres with centres outside that may reach in.
 
@@ -91,8 +91,6 @@ class SpherePacking(Generator):
         mean = np.mean((self.quantiles_[1:] + self.quantiles_[:-1]) / 2)
         return ball_number(volume, radius), np.exp(radius) * mean
 
-    # --- learning --------------------------------------------------------------------------------------------
-
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         self.range_, self.radius_, self.quantiles_ = np.zeros(2), np.zeros(1), quantiles(START)
         self.volume_ = np.log(volumes[0].size * self._load(np.ones(1)))
@@ -103,7 +101,7 @@ class SpherePacking(Generator):
             match_moments(self, volumes, density, rng)
 
     def curves(self, density: Floats) -> tuple[Floats, Floats]:
-        """Logarithms of the balls' total volume, for the training shape, and of their cubic mean radius, in voxels."""
+        """Return the logarithms of the balls' total volume, for the training shape, and of their cubic mean radius."""
         low, high = self.range_
         x = np.log(np.maximum(density, 1e-9))
         known = np.clip(x, low, high)
@@ -117,12 +115,10 @@ class SpherePacking(Generator):
         return volume, radius
 
     def _load(self, density: Floats) -> Floats:
-        """Total volume of balls, in units of the volume they are in, that gives the porosity of the law."""
+        """Return the balls' total volume, relative to the volume they are in, that gives the porosity of the law."""
         porosity = np.clip(self.law_.porosity(density), 1e-12, 1 - 0.1 / np.prod(self.shape_))
         load: Floats = -np.log1p(-porosity) if self.overlap else porosity
         return load
-
-    # --- drawing ---------------------------------------------------------------------------------------------
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:
         voxels = int(np.prod(shape))
@@ -146,14 +142,14 @@ class SpherePacking(Generator):
             out[part] = stamp_balls(*balls, shape=shape, n=len(keys[part]))
 
     def room(self, radius: Floats, shape: Shape) -> Floats:
-        """How much more room for centres a shape has than the training shape."""
+        """Return the room for centres in a shape, relative to that in the training shape."""
         margin = np.zeros_like(radius) if self.inside_ else np.exp(radius) * self.quantiles_[-1]
         sides = [np.maximum(np.array(sizes) - 1, 1) + 2 * margin[:, None] for sizes in (shape, self.shape_)]
         room: Floats = np.prod(sides[0], axis=1) / np.prod(sides[1], axis=1)
         return room
 
     def _draw(self, number: Floats, radius: Floats, shape: Shape, keys: Keys) -> _Balls:
-        """Balls of one volume for each key, in random order; a volume depends on its own key only."""
+        """Return the balls of a volume for each key, in random order; each volume depends on its own key only."""
         streams = [np.random.Generator(np.random.PCG64(key)) for key in keys.tolist()]
         number = np.minimum(number, _CROWD * np.prod(shape))
         count = np.floor(number + [stream.random() for stream in streams]).astype(np.int64)
@@ -170,7 +166,7 @@ class SpherePacking(Generator):
     def _stamp_matched(
         self, number: Floats, radius: Floats, shape: Shape, keys: Keys, wanted: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Volumes with wanted numbers of pore voxels: the first so many balls of a sequence, the last one shrunk."""
+        """Return volumes with wanted numbers of pore voxels: the first balls of a sequence, the last one shrunk."""
         balls = self._draw(1.5 * number + 3 * np.sqrt(number) + 3, radius, shape, keys)
         longest = np.bincount(balls.owner, minlength=len(keys))
         rank = np.arange(len(balls.owner)) - np.repeat(np.cumsum(longest) - longest, longest)
@@ -199,20 +195,20 @@ class SpherePacking(Generator):
 
 
 def _parts(number: Floats) -> list[slice]:
-    """Slices of volumes with about as many balls each as are placed at a time."""
+    """Return slices of volumes with about as many balls each as are placed at a time."""
     chunk = np.cumsum(number) // _BALLS
     edges = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(number)]
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def _uniform(streams: list[np.random.Generator], count: NDArray[np.int64], width: int) -> Floats:
-    """Uniform draws, ``count[i]`` rows from stream i, one stream after the other."""
+    """Return uniform draws, ``count[i]`` rows from stream i, one stream after the other."""
     drawn = [stream.random((k, width)) for stream, k in zip(streams, count.tolist(), strict=True) if k]
     return np.concatenate([*drawn, np.empty((0, width))])
 
 
 def _set_apart(balls: _Balls, corner: Floats, room: Floats, streams: list[np.random.Generator]) -> _Balls:
-    """Balls moved so that none overlap, placed one by one, the largest first; without those that found no place."""
+    """Move balls so that none overlap, one by one, the largest first; leave out those that find no place."""
     centres, radii, owner = balls
     count = np.bincount(owner, minlength=len(streams))
     start = np.cumsum(count) - count

@@ -1,4 +1,4 @@
-"""Checks of what a saved generator says: the file may come from anywhere, and nothing may be built on its word."""
+"""Checks of a saved generator: the file may come from anywhere, so nothing may be built on what it states."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Shape = tuple[int, int, int]
-
 MAX_ARRAYS = 10_000
-"""No saved generator holds more arrays: what is built for them stays in proportion to the file."""
+"""Arrays that a saved generator holds at most, so that objects built for them stay in proportion to the file."""
 MAX_VOXELS = 2**32
-"""No training volume is larger: images of more bytes are not read."""
+"""Voxels of a training volume at most, because images of more bytes are not read."""
 
 
 def parse_header(text: str, n_arrays: int) -> dict[str, Any]:
-    """The JSON header of a saved generator of so many arrays.
+    """Return the JSON header of a saved generator that holds ``n_arrays`` arrays.
 
     Raises:
         ValueError: if there are too many arrays, or the header is no JSON or holds NaN or infinite values.
@@ -36,8 +34,8 @@ def parse_header(text: str, n_arrays: int) -> dict[str, Any]:
     return dict(json.loads(text, parse_constant=finite, parse_float=finite))
 
 
-def check_sizes(shape: Iterable[Any]) -> Shape:
-    """Depth, height and width as Python's own numbers.
+def check_sizes(shape: Iterable[Any]) -> tuple[int, int, int]:
+    """Return depth, height and width as Python integers.
 
     Raises:
         ValueError: if they are not three positive whole numbers.
@@ -48,11 +46,11 @@ def check_sizes(shape: Iterable[Any]) -> Shape:
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
-def check_stored_shape(shape: Iterable[Any]) -> Shape:
-    """``check_sizes`` of the training volumes that a file states.
+def check_stored_shape(shape: Iterable[Any]) -> tuple[int, int, int]:
+    """Return the shape of the training volumes that a file states.
 
     Raises:
-        ValueError: also if no such volumes can have been read.
+        ValueError: if no volume that can be read has such a shape.
     """
     sizes = check_sizes(shape)
     if math.prod(sizes) > MAX_VOXELS:
@@ -61,7 +59,7 @@ def check_stored_shape(shape: Iterable[Any]) -> Shape:
 
 
 def check_params(kind: type, params: Mapping[str, Any]) -> None:
-    """Refuse hyper-parameters of another type than the defaults have; unknown ones are left to the constructor.
+    """Refuse hyper-parameters of another type than their defaults; the constructor refuses unknown ones.
 
     Raises:
         TypeError: naming the first.
@@ -73,7 +71,7 @@ def check_params(kind: type, params: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} must be a {type(default).__name__}, it states {value!r}")
 
 
-def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shape: Shape) -> None:
+def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int, int]) -> None:
     """Refuse arrays whose lengths do not fit together.
 
     Args:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -99,4 +100,4 @@ def test_shapes_of_densities_are_kept_and_numbers_scale_with_the_volume() -> Non
 
 def test_a_law_survives_json() -> None:
     law = _law(np.linspace(0.2, 1, 50), np.linspace(0.2, 1, 50) ** 3 / 3)
-    assert PorosityLaw(**json.loads(json.dumps(law.to_dict()))) == law
+    assert PorosityLaw(**json.loads(json.dumps(asdict(law)))) == law

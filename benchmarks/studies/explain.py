@@ -1,4 +1,4 @@
-"""One figure that explains a conditional VAE: what its latent channels do, what density does, which channels are active.
+"""A figure that explains a conditional VAE: what latent channels do, what density does, which channels are active.
 
 Works with any generator that keeps a network with ``encode`` and ``decode`` (see ``generators.cvae.network``).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from porebench.generators.cvae.network import ConditionalVAE
 
 Floats = NDArray[np.float64]
 
@@ -159,25 +158,22 @@ def traversal(generator: VAEGenerator, start: Tensor, density: float, channel: i
 
 def at_densities(generator: VAEGenerator, density: Floats, seed: int) -> Floats:
     """Return middle slices of the pores that one latent makes at several densities, float64 [n, H, W]."""
-    network = cast("ConditionalVAE", generator.network_)
     noise = torch.Generator().manual_seed(seed)
-    latent = torch.randn((1, *network.latent_shape(generator.shape_)), generator=noise)
+    latent = torch.randn((1, *generator.network_.latent_shape(generator.shape_)), generator=noise)
     logits = _decode(generator, latent.repeat(len(density), *[1] * (latent.ndim - 1)), density)
     counts = generator.law_.pore_voxels(density, int(np.prod(generator.shape_)))
     return _slices(keep_highest(logits, counts).float())
 
 
 def _encode(generator: VAEGenerator, voxels: NDArray[np.bool_], density: Floats) -> tuple[Tensor, Tensor]:
-    network = cast("ConditionalVAE", generator.network_)
     condition = torch.from_numpy(generator.condition(density))
-    return network.encode(torch.from_numpy(voxels.copy())[:, None].float(), condition)
+    return generator.network_.encode(torch.from_numpy(voxels.copy())[:, None].float(), condition)
 
 
 def _decode(generator: VAEGenerator, latent: Tensor, density: Floats) -> Tensor:
     """Return logits [n, D, H, W]."""
-    network = cast("ConditionalVAE", generator.network_)
     condition = torch.from_numpy(generator.condition(density))
-    return network.decode(latent, condition, generator.shape_)[:, 0]
+    return generator.network_.decode(latent, condition, generator.shape_)[:, 0]
 
 
 def _slices(volumes: Tensor) -> Floats:

@@ -51,7 +51,7 @@ def intervals(
     progress: Progress | None = None,
     command: str = "",
 ) -> Path:
-    """Count the test volumes inside the intervals of generators; write ``intervals.csv`` and ``intervals.md`` after each.
+    """Count the test volumes inside the intervals of generators, and write ``intervals.csv`` and its document.
 
     Args:
         references: registered names, or ``path/to/file.py:Class``.

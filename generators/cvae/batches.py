@@ -1,4 +1,4 @@
-"""What a training sees: shuffled volumes under the symmetries of the box; and what it is judged on, which stays put."""
+"""Batches of a training: shuffled volumes under the symmetries of the box, and validation volumes in a fixed order."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .texture import RealTexture
 Batch = tuple[Tensor, Tensor, Tensor]
 """Voxels [B, 1, D, H, W], condition [B, 2] and number of pore voxels [B]."""
 HeldOutBatch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""The same, and the texture [B, 1, F] of the volumes."""
+"""Voxels, condition, number of pore voxels, and texture [B, 1, F] of the volumes."""
 
 EPOCH_VOLUMES = 448
-"""Volumes that an epoch shows at most, drawn anew each time: large data sets take no longer than the built-in one."""
+"""Volumes of an epoch at most, drawn anew for each, so that large data sets take no longer than the built-in one."""
 HELD_OUT = 32
-"""Validation volumes that an epoch is judged on at most, spread evenly over density: enough to say when to stop."""
+"""Validation volumes that an epoch is judged on at most, spread evenly over density."""
 
 
 class SymmetricBatches(IterableDataset[Batch]):
-    """Endless shuffled epochs of batches, each batch seen through one random symmetry of the box.
+    """Shuffled batches of each epoch, each batch seen through one random symmetry of the box.
 
     The symmetries are the axis permutations that keep the shape, times the eight reflections: 48 for a cube.
     """
@@ -59,23 +59,10 @@ class SymmetricBatches(IterableDataset[Batch]):
 
 
 class HeldOutBatches(IterableDataset[HeldOutBatch]):
-    """The same few validation volumes each time, in the same order, each batch spread over density.
-
-    Every process that trains together sees all of them.
-
-    Args:
-        volumes: bool [n, D, H, W].
-        condition: density and log-odds of the porosity, [n, 2].
-        batch_size: volumes a step.
-        texture: describes the volumes; None where the loss has no energy score.
-    """
+    """The same few validation volumes for each epoch and process, in the same order, each batch spread over density."""
 
     def __init__(
-        self,
-        volumes: NDArray[np.bool_],
-        condition: NDArray[np.float32],
-        batch_size: int,
-        texture: RealTexture | None,
+        self, volumes: NDArray[np.bool_], condition: NDArray[np.float32], batch_size: int, texture: RealTexture | None
     ) -> None:
         order = np.argsort(condition[:, 0], kind="stable")
         chosen = order[np.linspace(0, len(order) - 1, min(HELD_OUT, len(order))).round().astype(np.int64)]
@@ -97,6 +84,6 @@ def _held_out(volumes: NDArray[np.bool_], condition: NDArray[np.float32], textur
 
 
 def place() -> tuple[int, int]:
-    """Which of how many processes that train together this is."""
+    """Return the rank of this process and the number of processes that train together."""
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
     return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)

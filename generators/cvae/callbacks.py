@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: the time is written down, and a training that learns no more is ended."""
+"""Callbacks of a training: a clock, an early end, a progress bar."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
+from .settings import Phase
+
 PATIENCE = 25
 """Epochs without a better loss on validation volumes after which a phase ends."""
 WARM_UP = 0.2
-"""Share of a phase before which it is never ended: its learning rate is still rising, or near its peak."""
+"""Share of a phase before which it is never ended, because its learning rate is rising or near its peak."""
 MONITORED = "validation"
-"""What the loss on validation volumes is called, in the progress bar too."""
+"""Name of the loss on validation volumes, in the progress bar too."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Clock(pl.Callback):
-    """Adds the time of each epoch to a file, so that an interrupted training knows what it took."""
+    """Keeps the seconds of all epochs in a file, those before an interruption included."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,33 +33,27 @@ class Clock(pl.Callback):
         self.since = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Write the time down."""
-        if not trainer.is_global_zero:
-            return
-        now = time.perf_counter()
-        self.spent, self.since = self.spent + now - self.since, now
-        self.path.write_text(f"{self.spent:.1f}")
+        """Write the seconds."""
+        if trainer.is_global_zero:
+            now = time.perf_counter()
+            self.spent, self.since = self.spent + now - self.since, now
+            self.path.write_text(f"{self.spent:.1f}")
 
 
 class Patience(EarlyStopping):
     """Ends a phase once the loss on validation volumes has not improved for ``PATIENCE`` epochs, or is not finite.
 
-    Its state is part of the checkpoint. A training that was interrupted after its end was decided stays ended.
-
-    Args:
-        phase: what it is called in the log.
-        epochs: of the phase, at most.
-        unjudged: epochs at the start that are not looked at, besides ``WARM_UP`` of all.
+    Epochs in which the weight of the KL divergence still changes are not judged, nor is the ``WARM_UP``. The state is
+    part of the checkpoint: a phase that was interrupted after its end was decided stays ended.
     """
 
-    def __init__(self, phase: str, epochs: int, unjudged: int) -> None:
+    def __init__(self, phase: Phase) -> None:
         super().__init__(MONITORED, min_delta=0.0, patience=PATIENCE, check_on_train_epoch_end=True)
-        self.phase = phase
-        self.epochs = epochs
-        self.unjudged = max(unjudged, math.ceil(WARM_UP * epochs))
+        self.phase, self.epochs = phase.name, phase.settings.epochs
+        self.unjudged = max(phase.loss.quiet_epochs + phase.loss.ramp_epochs, math.ceil(WARM_UP * self.epochs))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do not go on where the end was decided before an interruption."""
+        """Stop where the end was decided before an interruption."""
         del pl_module
         trainer.should_stop = self.stopped_epoch > 0
 
@@ -74,8 +70,8 @@ class Patience(EarlyStopping):
 
 
 class Bar(TQDMProgressBar):
-    """One bar, which shows the loss on validation volumes beside the others and no second bar to compute it."""
+    """One bar, without a second one for validation."""
 
     def init_validation_tqdm(self) -> Tqdm:
-        """A bar that is not shown."""
+        """Return a bar that is not shown."""
         return Tqdm(disable=True)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..base import Generator, Shape
+from ..base import Floats, Generator, Shape
 from ..binarise import keep_highest
 from ..counter_rng import normal
 from ..machine import DECODED, product_format
+from ..stored import check_sizes
 from ..walls import empty_layers, profile
 from .module import train
-from .network import ConditionalVAE, LatticeVAE
+from .network import LatticeVAE, Network
 from .settings import LossSettings, Phase, TrainingSettings
 
 LOG_ODDS_LIMIT = 9.0
@@ -26,18 +28,23 @@ LEVELS = np.linspace(0, 1, 21)
 """Densities at which the threshold of volumes without an exact count is known."""
 LOGIT_LIMIT = 40.0
 CALIBRATED = 1024
-"""Prior samples by which it is found."""
+"""Prior samples from which the thresholds at ``LEVELS`` are found."""
 BEYOND = 2 * LOGIT_LIMIT
-"""By how much logits are lowered in layers next to the walls that no training volume has pores in."""
+"""Difference by which logits are lowered in layers next to the walls in which no training volume has pores."""
 
 
 class VAEGenerator(Generator):
-    """What every conditional VAE shares: condition, training, decoding in chunks, binarisation, weights as arrays."""
+    """Base of conditional VAEs: condition, training, decoding in chunks, binarisation, weights as arrays.
+
+    Attributes:
+        walls_stay_empty: True if layers next to the walls without a pore in the training volumes get none in draws.
+    """
 
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    walls_stay_empty: ClassVar[bool] = True
 
     exact_count: bool
-    network_: nn.Module
+    network_: Network
     levels_: list[float]
     margin_: int
     unbounded_: bool
@@ -45,32 +52,31 @@ class VAEGenerator(Generator):
 
     @property
     def number_format(self) -> str:
-        """Name of the number format in which its network multiplies on its device."""
+        """Return the name of the number format in which the network multiplies on its device."""
         return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
 
-    def _build(self) -> nn.Module:
-        """An untrained network for volumes of ``shape_``; initial weights from torch's current random state."""
-        raise NotImplementedError
+    @abstractmethod
+    def _build(self) -> Network:
+        """Return an untrained network for volumes of ``shape_``, its weights from torch's current random state."""
 
+    @abstractmethod
     def _phases(self) -> list[Phase]:
-        """What the network is trained on, one after the other."""
-        raise NotImplementedError
+        """Return the phases of the training, in order."""
 
-    def _fit(self, volumes: NDArray[np.bool_], density: NDArray[np.float64], rng: np.random.Generator) -> None:
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = self._build()
-        held_out = None if self.validation is None else (self.validation[0], self.condition(self.validation[1]))
         self.network_, self.epochs_ = train(
             network,
             volumes,
             self.condition(density),
             self._phases(),
             rng,
-            show_progress=self.show_progress,
+            validation=None if self.validation is None else (self.validation[0], self.condition(self.validation[1])),
             checkpoints=self.checkpoints,
             machines=self.machines,
-            validation=held_out,
+            show_progress=self.show_progress,
             precision=self.precision,
         )
         with torch.no_grad():
@@ -78,19 +84,19 @@ class VAEGenerator(Generator):
                 if value.is_floating_point():
                     value.copy_(value.half())  # as it is saved
         self._move()
-        self.margin_ = self._empty_layers(volumes)
+        self.margin_ = empty_layers(volumes) if self.walls_stay_empty else 0
         self.unbounded_ = profile(volumes)[1] == 0
         self.levels_ = self._calibrate(density, rng)
 
-    def condition(self, density: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Density and log-odds of the porosity expected there, float32 [n, 2]."""
+    def condition(self, density: Floats) -> NDArray[np.float32]:
+        """Return density and log-odds of the porosity expected there, float32 [n, 2]."""
         porosity = self.law_.porosity(density)
         with np.errstate(divide="ignore"):
             log_odds = np.log(porosity) - np.log1p(-porosity)
         clipped = np.clip(log_odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
         return np.stack([density, clipped], axis=1).astype(np.float32)
 
-    def _sample(self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator) -> Tensor:
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
         levels = torch.as_tensor(np.interp(density, LEVELS, self.levels_), dtype=torch.float32, device=self.device)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
@@ -101,48 +107,40 @@ class VAEGenerator(Generator):
                 torch.gt(logits, levels[rows, None, None, None], out=drawn[rows])
         return drawn
 
-    def _draw(
-        self, density: NDArray[np.float64], shape: Shape, rng: np.random.Generator
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Logits [rows, *shape] of prior samples, chunk by chunk.
+    def _draw(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Iterator[tuple[slice, Tensor]]:
+        """Yield rows and logits [rows, *shape] of prior samples, chunk by chunk.
 
-        Larger volumes of an unbounded medium are the inside of ones so wide that it knows of no wall.
+        Volumes of an unbounded medium that are larger than the training volumes are cut from the middle of ones so wide
+        that their walls are outside the receptive field.
         """
         key = int(rng.integers(2**62))
-        network = cast("ConditionalVAE", self.network_)
-        beyond = [
-            network.sight if self.unbounded_ and size > known else 0
-            for size, known in zip(shape, self.shape_, strict=True)
-        ]
-        depth, height, width = (size + 2 * more for size, more in zip(shape, beyond, strict=True))
-        wide = (depth, height, width)
-        size = network.latent_shape(wide)
+        larger = [self.unbounded_ and size > known for size, known in zip(shape, self.shape_, strict=True)]
+        beyond = [self.network_.sight if more else 0 for more in larger]
+        wide = check_sizes(size + 2 * more for size, more in zip(shape, beyond, strict=True))
+        size = self.network_.latent_shape(wide)
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
             noise = normal(key, range(rows.start, rows.stop), prod(size), self.device).reshape(-1, *size)
-            return network.from_prior(noise, condition, wide)
+            return self.network_.from_prior(noise, condition, wide)
 
         kept = [slice(more, more + edge) for more, edge in zip(beyond, shape, strict=True)]
         for rows, logits in self._decode(latent, density, wide):
             yield rows, logits[:, *kept]
 
-    def _reconstruct(self, volumes: NDArray[np.bool_], density: NDArray[np.float64]) -> Tensor:
-        depth, height, width = volumes.shape[1:]
+    def _reconstruct(self, volumes: NDArray[np.bool_], density: Floats) -> Tensor:
         counts = self.law_.pore_voxels(density, volumes[0].size)
         voxels = torch.from_numpy(volumes.copy())[:, None]
-        network = cast("ConditionalVAE", self.network_)
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
-            return network.encode(voxels[rows].to(self.device).float(), condition)[0]
+            return self.network_.encode(voxels[rows].to(self.device).float(), condition)[0]
 
-        decoded = self._decode(latent, density, (depth, height, width))
+        decoded = self._decode(latent, density, check_sizes(volumes.shape[1:]))
         return torch.cat([keep_highest(x, counts[rows]) if self.exact_count else x > 0 for rows, x in decoded])
 
     def _decode(
-        self, latent: Callable[[slice, Tensor], Tensor], density: NDArray[np.float64], shape: Shape
+        self, latent: Callable[[slice, Tensor], Tensor], density: Floats, shape: Shape
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
-        network = cast("ConditionalVAE", self.network_)
+        """Yield rows and logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
         condition = torch.from_numpy(self.condition(density)).to(self.device)
         kind = torch.device(self.device).type
         used = product_format(kind, self.precision)
@@ -150,25 +148,21 @@ class VAEGenerator(Generator):
         for start in range(0, len(density), chunk):
             rows = slice(start, min(start + chunk, len(density)))
             with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
-                logits = network.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
+                logits = self.network_.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
                 self._empty_walls(logits)
             yield rows, logits
 
-    def _empty_layers(self, volumes: NDArray[np.bool_]) -> int:
-        """How many layers next to the walls stay empty in draws."""
-        return empty_layers(volumes)
-
     def _empty_walls(self, logits: Tensor) -> None:
-        """Make pores of logits [n, D, H, W] next to the walls less likely than anywhere else, where there were none."""
+        """Lower logits [n, D, H, W] in the ``margin_`` layers next to the walls below all others."""
         for axis in (1, 2, 3):
             width = min(self.margin_, logits.shape[axis])
             logits.narrow(axis, 0, width).sub_(BEYOND)
             logits.narrow(axis, logits.shape[axis] - width, width).sub_(BEYOND)
 
-    def _calibrate(self, density: NDArray[np.float64], rng: np.random.Generator) -> list[float]:
-        """The logits above which prior samples at ``LEVELS`` have, on average, as many voxels as the law says.
+    def _calibrate(self, density: Floats, rng: np.random.Generator) -> list[float]:
+        """Return the logits above which prior samples at ``LEVELS`` have, on average, as many voxels as the law says.
 
-        Drawn at densities distributed as the training volumes'; each sample counts for the two levels next to it.
+        Samples have densities distributed as the training volumes'; each counts for the two levels next to it.
         """
         asked = np.quantile(density, np.linspace(0, 1, CALIBRATED))
         counts = self.law_.pore_voxels(asked, int(np.prod(self.shape_)))
@@ -192,7 +186,7 @@ class VAEGenerator(Generator):
         self.network_.to(self.device)
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Weights in half precision: the fit has rounded them to it."""
+        """Return the weights in half precision, to which the fit has rounded them, and what else was learnt."""
         state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
         arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
         known = {key: getattr(self, key) for key in ("levels_", "margin_", "unbounded_", "epochs_")}
@@ -208,7 +202,7 @@ class VAEGenerator(Generator):
         self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
         if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
-        with torch.device("meta"):  # takes no memory, whatever the sizes
+        with torch.device("meta"):  # takes no memory, whatever sizes the file states
             network = self._build()
         tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
         tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
@@ -216,13 +210,14 @@ class VAEGenerator(Generator):
         self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class CVAE(VAEGenerator):
     """Fully convolutional conditional VAE with a latent lattice: one cell of latent channels for 3³ voxels.
 
-    Density enters by feature-wise modulation and as an offset of the logits; the distance to the walls is an input,
-    so any shape can be drawn; where the training volumes are cut from a larger medium, so are larger draws. One
-    decoder pass from a standard normal latent gives a volume. Training first learns to reconstruct, then refines
-    prior samples by their energy score against real volumes (``texture``).
+    Density enters by feature-wise modulation and as an offset of the logits. The distance to the walls is an input, so
+    any shape can be drawn; where the training volumes are cut from a larger medium, so are larger draws. One decoder
+    pass from a standard normal latent gives a volume. Training first learns to reconstruct, then refines prior samples
+    by their energy score against real volumes (``texture``).
 
     Args:
         width: feature channels on the lattice.
@@ -230,24 +225,16 @@ class CVAE(VAEGenerator):
         encoder_blocks: residual blocks of the encoder.
         decoder_blocks: residual blocks of the decoder.
         prior_blocks: residual blocks of a learned prior; 0 draws the latent from the standard normal.
-        beta: weight of the KL divergence while it learns to reconstruct.
-        quiet_epochs: epochs at the start without KL divergence.
-        ramp_epochs: epochs over which its weight then rises.
-        free_bits: nats a latent channel has free.
-        focal_gamma: γ of the focal cross-entropy; 0 switches focusing off.
-        pore_weight: α of the class-balanced cross-entropy; None weighs both phases alike.
-        sparse_weight: exponent by which sparse volumes count more.
-        edge_weight: λ of the published edge penalty.
-        cluster_weight: λ of the published cluster penalty.
+        beta: of ``LossSettings`` while it learns to reconstruct, as are the next eight.
         epochs: passes over the training volumes to learn to reconstruct.
-        learning_rate: peak learning rate of that phase.
-        refine_epochs: passes during which prior samples are refined; 0 leaves them as they are.
-        refine_learning_rate: peak learning rate of that phase.
-        refine_beta: weight of the KL divergence in that phase.
-        energy_weight: λ of the energy score of prior samples in that phase.
+        learning_rate: peak learning rate of these epochs.
+        refine_epochs: passes that refine prior samples; 0 leaves them as they are.
+        refine_learning_rate: peak learning rate of the refinement.
+        refine_beta: weight of the KL divergence in the refinement.
+        energy_weight: λ of the energy score of prior samples in the refinement.
         batch_size: volumes a step.
-        exact_count: True keeps the n(d) most probable voxels; False keeps those above a threshold that was found for
-            the density when it was fitted, so that the number is the network's own.
+        exact_count: True keeps the n(d) most probable voxels; False keeps those above a threshold that the fit found
+            for the density, so that the number of voxels is the network's own.
 
     References:
         Kingma & Welling (2014), arXiv:1312.6114; Sohn, Lee & Yan (2015), conditional VAE;
@@ -256,56 +243,30 @@ class CVAE(VAEGenerator):
 
     name: ClassVar[str] = "cvae"
 
-    def __init__(
-        self,
-        *,
-        width: int = 32,
-        latent_channels: int = 4,
-        encoder_blocks: int = 2,
-        decoder_blocks: int = 2,
-        prior_blocks: int = 0,
-        beta: float = 1.0,
-        quiet_epochs: int = 0,
-        ramp_epochs: int = 20,
-        free_bits: float = 0.0,
-        focal_gamma: float = 0.0,
-        pore_weight: float | None = None,
-        sparse_weight: float = 0.3,
-        edge_weight: float = 0.0,
-        cluster_weight: float = 0.0,
-        epochs: int = 160,
-        learning_rate: float = 1e-3,
-        refine_epochs: int = 80,
-        refine_learning_rate: float = 4e-4,
-        refine_beta: float = 0.5,
-        energy_weight: float = 4.0,
-        batch_size: int = 16,
-        exact_count: bool = True,
-    ) -> None:
-        self.width = width
-        self.latent_channels = latent_channels
-        self.encoder_blocks = encoder_blocks
-        self.decoder_blocks = decoder_blocks
-        self.prior_blocks = prior_blocks
-        self.beta = beta
-        self.quiet_epochs = quiet_epochs
-        self.ramp_epochs = ramp_epochs
-        self.free_bits = free_bits
-        self.focal_gamma = focal_gamma
-        self.pore_weight = pore_weight
-        self.sparse_weight = sparse_weight
-        self.edge_weight = edge_weight
-        self.cluster_weight = cluster_weight
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.refine_epochs = refine_epochs
-        self.refine_learning_rate = refine_learning_rate
-        self.refine_beta = refine_beta
-        self.energy_weight = energy_weight
-        self.batch_size = batch_size
-        self.exact_count = exact_count
+    width: int = 32
+    latent_channels: int = 4
+    encoder_blocks: int = 2
+    decoder_blocks: int = 2
+    prior_blocks: int = 0
+    beta: float = 1.0
+    quiet_epochs: int = 0
+    ramp_epochs: int = 20
+    free_bits: float = 0.0
+    focal_gamma: float = 0.0
+    pore_weight: float | None = None
+    sparse_weight: float = 0.3
+    edge_weight: float = 0.0
+    cluster_weight: float = 0.0
+    epochs: int = 160
+    learning_rate: float = 1e-3
+    refine_epochs: int = 80
+    refine_learning_rate: float = 4e-4
+    refine_beta: float = 0.5
+    energy_weight: float = 4.0
+    batch_size: int = 16
+    exact_count: bool = True
 
-    def _build(self) -> nn.Module:
+    def _build(self) -> Network:
         return LatticeVAE(self.width, self.latent_channels, self.encoder_blocks, self.decoder_blocks, self.prior_blocks)
 
     def _phases(self) -> list[Phase]:
@@ -335,7 +296,7 @@ class CVAEPrior(CVAE):
     """The conditional VAE with more bits in its latent, drawn from a prior that is learned.
 
     A network turns noise into the latent lattice in one step. It is trained with the decoder by the energy score of
-    what they draw, so it need not be told the distribution of the encoder's latents. Arguments as for ``CVAE``.
+    their draws, so the distribution of the encoder's latents need not be known. Arguments as for ``CVAE``.
     """
 
     name: ClassVar[str] = "cvae-prior"

@@ -1,4 +1,4 @@
-"""The loss, term by term, each a mean over voxels.
+"""Terms of the loss, each a mean over voxels.
 
     L = mean of w · (reconstruction + β(epoch) · KL) + edge_weight · edge + cluster_weight · cluster
         + energy_weight · energy score of prior samples (``texture``)
@@ -22,7 +22,7 @@ SPARSEST = 1e-3
 
 
 def cross_entropy(logits: Tensor, target: Tensor, gamma: float = 0.0, pore_weight: float | None = None) -> Tensor:
-    """Focal binary cross-entropy of each volume, mean over its voxels: [B].
+    """Return the focal binary cross-entropy of each volume, mean over its voxels: [B].
 
     −α_t (1 − p_t)^γ ln p_t, with p_t the probability given to the true phase and α_t = α for pore, 1 − α for solid.
 
@@ -38,9 +38,9 @@ def cross_entropy(logits: Tensor, target: Tensor, gamma: float = 0.0, pore_weigh
 
 
 def edge_penalty(probability: Tensor) -> Tensor:
-    """Mean of p × mask, mask = 1 on the boundary and falling linearly to 0 at the centre: [B].
+    """Return the mean of p × mask, mask = 1 on the boundary and falling linearly to 0 at the centre: [B].
 
-    Published with the seed method: pores there keep away from the walls.
+    Published with ``SeedCVAE``, for pores that keep away from the walls.
     """
     mask = torch.zeros(probability.shape[2:], device=probability.device)
     for axis, size in enumerate(mask.shape):
@@ -52,9 +52,9 @@ def edge_penalty(probability: Tensor) -> Tensor:
 
 
 def cluster_penalty(probability: Tensor, radius: int = 2) -> Tensor:
-    """Mean of p × (1 − mean of p in the ball of ``radius`` voxels around): [B]; low where pores are compact.
+    """Return the mean of p × (1 − mean of p in the ball of ``radius`` voxels around): [B]; low where pores are compact.
 
-    Published with the seed method, for spherical pores.
+    Published with ``SeedCVAE``, for spherical pores.
     """
     reach = torch.arange(-radius, radius + 1, device=probability.device)
     squares = reach[:, None, None] ** 2 + reach[None, :, None] ** 2 + reach[None, None, :] ** 2
@@ -64,7 +64,7 @@ def cluster_penalty(probability: Tensor, radius: int = 2) -> Tensor:
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor, weight: Tensor, free_bits: float = 0.0) -> Tensor:
-    """KL divergence of the posterior from the standard normal, in nats a volume, weighted mean over the batch: scalar.
+    """Return the KL divergence of the posterior from the standard normal, in nats, weighted mean of the batch.
 
     With free bits, each channel's mean divergence counts at least ``free_bits`` (Kingma et al. 2016).
     """
@@ -77,7 +77,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor, weight: Tensor, free_bits:
 
 
 def annealed_beta(settings: LossSettings, epoch: float) -> float:
-    """β at an epoch: none at first, then a cosine from 0 up to β, which is held, or in cycles held and begun again.
+    """Return β at an epoch: 0 at first, then along a cosine up to β, which is held, or in cycles held and begun again.
 
     References:
         Fu et al. (2019), Cyclical annealing schedule, doi:10.18653/v1/N19-1021.
@@ -95,14 +95,14 @@ def annealed_beta(settings: LossSettings, epoch: float) -> float:
 def total_loss(
     settings: LossSettings, logits: Tensor, target: Tensor, mean: Tensor, log_variance: Tensor, epoch: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss and its unweighted terms.
+    """Return the loss and its unweighted terms.
 
     Args:
-        settings: which terms count.
+        settings: weights of the terms.
         logits: [B, 1, D, H, W].
-        target: 0 or 1, same shape.
-        mean: posterior mean [B, C, ...].
-        log_variance: posterior log-variance, same shape.
+        target: 0 or 1, of the same shape.
+        mean: of the posterior, [B, C, ...].
+        log_variance: of the posterior, of the same shape.
         epoch: epochs since the start, for annealing.
     """
     weight = (target.flatten(1).mean(dim=1) + SPARSEST) ** -settings.sparse_weight

@@ -1,8 +1,7 @@
 """Training of a conditional VAE with Lightning: optimiser, averaged weights, early end, interruption.
 
-Two phases, each with its own learning-rate cycle: the network learns to reconstruct, then its prior samples are refined
-against real volumes of the same density while it goes on reconstructing. With validation volumes, a phase ends early
-once its loss on them gets no better (``callbacks.Patience``, ``VAEModule.validation_step``); they change nothing else.
+Each phase has its own learning-rate cycle. With validation volumes, a phase ends early once its loss on them gets no
+better (``callbacks.Patience``, ``VAEModule.validation_step``); they change nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -25,22 +24,23 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import ModelCheckpoint
 from safetensors import safe_open
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..base import SPENT
 from ..machine import Precision, product_format
+from ..stored import check_sizes
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import MONITORED, Bar, Clock, Patience
 from .loss import total_loss
-from .network import ConditionalVAE, Shape
+from .network import Network
 from .settings import LossSettings, Phase
 from .texture import RealTexture, relax
 
 PAIRS = 8
 """Densities a step at which a pair of prior samples is scored."""
 REAL_DRAWS = 8
-"""Real volumes that each pair is compared with."""
+"""Real volumes with which each pair of prior samples is compared."""
 USUAL_GRADIENT = 7e-4
 """Length of the gradient of a mean over 30³ voxels of the cross-entropy by a volume's logits, late in training."""
 RECENT = 50
@@ -50,43 +50,34 @@ CLIP = 0.2
 
 
 class VAEModule(pl.LightningModule):
-    """Optimises a network under a loss; keeps a moving average of its weights.
+    """Optimises a network under the loss of a phase; keeps a moving average of the weights.
 
-    Args:
-        network: what is trained.
-        phase: loss and settings.
-        batches: where the training volumes come from.
-        noise: source of the latents.
-        texture: what prior samples are compared with; None where the loss has no energy score.
+    Latents are drawn from ``noise``; ``texture`` is None where the loss has no energy score.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         phase: Phase,
         batches: SymmetricBatches,
         noise: torch.Generator,
         texture: RealTexture | None,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.batches, self.noise, self.texture = network, batches, noise, texture
         self.averaged = copy.deepcopy(network).requires_grad_(False) if phase.settings.average else network
-        self.loss = phase.loss
-        self.settings = phase.settings
-        self.batches = batches
+        self.loss, self.settings = phase.loss, phase.settings
         self.steps = phase.settings.epochs * len(batches)
-        self.noise = noise
-        self.texture = texture
         self.gradients: deque[float] = deque(maxlen=RECENT)
 
     def on_train_start(self) -> None:
-        """Give each process but the first noise of its own."""
+        """Give each process noise of its own."""
         rank, ranks = place()
         if rank:
             self.noise.manual_seed(self.noise.initial_seed() + rank + ranks * self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         epoch = self.settings.epochs * self.global_step / self.steps
         loss, terms = self._loss(self.network, self.loss, batch, self.noise, epoch)
         if self.texture is not None:
@@ -101,12 +92,11 @@ class VAEModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: HeldOutBatch, index: int) -> None:
-        """Log what ``callbacks.Patience`` watches: the loss of the weights that are kept, on validation volumes.
+        """Log the loss of the averaged weights on validation volumes, which ``callbacks.Patience`` watches.
 
-        It is the phase's loss with the final weight of the KL divergence, plus, where the phase has one, the energy
-        score of a pair of prior samples against each volume, as it is (in training its gradient is scaled). Latents
-        are the same after each epoch, from a source of their own, so epochs can be compared and training is not
-        touched.
+        The KL divergence has its final weight, and the energy score, whose gradient is scaled in training, counts as it
+        is. Latents have a source of their own and are the same for each epoch, so that epochs can be compared and the
+        training is left as it is.
         """
         voxels, condition, pores, real = batch
         noise = torch.Generator(self.noise.device).manual_seed(index)
@@ -118,32 +108,30 @@ class VAEModule(pl.LightningModule):
         self.log(MONITORED, loss, prog_bar=True, batch_size=len(voxels), sync_dist=True)
 
     def _loss(
-        self, network: nn.Module, settings: LossSettings, batch: Batch, noise: torch.Generator, epoch: float
+        self, network: Network, settings: LossSettings, batch: Batch, noise: torch.Generator, epoch: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of reconstructions from a latent of the posterior, without the energy score, and its terms."""
+        """Return the loss of reconstructions from latents of the posterior, without the energy score, and its terms."""
         voxels, condition, _ = batch
-        vae = cast("ConditionalVAE", network)
-        mean, log_variance = vae.encode(voxels, condition)
+        mean, log_variance = network.encode(voxels, condition)
         latent = mean + _normal(mean.shape, noise) * (0.5 * log_variance).exp()
-        logits = vae.decode(latent, condition, cast("Shape", tuple(voxels.shape[2:])))
+        logits = network.decode(latent, condition, check_sizes(voxels.shape[2:]))
         return total_loss(settings, logits, voxels, mean, log_variance, epoch)
 
     def _prior_pairs(
-        self, network: nn.Module, voxels: Tensor, condition: Tensor, pores: Tensor, noise: torch.Generator
+        self, network: Network, voxels: Tensor, condition: Tensor, pores: Tensor, noise: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Two relaxed prior samples with the condition and the number of pore voxels of each volume: [B, D, H, W]."""
-        vae = cast("ConditionalVAE", network)
-        shape = cast("Shape", tuple(voxels.shape[2:]))
+        """Return two relaxed prior samples with condition and number of pore voxels of each volume: [B, D, H, W]."""
+        shape = check_sizes(voxels.shape[2:])
         asked = condition.repeat(2, 1)
-        latent = vae.from_prior(_normal((len(asked), *vae.latent_shape(shape)), noise), asked, shape)
-        logits = vae.decode(latent, asked, shape)[:, 0]
+        latent = network.from_prior(_normal((len(asked), *network.latent_shape(shape)), noise), asked, shape)
+        logits = network.decode(latent, asked, shape)[:, 0]
         if logits.requires_grad:
             logits.register_hook(self._limit)  # type: ignore[no-untyped-call]
         first, second = relax(logits, pores.repeat(2)).chunk(2)
         return first, second
 
     def _limit(self, gradient: Tensor) -> Tensor:
-        """Scales the gradient by each sample's logits to the weight asked for, and shortens those longer than usual.
+        """Scale the gradient by each sample's logits to the weight asked for, and shorten those longer than usual.
 
         A single voxel changes the statistics of a sparse volume more than a cluster does those of a dense one.
         """
@@ -165,19 +153,19 @@ class VAEModule(pl.LightningModule):
                     kept.copy_(new)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random states, so that a resumed training goes on as if it had not been interrupted."""
+        """Keep the random states and recent gradients for a resumed training."""
         checkpoint["noise"] = self.noise.get_state()
         checkpoint["order"] = json.dumps(self.batches.rng.bit_generator.state)
         checkpoint["gradients"] = list(self.gradients)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the random states up again."""
+        """Restore the random states and recent gradients."""
         self.noise.set_state(checkpoint["noise"])
         self.batches.rng.bit_generator.state = json.loads(checkpoint["order"])
         self.gradients.extend(checkpoint["gradients"])
 
     def configure_optimizers(self) -> Any:
-        """AdamW, with the one-cycle schedule where asked for."""
+        """Return AdamW, with the one-cycle schedule where asked for."""
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
         )
@@ -194,44 +182,41 @@ def _normal(shape: Sequence[int], noise: torch.Generator) -> Tensor:
 
 
 def train(
-    network: nn.Module,
+    network: Network,
     volumes: NDArray[np.bool_],
     condition: NDArray[np.float32],
     phases: Sequence[Phase],
     rng: np.random.Generator,
     *,
+    validation: tuple[NDArray[np.bool_], NDArray[np.float32]] | None,
+    checkpoints: Path | None,
+    machines: tuple[int, int],
     show_progress: bool,
-    checkpoints: Path | None = None,
-    machines: tuple[int, int] = (1, 1),
-    validation: tuple[NDArray[np.bool_], NDArray[np.float32]] | None = None,
-    precision: Precision = "auto",
-) -> tuple[nn.Module, dict[str, int]]:
-    """Train a network; give the weights to keep (the moving average where one is kept) and the epochs of each phase.
+    precision: Precision,
+) -> tuple[Network, dict[str, int]]:
+    """Train a network, on a CUDA device where there is one, with weights and loss in float32.
 
-    Uses a CUDA device where there is one. Products in the number format that it is fast at, or the one asked for;
-    weights and loss in float32. With several devices each runs a copy of this program, started by Lightning (or by
-    Slurm), sees its share of each batch, and averages gradients with the others; the copies end here, and the first
-    process returns.
+    With several devices each runs a copy of this program, started by Lightning or by Slurm, sees its share of each
+    batch and averages gradients with the others; the copies end here, and the first process returns.
 
     Weights are the last ones, also where a phase ends early: the loss on a few volumes says that nothing is learnt any
     more, not which of the last epochs is best. A phase that does not end early gives the same weights, to the bit, as
     without validation volumes.
 
     Args:
-        network: what is trained.
+        network: untrained.
         volumes: bool [n, D, H, W].
         condition: density and log-odds of the porosity, [n, 2].
         phases: one after the other.
         rng: seeds order, symmetries and latents.
-        show_progress: draw Lightning's progress bar.
-        checkpoints: folder where each epoch's state and the time spent are kept and taken up again; None keeps none.
+        validation: volumes bool [m, D, H, W] and condition [m, 2].
+        checkpoints: folder for each epoch's state and the seconds spent.
         machines: devices on a machine, and machines.
-        validation: volumes bool [m, D, H, W] and their condition [m, 2] that say when to end a phase early; nothing is
-            learnt from them.
+        show_progress: draw Lightning's progress bar.
         precision: number format of products.
 
     Returns:
-        The network in evaluation mode, and how many epochs each phase ran, by its name.
+        The network in evaluation mode, with averaged weights where there are any, and each phase's number of epochs.
     """
     if checkpoints is not None:
         checkpoints.mkdir(parents=True, exist_ok=True)
@@ -257,7 +242,7 @@ def train(
         held_out = None
         if validation is not None and phase.settings.early_stop:
             held_out = HeldOutBatches(*validation, phase.settings.batch_size, texture)
-        rank, epochs[phase.name] = _run(module, phase, held_out, accelerator, show_progress, done, machines, used)
+        rank, epochs[phase.name] = _run(module, phase, held_out, done, machines, show_progress, used)
         network = module.averaged.cpu().requires_grad_(True)
         if done is not None and rank == 0:
             weights = {key: value.contiguous() for key, value in network.state_dict().items()}
@@ -271,17 +256,12 @@ def _run(
     module: VAEModule,
     phase: Phase,
     held_out: HeldOutBatches | None,
-    accelerator: str,
-    show_progress: bool,
     done: Path | None,
     machines: tuple[int, int],
+    show_progress: bool,
     used: torch.dtype,
 ) -> tuple[int, int]:
-    """One Lightning training, from its last checkpoint where there is one.
-
-    Returns:
-        Which process of those in it this is, and the epochs that it ran, those before an interruption included.
-    """
+    """Train one phase, from its last checkpoint where there is one; return this process's rank and the epochs run."""
     lightning_log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = lightning_log.level
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
@@ -292,15 +272,13 @@ def _run(
         last = folder / "last.ckpt"
         callbacks: list[pl.Callback] = [Bar()] if show_progress else []
         if held_out is not None:
-            callbacks.append(
-                Patience(phase.name, phase.settings.epochs, phase.loss.quiet_epochs + phase.loss.ramp_epochs)
-            )
+            callbacks.append(Patience(phase))
         if done is not None:
             keep = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
             callbacks += [Clock(folder.parent / SPENT), keep]
         try:
             trainer = pl.Trainer(
-                accelerator=accelerator,
+                accelerator=module.noise.device.type,
                 devices=machines[0],
                 num_nodes=machines[1],
                 strategy="auto" if machines == (1, 1) else "ddp_find_unused_parameters_true",
@@ -328,5 +306,5 @@ def _run(
 
 
 def _loader(batches: SymmetricBatches | HeldOutBatches) -> DataLoader[Any]:
-    """Batches as they come; the loader draws from a source of its own, not from the global one."""
+    """Return a loader of batches that leaves the global random state alone."""
     return DataLoader(batches, batch_size=None, generator=torch.Generator())

@@ -1,4 +1,4 @@
-"""The networks: a fully convolutional conditional VAE with a latent lattice, and the published global one.
+"""Networks: a fully convolutional conditional VAE with a latent lattice, and the published global one.
 
 Both map voxels [B, 1, D, H, W] and a condition [B, 2] (density, log-odds of the porosity expected there) to a Gaussian
 posterior, and a latent and a condition to logits [B, 1, D, H, W].
@@ -7,65 +7,47 @@ posterior, and a latent and a condition to logits [B, 1, D, H, W].
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from ..base import Shape
+from ..stored import check_sizes
+
 CELL = 3
+"""Voxels an axis of a lattice cell."""
 REACH = 6.0
+"""Distance to a wall, in voxels, from which cells are told no more of it."""
 TILE = (40, 80, 80)
-"""Cells an axis that are decoded at a time, at most, without their surroundings: slabs, which have few seams."""
-
-Shape = tuple[int, int, int]
-
-
-class ConditionalVAE(Protocol):
-    """What the Lightning module and the generators need of a network."""
-
-    @property
-    def sight(self) -> int:
-        """Voxels from which a voxel of a prior sample knows nothing of a wall, if the network has any shape."""
-
-    def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the posterior."""
-
-    def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
-        """Logits [B, 1, *shape]."""
-
-    def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:
-        """A latent of the prior from standard normal noise of its shape."""
-
-    def latent_shape(self, shape: Shape) -> tuple[int, ...]:
-        """Shape of one latent for volumes of ``shape``."""
+"""Cells an axis that are decoded at a time, at most, without their halo: slabs, which have few seams."""
 
 
 def space_to_depth(volume: Tensor) -> Tensor:
-    """[B, 1, 3d, 3h, 3w] -> [B, 27, d, h, w]: the voxels of a lattice cell become its channels."""
+    """Turn the voxels of each lattice cell into its channels: [B, 1, 3d, 3h, 3w] -> [B, 27, d, h, w]."""
     batch, _, depth, height, width = volume.shape
     cells = volume.reshape(batch, depth // CELL, CELL, height // CELL, CELL, width // CELL, CELL)
     return cells.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, CELL**3, depth // CELL, height // CELL, width // CELL)
 
 
 def depth_to_space(cells: Tensor) -> Tensor:
-    """[B, 27, d, h, w] -> [B, 1, 3d, 3h, 3w], the inverse of ``space_to_depth``."""
+    """Invert ``space_to_depth``: [B, 27, d, h, w] -> [B, 1, 3d, 3h, 3w]."""
     batch, _, depth, height, width = cells.shape
     split = cells.reshape(batch, CELL, CELL, CELL, depth, height, width).permute(0, 4, 1, 5, 2, 6, 3)
     return split.reshape(batch, 1, depth * CELL, height * CELL, width * CELL)
 
 
 def lattice(shape: Shape) -> Shape:
-    """Cells an axis that cover a volume of ``shape`` voxels."""
-    depth, height, width = (-(-size // CELL) for size in shape)
-    return depth, height, width
+    """Return the number of cells an axis that cover a volume of ``shape`` voxels."""
+    return check_sizes(-(-size // CELL) for size in shape)
 
 
 def wall_distance(shape: Shape, device: torch.device) -> Tensor:
-    """Distance of each cell's centre to the six walls, in units of six voxels, clipped to [-1, 1]: [1, 6, d, h, w].
+    """Return the distance of each cell's centre to the six walls, in units of six voxels, in [-1, 1]: [1, 6, d, h, w].
 
-    Negative outside the volume, in cells that stick out where a size is no multiple of three.
+    It is negative in cells that stick out where a size is no multiple of three.
     """
     cells = lattice(shape)
     channels = []
@@ -79,10 +61,7 @@ def wall_distance(shape: Shape, device: torch.device) -> Tensor:
 
 
 def _convolve(layer: nn.Conv3d, x: Tensor, walls: Tensor | None = None) -> Tensor:
-    """Convolution of features [B, d, h, w, channels]: channels last is where the processor is fastest.
-
-    ``walls`` [1, d, h, w, 6] are further channels, the same for the whole batch.
-    """
+    """Convolve features [B, d, h, w, channels] and ``walls`` [1, d, h, w, 6], channels that the batch has in common."""
     if walls is None:
         return F.conv3d(x.movedim(-1, 1), layer.weight, layer.bias, padding=layer.padding).movedim(1, -1)
     own, common = torch.split(layer.weight, [x.shape[-1], walls.shape[-1]], dim=1)
@@ -91,7 +70,7 @@ def _convolve(layer: nn.Conv3d, x: Tensor, walls: Tensor | None = None) -> Tenso
 
 
 def _last(x: Tensor) -> Tensor:
-    """[B, channels, d, h, w] -> [B, d, h, w, channels], contiguous."""
+    """Move channels last, where a CPU is fastest: [B, channels, d, h, w] -> [B, d, h, w, channels]."""
     return x.movedim(1, -1).contiguous()
 
 
@@ -108,23 +87,15 @@ class FiLMBlock(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Features [B, d, h, w, width] from features and embedded condition [B, condition_width]."""
+        """Return features [B, d, h, w, width] from features and an embedded condition [B, condition_width]."""
         scale, shift = self.film(condition)[:, None, None, None].chunk(2, dim=-1)
         y = torch.addcmul(shift, _convolve(self.first, F.silu(x)), 1 + scale)
-        y = F.silu(y, inplace=not torch.is_grad_enabled())  # what is not learned from need not be kept
+        y = F.silu(y, inplace=not torch.is_grad_enabled())  # kept for gradients only
         return _convolve(self.second, y).add_(x)
 
 
 class LatticeVAE(nn.Module):
-    """Fully convolutional conditional VAE whose latent is a lattice of one cell for 3³ voxels.
-
-    Args:
-        width: feature channels on the lattice.
-        latent_channels: latent channels a cell.
-        encoder_blocks: residual blocks before the posterior.
-        decoder_blocks: residual blocks after the latent.
-        prior_blocks: residual blocks of the network that turns noise into a latent; 0 takes the noise for the latent.
-    """
+    """Fully convolutional conditional VAE whose latent is a lattice of one cell for 3³ voxels."""
 
     def __init__(
         self, width: int, latent_channels: int, encoder_blocks: int, decoder_blocks: int, prior_blocks: int = 0
@@ -148,17 +119,16 @@ class LatticeVAE(nn.Module):
 
     @property
     def sight(self) -> int:
-        """As far as decoder and prior see together, and as far again as cells are told of a wall: voxels."""
+        """Return the voxels at which a prior sample knows nothing of a wall: the receptive field and ``REACH``."""
         return CELL * (_reach(self.decoder) + (_reach(self.prior) if len(self.prior) else 0)) + int(REACH)
 
     def latent_shape(self, shape: Shape) -> tuple[int, ...]:
-        """Channels and cells an axis of one latent."""
+        """Return channels and cells an axis of one latent for volumes of a shape."""
         return (self.latent_channels, *lattice(shape))
 
     def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the posterior, each [B, C, d, h, w]."""
-        depth, height, width = voxels.shape[2:]
-        shape = (depth, height, width)
+        """Return mean and log-variance of the posterior, each [B, C, d, h, w]."""
+        shape = check_sizes(voxels.shape[2:])
         beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
         padded = F.pad(voxels, (0, beyond[2], 0, beyond[1], 0, beyond[0]))
         x = _convolve(self.encoder_in, _last(space_to_depth(padded)), _walls(shape, voxels))
@@ -170,7 +140,7 @@ class LatticeVAE(nn.Module):
         return mean, log_variance.clamp(-10, 4)
 
     def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:
-        """A latent of the learned prior, or of the standard normal one: [B, C, d, h, w]."""
+        """Return a latent of the learned or standard normal prior from standard normal noise: [B, C, d, h, w]."""
         if not len(self.prior):
             return noise
         embedded = self.embed(condition)
@@ -184,7 +154,7 @@ class LatticeVAE(nn.Module):
         return _by_tiles(run, _last(noise), _walls(shape, noise), _reach(self.prior)).movedim(-1, 1)
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
-        """Logits [B, 1, *shape] of the pore probability."""
+        """Return logits [B, 1, *shape] of the pore probability."""
         embedded = self.embed(condition)
 
         def run(cells: Tensor, walls: Tensor) -> Tensor:
@@ -203,15 +173,14 @@ def _walls(shape: Shape, like: Tensor) -> Tensor:
 
 
 def _reach(blocks: nn.ModuleList) -> int:
-    """Cells that a convolution, blocks and a convolution see to each side."""
+    """Return the cells to each side in the receptive field of a convolution, blocks and a convolution."""
     return 2 + 2 * len(blocks)
 
 
 def _by_tiles(run: Callable[[Tensor, Tensor], Tensor], cells: Tensor, walls: Tensor, reach: int) -> Tensor:
-    """``run`` on a lattice [B, d, h, w, C], tile by tile where it is large, so that memory stays bounded.
+    """Return ``run`` of a lattice [B, d, h, w, C], tile by tile where it is large, so that memory stays bounded.
 
-    Tiles overlap by twice ``reach``, the cells that a result depends on, so the seams are exact. What is learned from
-    is never cut.
+    Each tile has a halo of ``reach`` cells, the receptive field, so seams are exact. In training nothing is cut.
     """
     size = cells.shape[1:4]
     parts = [-(-edge // most) for edge, most in zip(size, TILE, strict=True)]
@@ -238,11 +207,7 @@ class GlobalVAE(nn.Module):
     """The published architecture: strided 3D CNN, one Gaussian latent vector, decoder by trilinear upsampling.
 
     For 30³ volumes: 1→32→64→128→256 channels at 15, 15, 8, 4 voxels an axis, latent of 256, decoder 256→128→64→32→1
-    at 4, 8, 16, 30; batch norm and ReLU throughout; 14.9 million parameters.
-
-    Args:
-        shape: depth, height and width of the volumes; the fully connected layers fix it.
-        latent: length of the latent vector.
+    at 4, 8, 16, 30; batch norm and ReLU throughout; 14.9 million parameters. Fully connected layers fix the shape.
     """
 
     def __init__(self, shape: Shape, latent: int = 256) -> None:
@@ -260,8 +225,8 @@ class GlobalVAE(nn.Module):
             size = [-(-edge // stride) for edge in size]
         self.core = (channels[-1], *size)
         self.encoder = nn.Sequential(*layers, nn.Flatten())
-        self.posterior = nn.Linear(channels[-1] * size[0] * size[1] * size[2], 2 * latent)
-        self.expand = nn.Linear(latent + 1, channels[-1] * size[0] * size[1] * size[2])
+        self.posterior = nn.Linear(math.prod(self.core), 2 * latent)
+        self.expand = nn.Linear(latent + 1, math.prod(self.core))
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Conv3d(wide, narrow, 3, padding=1), nn.BatchNorm3d(narrow), nn.ReLU())
             for wide, narrow in ((256, 128), (128, 64), (64, 32))
@@ -270,24 +235,24 @@ class GlobalVAE(nn.Module):
 
     @property
     def sight(self) -> int:
-        """None: it draws one shape only."""
+        """Return 0, because one shape only is drawn."""
         return 0
 
     def latent_shape(self, shape: Shape) -> tuple[int, ...]:  # noqa: ARG002 - one vector whatever the shape
-        """Length of the latent vector."""
+        """Return the length of the latent vector."""
         return (self.latent,)
 
     def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as published
-        """Mean and log-variance of the posterior, each [B, latent]; the published encoder does not see the density."""
+        """Return mean and log-variance of the posterior, each [B, latent]."""
         mean, log_variance = self.posterior(self.encoder(voxels)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 10)
 
     def from_prior(self, noise: Tensor, condition: Tensor, shape: Shape) -> Tensor:  # noqa: ARG002 - as published
-        """The noise: the published prior is standard normal."""
+        """Return the noise, because the prior is standard normal."""
         return noise
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
-        """Logits [B, 1, *shape] of the pore probability."""
+        """Return logits [B, 1, *shape] of the pore probability."""
         x = self.expand(torch.cat([latent, condition[:, :1]], dim=1)).reshape(-1, *self.core)
         for stage, target in zip(self.stages, (*self._sizes(shape), shape), strict=True):
             x = stage(F.interpolate(x, size=target, mode="trilinear", align_corners=False))
@@ -295,10 +260,13 @@ class GlobalVAE(nn.Module):
         return logits
 
     def _sizes(self, shape: Shape) -> list[Shape]:
-        """Sizes of the two stages between the core and the volume: doubled each time, as far as the volume reaches."""
+        """Return the sizes of the two stages between core and volume: doubled, but at most the volume's."""
         sizes: list[Shape] = []
         depth, height, width = self.core[1:]
         for _ in range(2):
             depth, height, width = (min(2 * a, b) for a, b in zip((depth, height, width), shape, strict=True))
             sizes.append((depth, height, width))
         return sizes
+
+
+Network = LatticeVAE | GlobalVAE

@@ -1,4 +1,4 @@
-"""Settings of a training: the loss, how long and how fast, and the phases that one is made of."""
+"""Settings of a training: its phases, each with a loss, a length and a pace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Which terms count, and how much; a weight of 0 switches a term off.
+    """Weights of the terms of the loss; 0 switches a term off.
 
     Attributes:
         focal_gamma: γ of the focal loss; 0 is plain cross-entropy.
@@ -39,7 +39,7 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and how fast.
+    """Length and pace of a phase.
 
     Attributes:
         epochs: passes over the training volumes, of at most ``EPOCH_VOLUMES`` each.

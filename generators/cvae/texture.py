@@ -1,10 +1,10 @@
 """Energy score between prior samples and real volumes of the same density, through smooth local statistics.
 
-A cross-entropy shows the decoder only latents of real volumes; what it does with a latent drawn from the prior is
-nobody's concern, and that is where blur and odd clusters come from. Here pairs of prior samples are compared with real
-volumes of their density in numbers that describe texture: runs and lags along the axes, 2 × 2 × 2 configurations, and
-how much pore lies around pores and around solid at several ranges. The energy score is proper: it is least where the
-samples have the distribution of the real ones, spread included, so a generator gains nothing from drawing the mean.
+A cross-entropy shows the decoder latents of real volumes only, and nothing keeps latents of the prior from becoming
+blur and odd clusters. Here pairs of prior samples are compared with real volumes of their density in numbers that
+describe texture: runs and lags along the axes, 2 × 2 × 2 configurations, and the share of pore around pores and around
+solid at several ranges. The energy score is proper: it is least where samples have the distribution of real volumes,
+spread included, so a generator gains nothing from drawing the mean.
 
 References:
     Gneiting & Raftery (2007), Strictly proper scoring rules, doi:10.1198/016214506000001437 (energy score, CRPS);
@@ -27,25 +27,22 @@ RANGES = (0.8, 1.3, 2.0, 3.0, 4.5)
 CORES = ((0.8, 0.5), (1.3, 0.5), (2.0, 0.5), (2.0, 0.75))
 """Neighbourhood and share of pore in it from which a voxel counts as the core of a pore."""
 LAGS = (3, 5, 7, 10)
+"""Distances along the axes, in voxels, at which pairs of pore voxels are counted."""
 LONGEST_RUN = 8
 BINS = 10
 LARGEST = 30.0
 """Standard deviations beyond which a statistic is not pulled harder."""
 BANDWIDTH = 0.06
-"""Of the kernel in density with which means and spreads of real volumes are smoothed."""
+"""Bandwidth, as a share of the range of density, with which means and spreads of real volumes are smoothed."""
 SMALLEST_EIGENVALUE = 1e-3
 WHITENED_WEIGHT = 0.3
 
 
 def relax(logits: Tensor, counts: Tensor) -> Tensor:
-    """Smooth stand-in for keeping the most probable voxels: sigmoid((logit − threshold) / temperature), [B, D, H, W].
+    """Relax the choice of the most probable voxels: sigmoid((logit − threshold) / temperature), [B, D, H, W].
 
-    The threshold makes each volume sum to its count, and moves with the logits when differentiated, so that shifting
-    all logits of a volume alike has no gradient.
-
-    Args:
-        logits: [B, D, H, W].
-        counts: pore voxels of each volume, [B].
+    The threshold makes each volume sum to its count, and moves with the logits when differentiated, so that a shift of
+    all logits of a volume has no gradient. Counts are pore voxels of each volume, [B].
     """
     flat = logits.flatten(1).float()
     with torch.no_grad():
@@ -97,7 +94,7 @@ def _kernel(size: int, sigma: float, device: torch.device) -> Tensor:
 
 
 def _blur(volume: Tensor, sigma: float) -> Tensor:
-    """Gaussian mean around each voxel, solid beyond the walls; [B, D, H, W]."""
+    """Return the Gaussian mean around each voxel, with solid beyond the walls: [B, D, H, W]."""
     depth, height, width = volume.shape[1:]
     kernels = [_kernel(size, sigma, volume.device) for size in (depth, height, width)]
     blurred = torch.matmul(kernels[1], volume @ kernels[2])
@@ -114,7 +111,7 @@ def _shifted(volume: Tensor, axis: int, lag: int) -> tuple[Tensor, Tensor]:
 
 
 def _runs(volume: Tensor, longest: int) -> Tensor:
-    """Runs of 2, ..., ``longest`` pore voxels along an axis, mean of the three axes: [B, longest - 1]."""
+    """Count runs of 2, ..., ``longest`` pore voxels along an axis, mean of the three axes: [B, longest - 1]."""
     sums = []
     for axis in (1, 2, 3):
         product, along = volume, []
@@ -126,12 +123,12 @@ def _runs(volume: Tensor, longest: int) -> Tensor:
 
 
 def _at_lag(volume: Tensor, lag: int) -> Tensor:
-    """Pairs of voxels of the phase that far apart along an axis, sum of the three axes: [B]."""
+    """Count pairs of pore voxels at a lag along an axis, sum of the three axes: [B]."""
     return sum((_total(torch.mul(*_shifted(volume, axis, lag))) for axis in (1, 2, 3)), torch.zeros(()))
 
 
 def _cells(volume: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs, squares of four and cubes of eight neighbouring voxels of the phase: three [B]."""
+    """Count pairs, squares of four and cubes of eight neighbouring voxels of a phase: three [B]."""
     pairs = [torch.mul(*_shifted(volume, axis, 1)) for axis in (1, 2, 3)]
     squares = [torch.mul(*_shifted(pairs[a], b + 1, 1)) for a, b in ((0, 1), (0, 2), (1, 2))]
     cubes = torch.mul(*_shifted(squares[0], 3, 1))
@@ -139,11 +136,10 @@ def _cells(volume: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tensor:
-    """Numbers that describe the texture of each volume, most of them a mean over its pore voxels: [B, F].
+    """Return numbers that describe the texture of each volume, most of them means over its pore voxels: [B, F].
 
     Args:
-        volume: pore or solid, or relaxed between 0 and 1, float [B, D, H, W]; the count of pore must not vary with what
-            is differentiated.
+        volume: pore 1, solid 0, or relaxed between them, float [B, D, H, W]; their sums must be constants.
         used: number format of the products of voxels; zeros and ones need no more than bfloat16.
     """
     shortest = min(volume.shape[1:])
@@ -175,13 +171,9 @@ def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tenso
 
 
 class RealTexture:
-    """Statistics of real volumes as a function of density: mean and spread, and real values to compare with.
+    """Local statistics of real volumes [N, D, H, W] of densities [N]: mean and spread by density, and values.
 
-    Args:
-        volumes: float [N, D, H, W].
-        density: [N].
-        used: number format of the products of voxels.
-        chunk: volumes described at a time.
+    Products of voxels are in the number format ``used``, and ``chunk`` volumes are described at a time.
     """
 
     def __init__(self, volumes: Tensor, density: Tensor, used: torch.dtype = torch.float32, chunk: int = 32) -> None:
@@ -200,7 +192,7 @@ class RealTexture:
         self.whitening = (vectors[:, kept] / values[kept].sqrt()).float()
 
     def _fit(self, found: Tensor, at: float) -> tuple[Tensor, Tensor]:
-        """Local linear fit at a density: value there and standard deviation around."""
+        """Fit a line around a density; return its value there and the standard deviation of the residuals."""
         width = max(BANDWIDTH * float(self.density[-1] - self.density[0]), 1e-3)
         offset = (self.density - at) / width
         weight = torch.exp(-0.5 * offset**2) + 1e-6
@@ -211,7 +203,7 @@ class RealTexture:
         return line[0], ((weight[:, None] * residual**2).sum(0) / weight.sum()).sqrt()
 
     def standardise(self, statistics: Tensor, density: Tensor) -> Tensor:
-        """Distance from the mean of real volumes of that density, in their standard deviations: [B, F]."""
+        """Return the distance from the mean of real volumes of each density, in their standard deviations: [B, F]."""
         span = (self.grid[-1] - self.grid[0]).clamp(min=1e-9)
         position = ((density - self.grid[0]) / span).clamp(0, 1) * (len(self.grid) - 1)
         lower = position.long().clamp(max=len(self.grid) - 2)
@@ -221,18 +213,13 @@ class RealTexture:
         return (statistics - mean) / spread
 
     def of(self, volumes: Tensor, density: Tensor) -> Tensor:
-        """Standardised statistics of given volumes, on the processor: [B, F].
-
-        Args:
-            volumes: float [B, D, H, W].
-            density: [B].
-        """
+        """Return standardised statistics of volumes float [B, D, H, W] of densities [B], on the CPU: [B, F]."""
         device = self.density.device
         with torch.no_grad():
             return self.standardise(local_statistics(volumes.to(device), self.used), density.to(device)).cpu()
 
     def like(self, density: Tensor, count: int, noise: torch.Generator) -> Tensor:
-        """Standardised statistics of ``count`` real volumes of about each density: [B, count, F]."""
+        """Return standardised statistics of ``count`` real volumes of about each density: [B, count, F]."""
         total = len(self.density)
         reach = max(1, min(24, total // 8))
         centre = torch.searchsorted(self.density, density.contiguous()).clamp(reach, max(reach, total - reach))
@@ -240,13 +227,13 @@ class RealTexture:
         return self.real[(centre[:, None] + offset).clamp(0, total - 1)]
 
     def energy_score(self, first: Tensor, second: Tensor, density: Tensor, real: Tensor) -> Tensor:
-        """Energy score of pairs of samples against real volumes, each [B]: as they are, plus along principal axes.
+        """Return the energy score, [B], of pairs of samples against real volumes: as they are, plus on principal axes.
 
         Args:
-            first: a sample a density, [B, D, H, W].
-            second: another of the same densities.
+            first: a sample of each density, [B, D, H, W].
+            second: another sample of each.
             density: [B].
-            real: what ``like`` gave for them.
+            real: statistics by ``like``, [B, count, F].
         """
         one, two = (
             self.standardise(local_statistics(sample, self.used), density).clamp(-LARGEST, LARGEST)
@@ -258,12 +245,9 @@ class RealTexture:
 
 
 def crps(first: Tensor, second: Tensor, real: Tensor) -> Tensor:
-    """Continuous ranked probability score from two samples, unbiased: E|X − y| − E|X − X'| / 2, [B, F].
+    """Return the continuous ranked probability score of two samples, unbiased: E|X − y| − E|X − X'| / 2, [B, F].
 
-    Args:
-        first: a sample, [B, F].
-        second: an independent one.
-        real: observations, [B, count, F].
+    The samples X and X' are independent, [B, F]; ``real`` holds the observations y, [B, count, F].
     """
     distance = (first[:, None] - real).abs().mean(dim=1) + (second[:, None] - real).abs().mean(dim=1)
     return (distance - (first - second).abs()) / 2
