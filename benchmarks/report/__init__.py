@@ -1,1 +1,1 @@
-"""What results look like: Markdown, figures, the page. Reads files; never fits, draws or scores."""
+"""Presentation of results: Markdown, figures, the page. Reads files; never fits, draws or scores."""
