@@ -8,8 +8,13 @@ from typing import TypeVar, cast
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+if not numba.config.CACHE_DIR:  # an installation is never written to
+    numba.config.CACHE_DIR = str(user_cache_path("porebench", appauthor=False) / "numba")
 
 
 def compiled(function: Function) -> Function:

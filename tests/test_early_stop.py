@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from porebench.benchmarks.evaluate import fits
+from porebench.benchmarks.store.places import Places
 from porebench.generators.cvae import callbacks, module
 from porebench.generators.cvae.batches import HELD_OUT, HeldOutBatches
 from porebench.generators.cvae.callbacks import MONITORED
@@ -234,7 +235,7 @@ def test_a_fit_may_ask_the_validation_part_and_says_how_long_it_took(tiny, tmp_p
     assert (voxels == tiny.validation.voxels).all()
     assert (density == tiny.validation.density).all()
     assert ready.generator.validation is None, "it is not kept"
-    (stated,) = fits.CACHE.rglob("short-*.json")
+    (stated,) = Places().cache.rglob("short-*.json")
     assert json.loads(stated.read_text())["epochs"] == {"learn": 2}
     again = fits.fitted(f"{file}:Short", tiny)
     assert again.source == "cached"

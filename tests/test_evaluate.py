@@ -7,7 +7,7 @@ import pytest
 from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.evaluate import fits
-from porebench.benchmarks.evaluate.draw import plan
+from porebench.benchmarks.evaluate.draw import plan, select_test
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.documents import insert_tables
@@ -96,12 +96,12 @@ def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path)
 
 
 def test_fewer_samples_are_spread_over_density(tiny) -> None:
-    chosen = fits.select_test(tiny, 10)
+    chosen = select_test(tiny, Options(samples=10))
     assert len(chosen) == 10
     assert np.ptp(chosen.density) > 0.9
     for samples in (0, 51):
         with pytest.raises(ValueError, match="between 1 and the 50 test volumes"):
-            fits.select_test(tiny, samples)
+            select_test(tiny, Options(samples=samples))
 
 
 def test_damaged_samples_are_noticed(tiny, tmp_path) -> None:

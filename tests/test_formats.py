@@ -120,7 +120,7 @@ def test_names_that_contradict_the_format_are_refused(name, kind, words, volumes
 
 def test_the_command_writes_volumes_of_the_shape_asked_for(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "argv", ["porebench"])
-    monkeypatch.setattr("porebench.benchmarks.evaluate.fits.CACHE", tmp_path / "cache")
+    monkeypatch.setenv("POREBENCH_CACHE", str(tmp_path / "cache"))
     out = str(tmp_path / "out")
     arguments = ["noise", "--dataset", "spheres-small", "--density", "0.9", "-n", "2", "-o", out]
     with pytest.raises(SystemExit) as ended:

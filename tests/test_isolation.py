@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from porebench.benchmarks.cli.units import seconds, size
+from porebench.benchmarks.cli.parameters import seconds, size
 from porebench.benchmarks.evaluate import isolation
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate

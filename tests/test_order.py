@@ -145,7 +145,7 @@ def test_the_command_adds_the_controls(tiny, tmp_path, monkeypatch, capsys) -> N
     monkeypatch.setattr("porebench.benchmarks.evaluate.run.evaluate", record)
     monkeypatch.setattr("porebench.data.load", lambda *_, **__: tiny)
     for out, more in (("with", ""), ("without", "--no-controls")):
-        command = f"porebench evaluate --generators pca,noise --out {tmp_path / out} {more}"
+        command = f"porebench evaluate --generators pca,noise --out {tmp_path / out} --verbose {more}"
         monkeypatch.setattr("sys.argv", command.split())
         with pytest.raises(SystemExit) as stopped:
             main()

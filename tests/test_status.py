@@ -12,21 +12,24 @@ from porebench.benchmarks.audit import compare as rescore
 from porebench.benchmarks.audit import status
 from porebench.benchmarks.audit.status import FRESH, MISSING, STALE
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.evaluate import draw as drawing
-from porebench.benchmarks.evaluate import fits, progress, side_tables
+from porebench.benchmarks.evaluate import fits, side_tables
+from porebench.benchmarks.evaluate import options as asked
 from porebench.benchmarks.evaluate import run as evaluate
 from porebench.benchmarks.evaluate import score as judge
 from porebench.benchmarks.evaluate.options import Options
-from porebench.benchmarks.report.intervals import COUNT, EACH
 from porebench.benchmarks.store import cells
-from porebench.benchmarks.studies import growth as grow
-from porebench.benchmarks.studies import intervals, representative
-from porebench.benchmarks.studies.validation import run as validate
-from porebench.metrics.descriptors import HEADLINE
+from porebench.benchmarks.store.places import Places
+from porebench.benchmarks.store.provenance import ALL_PACKAGES
+from porebench.benchmarks.store.tables import REAL, Manifest, Record
+from porebench.benchmarks.studies import ablation, growth, intervals, representative
+from porebench.benchmarks.studies.validation import run as validation
+from porebench.generators import get
+from porebench.metrics.physics import relative_diffusivity
+from porebench.metrics.table import versions
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
-ASKED_FOR = ("physics", "voxel-test", "intervals", "grown")
+ASKED_FOR = ("physics", "voxel-test")
 
 
 @pytest.fixture
@@ -50,14 +53,12 @@ def test_right_after_a_run_its_cells_are_fresh_and_the_others_missing(tiny, resu
     assert list(made) == [*cells.STAGES, "curves", "calibration", "overlap"]
     assert set(made.values()) == {FRESH}
     assert {_of(states, "noise")[stage] for stage in ASKED_FOR} == {MISSING}
-    assert "grown" not in _of(states, "pca"), "it draws its training shape only"
     assert [stage for stage in _of(states, "noise") if stage in cells.STAGES] == ["fit", "sample", "describe", "score"]
     assert set(_of(states, "memoriser").values()) == {MISSING}
 
 
 def test_changed_generator_code_is_named_and_passed_down(tiny, results, monkeypatch) -> None:
-    identity = fits.identity
-    monkeypatch.setattr(fits, "identity", lambda *args: {**identity(*args), "generator code": "other"})
+    monkeypatch.setattr(fits, "code_digest", lambda *_: "other")
     found = _states(tiny, results)
     assert found["fit"] == found["sample"] == "stale: generator code"
     assert found["describe"] == "stale: sample"
@@ -65,7 +66,7 @@ def test_changed_generator_code_is_named_and_passed_down(tiny, results, monkeypa
 
 
 def test_changed_metrics_leave_the_samples_fresh(tiny, results, monkeypatch) -> None:
-    monkeypatch.setattr(judge, "metric_code", lambda: "other")
+    monkeypatch.setattr(judge, "code_digest", lambda *_: "other")
     found = _states(tiny, results)
     assert found["sample"] == FRESH
     assert found["describe"] == found["score"] == "stale: metric code"
@@ -76,7 +77,7 @@ def test_changed_packages_weights_and_data_are_named(tiny, results, monkeypatch)
         patch.setattr(judge, "packages", lambda names: "numpy 0")
         assert _states(tiny, results)["score"] == "stale: packages"
     with monkeypatch.context() as patch:
-        patch.setattr(fits, "weights_at_hand", lambda *_: "other")
+        patch.setattr(fits.Fit, "weights", lambda *_: "other")
         assert _states(tiny, results)["sample"] == "stale: weights"
     other = replace(tiny, train=tiny.validation)
     assert "training data" in _of(status.status(results, [other]), "pca")["fit"]
@@ -87,13 +88,15 @@ def test_side_tables_follow_the_samples_and_their_own_code(tiny, results, monkey
     assert _of(status.status(results, [tiny]), "noise")["physics"] == FRESH
     evaluate.evaluate(tiny, ["noise"], results, Options(quick=True, workers=1))
     assert _of(status.status(results, [tiny]), "noise")["physics"] == FRESH, "its rows are still there"
+    code = side_tables.code_digest
     with monkeypatch.context() as patch:
-        patch.setattr(side_tables, "code_digest", lambda *files: "other" if "metrics/physics.py" in files else "")
+        patch.setattr(
+            side_tables, "code_digest", lambda *roots: "other" if relative_diffusivity in roots else code(*roots)
+        )
         found = _of(status.status(results, [tiny]), "noise")
         assert found["physics"] == "stale: metric code"
         assert found["score"] == FRESH
-    identity = fits.identity
-    monkeypatch.setattr(fits, "identity", lambda *args: {**identity(*args), "generator code": "other"})
+    monkeypatch.setattr(fits, "code_digest", lambda *_: "other")
     assert _of(status.status(results, [tiny]), "noise")["curves"] == "stale: sample"
 
 
@@ -105,41 +108,55 @@ def test_rows_of_a_side_table_without_recorded_inputs_are_stale(tiny, results) -
     assert _states(tiny, results)["curves"] == "stale: made before inputs were recorded"
 
 
-def test_intervals_and_studies_of_real_volumes_are_listed(tiny, results, monkeypatch) -> None:
-    folder = results / "tiny"
-    planned = drawing.plan("noise", tiny, tiny.test, folder, seed=0, device="cpu")
-    made = intervals.coverage_inputs(planned.inputs("fit"), tiny.test, 19)
-    row = dict.fromkeys(intervals.COLUMNS, 0) | {"generator": "noise", "band": "all"}
-    rows = [row | {"descriptor": name} for name in (*HEADLINE, EACH, COUNT)]
-    intervals.write_coverage(rows, tiny, 19, 0, folder, "", {"noise": made})
-    larger = {"noise": grow.grown_inputs(planned.inputs("fit"), tiny.test, 36, 8)}
-    (folder / "grown.json").write_text(json.dumps({"run": {"edge": 36, "n": 8}, "cells": larger}))
+def test_records_of_studies_are_compared_by_what_they_say_themselves(tiny, results, monkeypatch) -> None:
+    folder, cache = results / "tiny", Places()
+    fit = {**fits.prepare("noise", tiny).identity, "weights": fits.prepare("noise", tiny).weights(cache)}
+    tests = {"test data": tiny.test.digest()[:16]}
+    for study in (growth, intervals):
+        made = Record.of({**fit, **tests, "cubes": "8 of 36"}, study.CODE, ALL_PACKAGES, generator="noise")
+        name = "grown" if study is growth else "intervals"
+        Manifest({"seed": 0}, {"noise": made}).write(folder / f"{name}.json")
     pores = np.random.default_rng(0).random((24, 24, 24)) < 0.3
-    representative.representative(pores, folder, sizes=[6], bar=progress.bars(None))
-    checked = {"settings": {"seed": 0}, "inputs": validate.validation_inputs(tiny)}
-    (results / "validation" / "tiny").mkdir(parents=True)
-    (results / "validation" / "tiny" / "manifest.json").write_text(json.dumps(checked))
+    representative.representative(pores, folder, Options(workers=1), sizes=[6])
+    checked = Record.of({"real data": tiny.digest()[:16]}, validation.CODE, ALL_PACKAGES)
+    Manifest({"settings": {"seed": 0}}, {REAL: checked}).write(results / "validation" / "tiny" / "manifest.json")
+    params = {"neighbours": 3}
+    trained = fits.Fit(get("memoriser")(**params), tiny.train, None, "tiny", 2)
+    variant = Record.of(trained.identity, ablation.CODE, ALL_PACKAGES, generator="memoriser", params=params)
+    Manifest({}, {"three-seed-2": variant}).write(results / "ablation" / "tiny" / "manifest.json")
     found = status.status(results, [tiny])
     assert _of(found, "noise")["intervals"] == _of(found, "noise")["grown"] == FRESH
-    assert _of(found, "pca")["intervals"] == MISSING
-    assert _of(found, status.NOBODY) == {"validation": FRESH, "representative": "fresh, data not at hand"}
-    for module in (grow, intervals, representative, validate):
-        monkeypatch.setattr(module, "code_digest", lambda *files: "other")
-    found = status.status(results, [tiny])
-    assert _of(found, "noise")["intervals"] == _of(found, "noise")["grown"] == "stale: metric code"
-    assert set(_of(found, status.NOBODY).values()) == {"stale: metric code"}
-    assert _of(found, "noise")["score"] == FRESH
+    assert _of(found, REAL) == {"validation": FRESH, "representative": "fresh, data not at hand"}
+    assert _of(found, "three-seed-2") == {"ablation": FRESH}
+    (trial,) = (state for state in found if state.stage == "ablation")
+    assert trial.seed == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(status, "code_digest", lambda *roots: "other")
+        found = status.status(results, [tiny])
+        assert _of(found, "noise")["intervals"] == _of(found, "noise")["grown"] == "stale: code"
+        assert set(_of(found, REAL).values()) == {"stale: code"}
+        assert _of(found, "noise")["score"] == FRESH
+    other = replace(tiny, train=tiny.validation)
+    assert "training data" in _of(status.status(results, [other]), "three-seed-2")["ablation"]
 
 
-def test_rows_of_grown_volumes_without_recorded_inputs_are_stale(tiny, results) -> None:
-    (results / "tiny" / "grown.csv").write_text("generator,value\nnoise,1\n")
-    (results / "tiny" / "grown.json").write_text('{"run": {"edge": 36, "n": 8}}')
-    assert _of(status.status(results, [tiny]), "noise")["grown"] == "stale: made before inputs were recorded"
+def test_a_record_whose_code_is_gone_is_stale(tiny, results) -> None:
+    made = Record({"code": "0", "packages": ""}, ("benchmarks.studies.growth:gone",))
+    Manifest({}, {REAL: made}).write(results / "tiny" / "grown.json")
+    assert _of(status.status(results, [tiny]), REAL)["grown"].startswith("stale: code")
 
 
 @pytest.mark.parametrize("file", ["tiny/intervals.json", "tiny/grown.json", "ablation/tiny/manifest.json"])
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"cells": 3}', '{"inputs": [1]}', '{"cells": {"pca": 1}}', '{"run": 1}', '{"trainings": [1]}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"records": 3}',
+        '{"run": {}, "stamp": {}}',
+        '{"records": {"pca": 1}, "run": {}, "stamp": {}}',
+        '{"run": 1}',
+    ],
 )
 def test_a_damaged_manifest_of_a_study_is_one_sentence(tiny, results, file, text) -> None:
     (results / file).parent.mkdir(parents=True, exist_ok=True)
@@ -148,27 +165,15 @@ def test_a_damaged_manifest_of_a_study_is_one_sentence(tiny, results, file, text
         status.status(results, [tiny])
 
 
-def test_the_digest_of_code_follows_imports_of_metrics_and_no_others() -> None:
-    names = {file.name for file in cells.files_of("metrics/physics.py", "benchmarks/trials.py")}
-    assert {"physics.py", "transport.py", "_kernels.py", "trials.py", "energy.py"} <= names
-    assert not names & {"novelty.py", "voxel_test.py", "defects.py"}
-
-
-def test_the_digest_of_scores_covers_what_makes_rows_and_neither_options_nor_bars() -> None:
-    names = {file.name for file in cells.files_of(*cells.SCORING)}
-    assert {"judge.py", "rows.py", "descriptors.py", "distances.py", "novelty.py", "sizes.py"} <= names
-    assert not names & {"evaluate.py", "options.py", "progress.py", "results.py", "report.py"}
-
-
 def test_a_changed_number_of_resamplings_is_named(tiny, results, monkeypatch) -> None:
-    monkeypatch.setattr(judge, "QUICK", {"n_bootstrap": 3, "n_permutations": 3})
+    monkeypatch.setattr(asked, "QUICK", {"n_bootstrap": 3, "n_permutations": 3})
     found = _states(tiny, results)
     assert found["describe"] == FRESH
     assert found["score"] == "stale: resampling"
 
 
 def test_what_is_not_at_hand_is_said(tiny, results, monkeypatch) -> None:
-    for path in (fits.CACHE, results / "tiny" / "samples"):
+    for path in (Places().cache, results / "tiny" / "samples"):
         path.rename(path.with_name("away"))
     found = _states(tiny, results)
     assert found["fit"] == "fresh, weights not at hand"
@@ -218,9 +223,9 @@ def test_a_doctored_table_shows_and_is_put_right(tiny, results) -> None:
 
 
 def test_a_changed_metric_is_shown_with_its_versions(tiny, results, monkeypatch) -> None:
-    versions = {**cells.metric_versions(), "diversity": 2}
-    monkeypatch.setattr(judge, "metric_versions", lambda: versions)
-    monkeypatch.setattr(rescore, "metric_versions", lambda: versions)
+    changed = {**versions(), "diversity": 2}
+    monkeypatch.setattr(judge, "versions", lambda: changed)
+    monkeypatch.setattr(rescore, "versions", lambda: changed)
     rows = judge.novelty_rows
     monkeypatch.setattr(
         judge, "novelty_rows", lambda *args: [{**row, "value": row["value"] + 1} for row in rows(*args)]
