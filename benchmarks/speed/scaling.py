@@ -112,9 +112,7 @@ def scaling(
         for name, file in files.items():
             fits.fitted(name, learnt, show_progress=True).generator.save(file)
         for block, draw in plan(names, sorted(set(edges)), blocks):
-            measured, _ = isolation.call(
-                measure_draw, draw.generator, files[draw.generator], draw.edge, draw.volumes
-            )
+            measured, _ = isolation.call(measure_draw, draw.generator, files[draw.generator], draw.edge, draw.volumes)
             rows.append({**asdict(draw), "block": block, **measured})
             own = (measured["peak_bytes"] - measured["before_bytes"]) / 1e6
             tell(f"{draw.generator}, {draw.volumes} × {draw.edge}³: {measured['seconds']:.3g} s, {own:.3g} MB more")

@@ -197,9 +197,7 @@ def draw(
     cells.finish("sample", inputs, output, time.perf_counter() - began, peak_memory_mb())
 
 
-def drawn(
-    generator: Generator, density: NDArray[np.float64], seed: int
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def drawn(generator: Generator, density: NDArray[np.float64], seed: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Return draws of a trained variant, and the numbers of pore voxels of further draws that leave them free."""
     rng = Stream.SAMPLES.of(seed)
     voxels = generator.sample(density, rng=rng)
