@@ -9,8 +9,8 @@ from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.evaluate import fits
 from porebench.benchmarks.evaluate.options import Options
-from porebench.benchmarks.store.places import Places
 from porebench.benchmarks.report.documents import outdated_reports, write_reports
+from porebench.benchmarks.store.places import Places
 from porebench.benchmarks.studies import growth as growth_module
 from porebench.benchmarks.studies import intervals as intervals_module
 from porebench.benchmarks.studies.growth import grow, inner_blocks, wall_profile

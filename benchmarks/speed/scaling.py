@@ -130,7 +130,7 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure_draw(name: str, path: str, edge: int, volumes: int, tell: isolation.Tell) -> dict[str, Any]:  # noqa: ARG001
-    """Return seconds, memory and output of a draw in this process, after a small one that starts libraries and threads."""
+    """Return seconds, memory and output of a draw in this process, after a small one that starts threads."""
     generator = get(name).load(path)
     density = np.full(volumes, density_of(generator.law_, POROSITY))
     generator.sample(density[:1], rng=0)

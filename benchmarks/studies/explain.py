@@ -1,4 +1,4 @@
-"""One figure that explains a conditional VAE: what its latent channels do, what density does, which channels are active.
+"""One figure that explains a conditional VAE: effect of its latent channels, effect of density, active channels.
 
 Works with any generator that keeps a network with ``encode`` and ``decode`` (see ``generators.cvae.network``).
 """

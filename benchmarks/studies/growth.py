@@ -1,4 +1,4 @@
-"""Larger volumes than were learnt from: inner blocks against real blocks, outer layers by their distance to the wall."""
+"""Larger volumes than were learnt from: inner blocks against real blocks, outer layers by distance to the wall."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def grow(
     progress: Progress | None = None,
     command: str = "",
 ) -> Path:
-    """Draw, score and compare large cubes of generators; write ``grown.csv``, ``walls.csv`` and ``grown.md`` after each.
+    """Draw and score large cubes of generators; write ``grown.csv``, ``walls.csv`` and ``grown.md`` after each.
 
     Args:
         references: registered names, or ``path/to/file.py:Class``.
-        dataset: of cubes. Earlier rows of other generators stay where edge, n, seed, test data and metrics are the same.
+        dataset: of cubes. Earlier rows of other generators stay where edge, n, seed, test data and metrics are equal.
         out: the results folder.
         options: seed, device, workers and places count.
         edge: of the cubes in voxels, three blocks or more.

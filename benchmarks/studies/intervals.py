@@ -51,12 +51,11 @@ def intervals(
     progress: Progress | None = None,
     command: str = "",
 ) -> Path:
-    """Count the test volumes inside the intervals of generators; write ``intervals.csv`` and ``intervals.md`` after each.
+    """Count test volumes inside the intervals of generators; write ``intervals.csv`` and ``intervals.md`` after each.
 
     Args:
         references: registered names, or ``path/to/file.py:Class``.
-        dataset: whose test part is covered. Earlier rows of other generators stay where test data, n and seed are the
-            same.
+        dataset: whose test part is covered. Earlier rows of other generators stay where test data, n and seed are equal.
         out: the results folder.
         options: seed, device, workers and places count.
         n: volumes in each ensemble.

@@ -38,7 +38,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 """The three published losses, by name."""
 
 OURS_OFF: dict[str, Any] = {"beta": 0.0, "sparse_weight": 0.0, "refine_epochs": 0}
-"""Arguments that turn the lattice network's own terms off, to train it with one of ``PUBLISHED`` as published (β = 0)."""
+"""Arguments that turn the lattice network's own terms off, to train it with a published loss (β = 0)."""
 
 
 @dataclass(frozen=True)

@@ -269,7 +269,7 @@ def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: 
 def tie_rows(
     dataset: Dataset, train: Descriptors, plants: dict[str, Plant], settings: Settings
 ) -> list[dict[str, Any]]:
-    """Return how often the ranking tells two generators apart: one and the same twice, and neighbours on the ladder."""
+    """Return the rate at which the ranking tells generators apart: the same twice, and neighbours on the ladder."""
     threes = [bench for bench in benches(dataset, train, 3, settings.pool // 2, settings) if bench.band.headline]
     ladder = [name for name in plants if name in RADIUS] or [*plants][:2]
     made = {(REAL, part): [bench.real[part] for bench in threes] for part in (1, 2)}

@@ -147,7 +147,7 @@ class Pool:
         return weighted[:1], swapped, weighted[1:], np.array([n, more.sum(), (more**2).sum()])
 
     def replicates(self, band: str, generated: Rows, real: Rows, seed: list[int]) -> Replicates:
-        """Return paired replicates of one set, as the ranking uses them; the seed decides how densities are resampled."""
+        """Return paired replicates of one set, as the ranking uses them; the seed resamples the densities."""
         counts = np.concatenate([np.ones((1, len(real))), resample(len(real), RESAMPLES, seed)])
         found = np.stack([effects(pairs, counts, least) for pairs, least in self.kernels(generated, real)])
         return Replicates((band,), HEADLINE, found[None, :, 0], found[None, :, 1:])
