@@ -96,9 +96,8 @@ def test_an_ablation_is_written_and_goes_on_where_it_was_interrupted(few, tmp_pa
     assert manifest["run"]["judged"] == few.validation.digest()
     record = manifest["records"]["no-sparse-weight-seed-1"]
     assert record["params"]["sparse_weight"] == record["facts"]["params"]["sparse_weight"] == 0
-    assert {"name", "change", "seed", "fit_seconds", "fit_machine", "commit", "versions", "command"} <= set(
-        record["facts"]
-    )
+    facts = {"name", "change", "params", "seed", "fit_seconds", "fit_machine", "commit", "versions", "peak_memory_mb"}
+    assert set(record["facts"]) == {*facts, "command"}
     assert record["inputs"]["judged data"] == few.validation.digest()[:16]
     before = (folder / "ablation.csv").read_bytes()
     ablate(TWO[:1], few, tmp_path, OPTIONS, epochs=1, seeds=[0])

@@ -59,8 +59,8 @@ def test_the_work_of_a_network_is_that_of_its_convolutions(training, monkeypatch
     monkeypatch.setattr(torch.nn.functional, "conv3d", counting)
     counted = work(generator, np.array([0.5, 0.9]), 9)
     assert counted.arithmetic == generator.number_format
-    assert work(generator.to("cpu", "float32"), np.array([0.5]), 9).arithmetic == "float32"
     assert counted.operations == pytest.approx(sum(layers), rel=0.02)  # and the small layers of the condition
+    assert work(generator.to("cpu", "float32"), np.array([0.5]), 9).arithmetic == "float32"
 
 
 def test_a_generator_of_ones_own_has_no_count(replay) -> None:

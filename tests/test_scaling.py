@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.report.figures import makers, style
+from porebench.benchmarks.evaluate.draws import read_draws
+from porebench.benchmarks.report.figures import makers
 from porebench.benchmarks.report.scaling import growths, scaling_lines
+from porebench.benchmarks.report.style import style
 from porebench.benchmarks.speed.scaling import BATCH, Draw, chosen, density_of, plan, scaling
 from porebench.benchmarks.store.results import SCALING, read_scaling
 from porebench.generators import CONTROLS
@@ -77,7 +79,7 @@ def test_draws_are_measured_in_processes_and_rows_of_other_sizes_are_kept(tiny, 
     assert (table["seconds"] > 0).all()
     assert table["output"].nunique() == 2
     assert len(lines) == 3
-    found = makers(tmp_path)
+    found = makers(tmp_path, read_draws)
     with style("page") as width:
         labels = [text.get_text() for text in found["scaling"](width).legends[0].get_texts()]
     assert labels == ["sphere-packing", "linear"]

@@ -217,7 +217,7 @@ class _Now:
             code = code_digest(*record.code)
         except LookupError:
             code = "gone"
-        used = [package.rpartition(" ")[0] for package in recorded.get("packages", "").split(", ")]
+        used = [package.rpartition(" ")[0] for package in recorded.get("packages", "").split(", ") if package]
         now = {**recorded, "code": code, "packages": packages(used)}
         if self.dataset is not None:
             now |= {"real data": self.dataset.digest()[:16], "test data": self.dataset.test.digest()[:16]}

@@ -111,7 +111,9 @@ def ablate(
                 "command": command,
             },
         )
-        manifest = _write(folder, rows, manifest.extended({run_name(variant, seed): record}, command), moved)
+        manifest = manifest.extended({run_name(variant, seed): record}, command)
+        _write(folder, rows, manifest, moved)
+        moved = set()
     return folder
 
 
@@ -183,8 +185,8 @@ def _earlier(folder: Path, run: dict[str, Any]) -> tuple[Manifest, set[str]]:
     return replace(earlier, run=run), moved
 
 
-def _write(folder: Path, rows: pd.DataFrame, manifest: Manifest, moved: set[str]) -> Manifest:
-    """Write the rows and the record of one training, and return the manifest."""
+def _write(folder: Path, rows: pd.DataFrame, manifest: Manifest, moved: set[str]) -> None:
+    """Write the rows of one training beside earlier ones, but for those of some metrics, and the manifest."""
     places = {name: place for place, name in enumerate(manifest.records)}
 
     def stays(earlier: pd.DataFrame) -> Any:
@@ -197,4 +199,3 @@ def _write(folder: Path, rows: pd.DataFrame, manifest: Manifest, moved: set[str]
     replace_rows(folder / "ablation.csv", rows, ["variant", "seed"], keep=keep, order=in_order)
     manifest.write(folder / "manifest.json")
     write_text(folder / "ablation.md", ablation_markdown(folder))
-    return manifest

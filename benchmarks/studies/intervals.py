@@ -55,8 +55,7 @@ def intervals(
 
     Args:
         references: registered names, or ``path/to/file.py:Class``.
-        dataset: whose test part is covered. Earlier rows of other generators stay where test data, n and seed are the
-            same.
+        dataset: whose test part is covered. Earlier rows of other generators stay where data, n and seed are equal.
         out: the results folder.
         options: seed, device, workers and places count.
         n: volumes in each ensemble.
