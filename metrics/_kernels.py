@@ -13,8 +13,8 @@ from platformdirs import user_cache_path
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-if not numba.config.CACHE_DIR:  # an installation is never written to
-    numba.config.CACHE_DIR = str(user_cache_path("porebench", appauthor=False) / "numba")
+if not numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # an installation is never written to
+    numba.config.CACHE_DIR = str(user_cache_path("porebench", appauthor=False) / "numba")  # type: ignore[attr-defined]
 
 
 def compiled(function: Function) -> Function:

@@ -150,10 +150,19 @@ def _made_by(statement: ast.stmt) -> list[str]:
     """Return the names that a statement defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
+    waiting: list[ast.expr] = []
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-    return []
+        waiting += statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    names = []
+    while waiting:
+        target = waiting.pop()
+        if isinstance(target, ast.Name):
+            names.append(target.id)
+        elif isinstance(target, ast.Subscript):
+            waiting.append(target.value)
+        elif isinstance(target, ast.Tuple | ast.List):
+            waiting += target.elts
+    return names
 
 
 def _imports(nodes: Iterable[ast.AST], path: Path) -> Iterator[tuple[str, Imported]]:
