@@ -1,4 +1,4 @@
-"""What a porous volume is, and where volumes come from."""
+"""Porous volumes and their sources."""
 
 if __name__ == "data":
     raise ImportError("import porebench.data, not data: a second copy of its classes matches none")

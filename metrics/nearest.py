@@ -42,7 +42,7 @@ class Nearest:
 
 @dataclass(frozen=True, eq=False)
 class Familiarity:
-    """How near volumes are to the training set, and to real volumes that no generator saw.
+    """Nearest training volumes, and nearest real volumes that no generator saw, of a set of volumes.
 
     Attributes:
         train: the nearest training volume of each.

@@ -1,1 +1,1 @@
-"""Which numbers still hold: status, comparison with a new run, estimate of what a run takes."""
+"""Keeping track of results: their status, comparison with a new run, estimate of the time of a run."""

@@ -54,7 +54,7 @@ class Rescored:
     note: str = ""
 
     def lines(self) -> list[str]:
-        """The comparison as text: one line, and one for each number that moved."""
+        """Return the comparison as text: one line, and one for each number that moved."""
         head = f"{self.dataset} {self.generator}: "
         if self.note:
             return [head + self.note]
@@ -116,7 +116,7 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
 
 
 def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
-    """Why the stored samples cannot be scored; "" if they can."""
+    """Return the reason why the stored samples cannot be scored; "" if they can be."""
     path = Cells(folder, name).arrays("sample")
     if not path.is_file():
         return "its samples are not stored here"
@@ -190,7 +190,7 @@ def _same(old: float, new: float) -> bool:
 
 
 Line = tuple[str, bool]
-"""What is said, and whether it agrees with the manifest."""
+"""A line of text, and whether it agrees with the manifest."""
 
 
 def reproduce(folder: Path, given: Sequence[Dataset], own: Sequence[str], out: Path | None) -> Iterator[Line]:
@@ -239,7 +239,7 @@ def _compare(
     dataset: str,
     moved_versions: Versions,
 ) -> Iterator[Line]:
-    """A generator's new row against the old one."""
+    """Yield what differs between a generator's new row and the old one."""
     name = outcome.generator
     if record is None:
         yield f"{name}: not in the manifest", True

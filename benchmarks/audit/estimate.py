@@ -1,4 +1,4 @@
-"""What a run would take, from the seconds that cells took before, and what of it fits into a budget."""
+"""Estimate of the time of a run from recorded seconds, and choice of generators within a budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..store.results import read_manifest, run_folder, run_folders
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a generator's cells would take.
+    """Estimated time of one generator's cells.
 
     Attributes:
         reference: registered name, or ``path/to/file.py:Class``.
@@ -41,7 +41,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Estimates:
-    """What a run would take.
+    """Estimated time of a run.
 
     Attributes:
         shared: seconds for the real volumes, before any generator is scored.

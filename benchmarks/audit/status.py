@@ -1,4 +1,4 @@
-"""Which results still hold: each cell fresh, stale and why, failed, or missing. Computes no score, imports no study."""
+"""Status of results: each cell fresh, stale and why, failed, or missing. Computes no score, imports no study."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STUDIES = ("*/intervals.json", "*/grown.json", "*/representative.json", "validat
 
 @dataclass(frozen=True)
 class CellState:
-    """Whether one cell of the results still holds.
+    """State of one cell of the results.
 
     Attributes:
         dataset: name of the data set.
@@ -188,7 +188,7 @@ def _study_states(path: Path, given: Sequence[Dataset], places: Places) -> list[
 
 @dataclass(frozen=True, eq=False)
 class _Now:
-    """What the rows of a study would be made from now.
+    """The present inputs of a study's rows.
 
     Attributes:
         name: of the data set or image.
@@ -242,7 +242,7 @@ class _Now:
 
     @cached_property
     def _image(self) -> NDArray[np.bool_] | None:
-        """What ``data/`` holds by the name of the data set, if it is one image."""
+        """The image in ``data/`` by the name of the data set; None if there is none."""
         try:
             return data.load_image(self.name)[0]
         except (ValueError, OSError):

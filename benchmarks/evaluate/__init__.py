@@ -1,1 +1,1 @@
-"""How results come to be: fit, draw, describe, score."""
+"""Making results: fit, draw, describe, score."""

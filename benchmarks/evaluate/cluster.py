@@ -29,7 +29,7 @@ from .row import bring_up_to_date, failed
 from .score import DESCRIBING, SCORING, Judge
 
 DEATHS = 3
-"""How often workers of this machine may die before the generators that are left count as failed."""
+"""Number of times that workers of this machine may die before the generators that are left count as failed."""
 
 
 def on_cluster(

@@ -26,7 +26,7 @@ from .options import Options, Stream
 
 @dataclass(frozen=True)
 class Plan:
-    """What a generator's cells would be made from, found out without fitting or drawing.
+    """The inputs of a generator's cells, found out without fitting or drawing.
 
     Attributes:
         reference: registered name, or ``path/to/file.py:Class``.

@@ -130,7 +130,7 @@ class Fitted:
 
     @property
     def inputs(self) -> Inputs:
-        """What the fit was made from, with the weights, as studies record it."""
+        """Inputs of the fit and digest of the weights, as studies record them."""
         return {**self.fit.identity, "weights": self.weights}
 
 

@@ -63,7 +63,7 @@ def warm_up() -> None:
 def call(
     function: Callable[..., Any], *arguments: Any, timeout: float | None = None, memory: int | None = None
 ) -> tuple[Any, dict[str, str]]:
-    """The result of ``function(*arguments, tell)``, run in a process of its own.
+    """Return the result of ``function(*arguments, tell)``, run in a process of its own.
 
     Args:
         function: of a module; takes a ``Tell`` as its last argument and returns a JSON value.
@@ -125,7 +125,7 @@ def _listen(process: Any, ours: Connection, facts: dict[str, str], timeout: floa
 
 
 def _ending(exitcode: int | None) -> str:
-    """How a process that gave no answer ended."""
+    """Return how a process that gave no answer ended."""
     if exitcode is None or exitcode >= 0:
         return f"ended without a result (exit code {exitcode})"
     name = signal.Signals(-exitcode).name if -exitcode in set(signal.Signals) else f"signal {-exitcode}"
@@ -146,7 +146,7 @@ def _stop(process: Any) -> None:
 
 
 def _child(pipe: Connection, memory: int | None, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """What the new process does."""
+    """Run the function in the new process, and send its result or the reason why there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who waits for it decides
     if hasattr(os, "setsid"):
         os.setsid()  # a group of its own, to be ended as one

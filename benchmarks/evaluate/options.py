@@ -18,7 +18,7 @@ QUICK_SAMPLES = 256
 
 
 class Stream(IntEnum):
-    """What random numbers of a run are for; each has a stream of its own under every seed."""
+    """Uses of random numbers in a run; each use has a stream of its own under every seed."""
 
     SAMPLES = 1
     CALIBRATION = 2
@@ -34,7 +34,7 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for.
+    """Options of a run.
 
     Attributes:
         seed: of fits, draws, bootstrap and permutations.

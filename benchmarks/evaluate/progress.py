@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 
 def progress_display() -> Progress:
-    """The progress bars of long commands, on standard error."""
+    """Return the progress display of a long command, on standard error."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -23,7 +23,7 @@ def progress_display() -> Progress:
 
 
 def bars(progress: Progress | None) -> Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]:
-    """What opens a bar of a progress display with a text and a total, and yields its steps; silent without one."""
+    """Return a function that opens a bar with a text and a total and yields its steps; silent without a display."""
     if progress is None:
         return lambda _text, _total: nullcontext(lambda _step: None)
 

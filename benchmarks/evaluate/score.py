@@ -37,7 +37,7 @@ Radii = list[NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """What is known of the real volumes of one run.
+    """The real volumes of one run and their descriptors.
 
     Attributes:
         dataset: whose test part is the truth.
@@ -157,7 +157,7 @@ class Judge:
 
     @cached_property
     def real(self) -> Real:
-        """What is known of the real volumes, from their cell or computed now."""
+        """The real volumes and their descriptors, from their cell or computed now."""
         cells, inputs = Cells(self.folder, REAL), self._real_inputs
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
@@ -264,7 +264,7 @@ class Judge:
 
     @cached_property
     def run(self) -> dict[str, Any]:
-        """What all rows of the table have in common."""
+        """Properties that all rows of the table have in common."""
         return {
             "dataset": self.dataset.name,
             "density_kind": self.dataset.density_kind,

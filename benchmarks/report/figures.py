@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..store.files import write_path
 from ..store.results import Run, read_runs, read_scaling, read_side_table, read_speed
 from . import plots
 from .plots import Axis, Map, Plot, Plots, Series
@@ -147,7 +148,8 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure into a PNG or SVG file, the same bytes for the same figure, and return the path."""
-    figure.savefig(path, metadata=dict(PICTURES)[path.suffix])
+    settings = {"format": path.suffix.removeprefix("."), "metadata": dict(PICTURES)[path.suffix]}
+    write_path(path, lambda part: figure.savefig(part, **settings))
     return path
 
 

@@ -1,1 +1,1 @@
-"""How results lie on disk: files, cells, tables, digests. Knows no generator and no metric."""
+"""Results on disk: files, cells, tables, digests. Knows no generator and no metric."""

@@ -26,7 +26,7 @@ REAL = ".real"
 log = logging.getLogger("porebench")
 
 Inputs = dict[str, str]
-"""What decides the content of a cell: a short digest by name; ``status`` gives the names as reasons."""
+"""Short digests, by name, of everything that decides the content of a cell; ``status`` gives the names as reasons."""
 
 
 @dataclass(frozen=True)

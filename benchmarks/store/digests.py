@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-"""Where the project's packages lie, in a clone and in an installation alike."""
+"""Folder of the project's packages, in a clone and in an installation alike."""
 PACKAGES = ("data", "generators", "metrics", "benchmarks")
 PROJECT = "porebench"
 

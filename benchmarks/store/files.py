@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from porebench.data import Volumes
 
 PART = ".part"
-"""How the name of a half-written file ends."""
+"""Ending of the name of a half-written file."""
 
 
 def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
@@ -62,7 +62,7 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """The first 16 hexadecimal digits of a file's SHA-256."""
+    """Return the first 16 hexadecimal digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Where a result came from: commit, packages, processor, device. Never host names or paths."""
+"""Provenance of a result: commit, packages, processor, device. Never host names or paths."""
 
 from __future__ import annotations
 

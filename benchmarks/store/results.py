@@ -35,7 +35,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether the generator has no score."""
+        """True if the generator has no score."""
         return bool(self.record["status"] == "failed")
 
 
@@ -103,7 +103,7 @@ class Run:
 
     @property
     def records(self) -> dict[str, dict[str, Any]]:
-        """What the manifest says of each generator."""
+        """Records of the manifest, by generator."""
         records: dict[str, dict[str, Any]] = self.manifest["generators"]
         return records
 

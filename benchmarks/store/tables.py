@@ -67,7 +67,7 @@ def _as_text(text: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Record:
-    """What some rows of a study were made from.
+    """Inputs and code of some rows of a study.
 
     Attributes:
         inputs: digests by name, of data, weights, packages and, as "code", of what ``code`` names.

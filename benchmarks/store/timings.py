@@ -66,11 +66,11 @@ class Timing:
 
     @property
     def gave_up(self) -> bool:
-        """Whether the call was stopped: it takes longer than ``seconds``."""
+        """True if the call was stopped: it takes longer than ``seconds``."""
         return "gave_up" in self.info
 
     def over(self, other: Timing) -> list[float]:
-        """How many times more volumes a second than another benchmark, block by block where they share blocks."""
+        """Return volumes a second over those of another benchmark, for each block that both have."""
         shared = sorted(self.blocks.keys() & other.blocks.keys())
         factor = self.volumes / other.volumes
         return [factor * other.blocks[block] / self.blocks[block] for block in shared]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a panel comes from.
+    """Origin of a panel.
 
     Attributes:
         run: the data set it belongs to; "" for panels about all.
