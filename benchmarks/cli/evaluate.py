@@ -108,7 +108,7 @@ def evaluate(
     if verbose:
         show((folder / "accuracy.md").read_text())
     else:
-        show(compact_table(read_run(folder)))
+        typer.echo("\n".join(compact_table(read_run(folder))))
         tell(f"every table: {folder / 'accuracy.md'}")
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
