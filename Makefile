@@ -23,7 +23,7 @@ evaluate test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 evaluate: $(READY)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
 	$(BIN)/porebench evaluate $(ARGS)
 
-test: $(READY)  ## the test suite, about four minutes (ARGS="-k name" passes options on)
+test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-k name" passes options on)
 	$(BIN)/pytest -n 2 $(ARGS)
 
 test-slow: $(READY)  ## the tests that take longer
