@@ -221,7 +221,7 @@ class _Now:
         now = {**recorded, "code": code, "packages": packages(used)}
         if self.dataset is not None:
             now |= {"real data": self.dataset.digest()[:16], "test data": self.dataset.test.digest()[:16]}
-        if self._image is not None:
+        if "image" in recorded and self._image is not None:
             now["image"] = image_digest(self._image)
         if record.generator:
             fit = self._fit(record)

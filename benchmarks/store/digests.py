@@ -34,6 +34,7 @@ def short_digest(content: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+@functools.cache  # loaded code stays as it is, and a table asks for the same few definitions row by row
 def code_digest(*roots: Root) -> str:
     """Return 16 hexadecimal digits of the meaning of definitions and of all that they reach.
 
