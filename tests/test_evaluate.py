@@ -122,23 +122,23 @@ def test_a_fit_is_found_again_and_a_changed_configuration_is_not(tiny) -> None:
     assert (first.source, again.source) == ("fitted", "cached")
     assert again.fit.digest == first.fit.digest
     assert np.array_equal(first.generator.sample(0.5, 3, rng=0), again.generator.sample(0.5, 3, rng=0))
-    assert fits.fitted("pca", tiny, seed=1).fit.digest != first.fit.digest
+    assert fits.fitted("pca", tiny, Options(seed=1)).fit.digest != first.fit.digest
 
 
 def test_published_weights_count_only_for_their_data_and_configuration(tiny, tmp_path) -> None:
     places = Places(tmp_path / "fits", tmp_path / "weights")
-    fits.publish(fits.fitted("pca", tiny, places=places), places)
+    fits.publish(fits.fitted("pca", tiny, Options(places=places)), places)
     elsewhere = Places(tmp_path / "elsewhere", tmp_path / "weights")
-    assert fits.fitted("pca", tiny, places=elsewhere).source == "published"
+    assert fits.fitted("pca", tiny, Options(places=elsewhere)).source == "published"
     other = data.Dataset(tiny.validation, tiny.train, tiny.test, "tiny", "factor")
-    assert fits.fitted("pca", other, places=elsewhere).source == "fitted"
+    assert fits.fitted("pca", other, Options(places=elsewhere)).source == "fitted"
 
 
 def test_the_number_format_is_recorded_and_asked_for(tiny, tmp_path) -> None:
     fit = fits.Fit(get("cvae")(width=8, epochs=1, refine_epochs=0), tiny.train, None, "tiny", 0)
     places = Places(tmp_path / "fits", tmp_path / "weights")
     for asked in ("float32", "bfloat16"):
-        ready = fits.made(fit, device="cpu", precision=asked, refit=True, places=places)
+        ready = fits.made(fit, Options(device="cpu", precision=asked, places=places), refit=True)
         assert ready.generator.number_format == asked
         assert json.loads(fit.cached(places).with_suffix(".json").read_text())["precision"] == asked
     plain = plan("pca", tiny, tiny.test, tmp_path, Options())

@@ -24,9 +24,9 @@ from porebench.benchmarks.report.series import (
     throughputs,
 )
 from porebench.benchmarks.report.style import WIDTHS, looks, style
-from porebench.benchmarks.report.volumes import REAL, NoDrawsError, exposed_faces, typical_slice
+from porebench.benchmarks.report.volumes import NoDrawsError, exposed_faces, typical_slice
 from porebench.benchmarks.store.files import save_samples
-from porebench.benchmarks.store.results import Run, Score, read_runs, read_speed
+from porebench.benchmarks.store.results import REAL, Run, Score, read_runs, read_speed
 from porebench.generators import GENERATORS
 
 pytest.importorskip("matplotlib")

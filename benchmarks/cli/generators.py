@@ -32,16 +32,10 @@ def train(
 ) -> None:
     """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
     from ..evaluate import fits
+    from ..evaluate.options import Options
 
-    ready = fits.fitted(
-        generator,
-        dataset,
-        seed=seed,
-        precision=precision,
-        show_progress=True,
-        refit=True,
-        machines=(devices, num_nodes),
-    )
+    options, machines = Options(seed=seed, device="cpu", precision=precision), (devices, num_nodes)
+    ready = fits.fitted(generator, dataset, options, show_progress=True, refit=True, machines=machines)
     tell(f"{ready.generator.name} fitted on {dataset.name} in {ready.seconds:.1f} s")
     if publish:
         tell(f"weights in {fits.publish(ready)}")
@@ -74,11 +68,12 @@ def sample(
     from porebench.data.export import choose_format, write_volumes
 
     from ..evaluate.fits import fitted
+    from ..evaluate.options import Options
 
     choose_format(o, file_format)
     if intervals and n < 2:
         raise ValueError("intervals need an ensemble: ask for more than one volume with -n")
-    ready = fitted(generator, dataset, device=device, precision=precision, show_progress=True)
+    ready = fitted(generator, dataset, Options(device=device, precision=precision), show_progress=True)
     voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
     drawn = Volumes(voxels, np.full(n, density), dataset.test.voxel_size, ready.generator.name)
     written = write_volumes(drawn, o, file_format)

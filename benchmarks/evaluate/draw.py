@@ -148,9 +148,7 @@ def draw(
     if not planned.stale(cells):
         return planned
     enter("fit")
-    ready = fits.made(
-        fit, device=options.device, precision=options.precision, show_progress=show_progress, places=options.places
-    )
+    ready = fits.made(fit, options, show_progress=show_progress)
     generator, stale = ready.generator, planned.stale(cells, ready.weights)
     if "fit" in stale:
         output = {"source": ready.source, "fit_seconds": round(ready.seconds, 2), "fit_machine": ready.machine}

@@ -12,11 +12,11 @@ from porebench.data import Volumes
 from porebench.data.packed import load_samples
 from porebench.generators import GENERATORS
 
-from ..report.volumes import REAL, Draws, NoDrawsError
+from ..report.volumes import Draws, NoDrawsError
 from ..store.cells import REAL as KEPT
 from ..store.cells import Cells
 from ..store.places import Places
-from ..store.results import Run
+from ..store.results import REAL, Run
 from . import fits
 from .draw import select_test
 from .options import Options, Stream
@@ -69,11 +69,10 @@ def _fresh(run: Run, name: str, density: NDArray[np.float64]) -> NDArray[np.bool
     if run.name not in data.NAMES or name not in GENERATORS:
         return None
     fit = fits.prepare(name, data.load(run.name), int(run.manifest["run"]["seed"]))
-    places = Places()
-    if fit.generator.trained_on_request and fit.at_hand(places) is None:
+    if fit.generator.trained_on_request and fit.at_hand(Places()) is None:
         return None
     log.info("drawing from %s", name)
-    return fits.made(fit, device="cpu", places=places).generator.sample(density, rng=Stream.SAMPLES.of(fit.seed))
+    return fits.made(fit).generator.sample(density, rng=Stream.SAMPLES.of(fit.seed))
 
 
 def _nearest(test: Volumes, kind: str) -> NDArray[np.int64]:

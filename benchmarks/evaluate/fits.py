@@ -20,15 +20,17 @@ from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
 from porebench.generators.base import SPENT
 from porebench.generators.controls import Reference
-from porebench.generators.machine import Precision
 
 from ..store.cells import Inputs
 from ..store.digests import ROOT, code_digest, short_digest
 from ..store.files import file_digest, write_path, write_text
 from ..store.places import Places
 from ..store.provenance import commit, processor, versions
+from .options import Options
 
 log = logging.getLogger("porebench")
+
+ON_CPU = Options(device="cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,64 +165,50 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0) -> Fit:
 def fitted(
     reference: str,
     dataset: Dataset,
+    options: Options = ON_CPU,
     *,
-    seed: int = 0,
-    device: str = "cpu",
-    precision: Precision = "auto",
     show_progress: bool = False,
     refit: bool = False,
     machines: tuple[int, int] = (1, 1),
-    places: Places | None = None,
 ) -> Fitted:
     """Return the fitted generator of a reference: cached, published, or fitted now and cached.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
         dataset: what to fit on.
-        seed: of the fit.
-        device: "auto", "cpu" or "cuda"; "auto" takes CUDA where generator and machine have it.
-        precision: number format in which a network multiplies.
+        options: seed of the fit, device, precision and places count.
         show_progress: let the fit draw its progress bar.
         refit: fit even where a fitted one is at hand, and even one that trains for hours.
         machines: devices on a machine, and machines, that the training of a network spreads over.
-        places: folders of fits.
 
     Raises:
         NeedsTrainingError: for a generator that is only trained on request and has not been.
     """
-    return made(
-        prepare(reference, dataset, seed),
-        device=device,
-        precision=precision,
-        show_progress=show_progress,
-        refit=refit,
-        machines=machines,
-        places=places or Places(),
-    )
+    fit = prepare(reference, dataset, options.seed)
+    return made(fit, options, show_progress=show_progress, refit=refit, machines=machines)
 
 
 def made(
     fit: Fit,
+    options: Options = ON_CPU,
     *,
-    device: str,
-    precision: Precision = "auto",
     show_progress: bool = False,
     refit: bool = False,
     machines: tuple[int, int] = (1, 1),
-    places: Places,
 ) -> Fitted:
-    """Return the generator of a fit; arguments as for ``fitted``."""
+    """Return the generator of a fit, which has a seed of its own; arguments as for ``fitted``."""
+    places = options.places
     kept = None if refit else fit.at_hand(places)
     if kept is not None:
         stated = json.loads(kept.with_suffix(".json").read_text())
         generator = type(fit.generator).load(kept)
-        generator.to(resolve_device(device, generator), precision)
+        generator.to(resolve_device(options.device, generator), options.precision)
         source = "published" if places.published in kept.parents else "cached"
         return Fitted(generator, fit, source, float(stated["seconds"]), str(stated["processor"]), file_digest(kept))
     generator = fit.generator
     if generator.trained_on_request and not refit:
         raise NeedsTrainingError(generator.name, fit.dataset)
-    generator.to("cpu", precision)
+    generator.to("cpu", options.precision)
     kept = fit.cached(places)
     checkpoints = kept.with_suffix("")
     watched = None if fit.validation is None else (fit.validation.voxels, fit.validation.density)
@@ -245,7 +233,7 @@ def made(
         shutil.rmtree(checkpoints, ignore_errors=True)
     except TypeError as error:
         log.warning("%s is fitted anew each time: %s", generator.name, error)
-    generator.to(resolve_device(device, generator))
+    generator.to(resolve_device(options.device, generator))
     return Fitted(generator, fit, "fitted", seconds, processor(), weights)
 
 

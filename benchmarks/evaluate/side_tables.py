@@ -29,11 +29,11 @@ from porebench.metrics.physics import diffusivity_by_band, percolation_by_band, 
 
 from ..report.details import side_markdown
 from ..store.cells import REAL as KEPT
-from ..store.cells import Cells, Inputs
+from ..store.cells import Cell, Cells, Inputs
 from ..store.digests import Root, code_digest
 from ..store.files import write_text
 from ..store.provenance import ALL_PACKAGES, JUDGING_PACKAGES, packages, peak_memory_mb
-from ..store.results import Outcome
+from ..store.results import REAL, Outcome
 from ..store.tables import replace_rows
 from . import fits, isolation
 from .isolation import IsolatedError, Tell
@@ -41,9 +41,6 @@ from .options import Options, Stream
 from .score import Judge
 
 log = logging.getLogger("porebench")
-
-REAL = "real"
-"""Name of the rows of the real test volumes."""
 
 CALIBRATION_GRID = np.linspace(0, 1, 21)
 OVERLAP_BINS = 50  # ranges of density
@@ -109,47 +106,51 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
     fit: Inputs = outcome.record["cells"]["fit"]["inputs"]
     fresh = {}
     for table in SIDE_TABLES:
-        rows: Rows | None = None
-        real: Rows | None = None
+        own: Cell | None = None
+        real: Cell | None = None
         try:
             made = partial(table.generated, judge, name, reference)
-            rows = _cell_rows(table, judge, name, table.inputs(judge, {"samples": samples}, fit), made)
-            if rows is not None and table.real is not None:
-                real = _cell_rows(table, judge, KEPT, table.inputs(judge, {}, {}), partial(table.real, judge))
+            own = _cell(table, judge, name, table.inputs(judge, {"samples": samples}, fit), made)
+            if own is not None and table.real is not None:
+                real = _cell(table, judge, KEPT, table.inputs(judge, {}, {}), partial(table.real, judge))
         except (ValueError, OSError, IsolatedError) as error:
             log.warning("%s has no new rows in %s.csv: %s", name, table.stage, error)
-        cell = Cells(judge.folder, name).read(table.stage)
-        if rows is not None and cell is not None:
-            fresh[table.stage] = cell.summary()
-        _write(table, judge, {name: (samples, rows), REAL: (judge.test.digest()[:16], real)}, kept)
+        if own is not None:
+            fresh[table.stage] = own.summary()
+        _write(table, judge, {name: (samples, own), REAL: (judge.test.digest()[:16], real)}, kept)
     details = side_markdown(judge.folder)
     if details is not None:
         write_text(judge.folder / "details.md", details)
     return fresh
 
 
-def _cell_rows(table: SideTable, judge: Judge, name: str, inputs: Inputs, make: Callable[[], Rows]) -> Rows | None:
-    """Return rows from their cell, or computed now if the table is wanted."""
+def _cell(table: SideTable, judge: Judge, name: str, inputs: Inputs, make: Callable[[], Rows]) -> Cell | None:
+    """Return the cell of rows, which are computed now if they are stale and the table is wanted."""
     cells = Cells(judge.folder, name)
     cell = cells.fresh(table.stage, inputs)
     if cell is None and (table.by_default or table.stage in judge.options.extras):
         began = time.perf_counter()
         cell = cells.finish(table.stage, inputs, {"rows": make()}, time.perf_counter() - began, peak_memory_mb())
-    return None if cell is None else list(cell.output["rows"])
+    return cell
 
 
-def _write(table: SideTable, judge: Judge, new: dict[str, tuple[str, Rows | None]], kept: Iterable[str]) -> None:
+def _write(table: SideTable, judge: Judge, new: dict[str, tuple[str, Cell | None]], kept: Iterable[str]) -> None:
     """Write rows in place of earlier ones, the real volumes first and the others by name.
 
     Args:
         table: to be written.
         judge: of the run.
-        new: by name, the digest of the volumes and their rows; where there are none, earlier rows of the same volumes
-            stay.
+        new: by name, the digest of the volumes and the cell of their rows; where there is none, earlier rows of the
+            same volumes stay.
         kept: generators whose earlier rows stay in any case.
     """
     path = judge.folder / f"{table.stage}.csv"
-    rows = [{"generator": name, "samples": digest, **row} for name, (digest, made) in new.items() for row in made or ()]
+    rows = [
+        {"generator": name, "samples": digest, **row}
+        for name, (digest, cell) in new.items()
+        if cell is not None
+        for row in cell.output["rows"]
+    ]
     if not rows and not path.is_file():
         return
     others = set(kept) - set(new)
@@ -203,15 +204,7 @@ def draw_counts(reference: str, dataset: Dataset, options: Options, tell: Tell) 
         tell: told the phase.
     """
     tell(phase="calibrate")
-    ready = fits.fitted(
-        reference,
-        dataset,
-        seed=options.seed,
-        device=options.device,
-        precision=options.precision,
-        places=options.places,
-    )
-    return counts(ready.generator, options.seed)
+    return counts(fits.fitted(reference, dataset, options).generator, options.seed)
 
 
 def counts(generator: Generator, seed: int) -> dict[str, list[int]]:

@@ -148,7 +148,8 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure into a PNG or SVG file, the same bytes for the same figure, and return the path."""
-    settings: dict[str, Any] = {"format": path.suffix.removeprefix("."), "metadata": dict(PICTURES)[path.suffix]}
+    ending = path.suffix.lower()
+    settings: dict[str, Any] = {"format": ending.removeprefix("."), "metadata": dict(PICTURES)[ending]}
     write_path(path, lambda part: figure.savefig(part, **settings))
     return path
 

@@ -18,13 +18,12 @@ from porebench.generators import CONTROLS
 from porebench.metrics.descriptors import HEADLINE
 from porebench.metrics.table import METRICS
 
-from ..store.results import ALL, Run, Score, read_side_table
+from ..store.results import ALL, REAL, Run, Score, read_side_table
 from .scaling import Growth
 from .series import Cost, costs, front_line, throughputs
 from .studies import SHOWN
 from .style import PORE, REAL_LOOK, REFERENCE, Look, looks
 from .text import percent
-from .volumes import REAL
 
 VOLUMES = tuple(float(number) for number in np.logspace(0, 7, 29))
 MOST_BYTES = 16

@@ -11,10 +11,9 @@ import pandas as pd
 from porebench import data
 from porebench.metrics.descriptors import HEADLINE
 
-from ..store.results import ALL, read_side_table
+from ..store.results import ALL, REAL, read_side_table
 from ..store.tables import Manifest
 from .text import ABSENT, percent, table_lines
-from .volumes import REAL
 
 ABLATION = (
     "Mean ± standard deviation over seeds. NFR100 (1 = cannot be told from real) of draws with the exact number of "

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from porebench.data.export import image_data, pyvista
 
-from .style import PORE, SHADES, SOLID
+from ..store.results import REAL
+from .style import PORE, SHADES, SOLID, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-REAL = "real"
-"""Name of the real volumes among the draws."""
 WINDOW = (900, 800)
 _CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # of a face, in the plane of its two other axes
 
@@ -34,7 +33,7 @@ class Draws:
 
     Attributes:
         density: float64 [k], rising.
-        voxels: bool [k, D, H, W] by name, ``"real"`` first, then generators from the best score to the worst.
+        voxels: bool [k, D, H, W] by name, ``REAL`` first, then generators from the best score to the worst.
         missing: generators that have a score but no draws at hand, each with the command that makes them.
     """
 
@@ -52,10 +51,9 @@ def typical_slice(volume: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def gallery(draws: Draws, width: float) -> Figure:
     """Return slices of real and generated volumes: a row a generator, a column a density."""
     from matplotlib.colors import ListedColormap  # noqa: PLC0415 - only needed where figures are drawn
-    from matplotlib.figure import Figure  # noqa: PLC0415
 
     rows, columns = len(draws.voxels), len(draws.density)
-    figure = Figure(figsize=(width, width * (rows + 0.3) / (columns + 1.1)))
+    figure = new_figure(width, width * (rows + 0.3) / (columns + 1.1))
     panels = figure.subplots(rows, columns, squeeze=False)
     for row, (name, volumes) in zip(panels, draws.voxels.items(), strict=True):
         for axes, volume in zip(row, volumes, strict=True):
@@ -63,7 +61,7 @@ def gallery(draws: Draws, width: float) -> Figure:
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center", weight="bold" if name == "real" else "normal")
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", weight="bold" if name == REAL else "normal")
     for axes, density in zip(panels[0], draws.density, strict=True):
         axes.set_title(f"{density:.2f}")
     return figure
@@ -71,12 +69,10 @@ def gallery(draws: Draws, width: float) -> Figure:
 
 def solids(draws: Draws, width: float) -> Figure:
     """Return pores in three dimensions, real and by every generator, at the density where about a sixth is pore."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only needed where figures are drawn
-
-    place = int(np.abs(draws.voxels["real"].mean(axis=(1, 2, 3)) - 1 / 6).argmin())
+    place = int(np.abs(draws.voxels[REAL].mean(axis=(1, 2, 3)) - 1 / 6).argmin())
     columns = 3
     rows = -(-len(draws.voxels) // columns)
-    figure = Figure(figsize=(width, width * rows / columns))
+    figure = new_figure(width, width * rows / columns)
     for number, (name, volumes) in enumerate(draws.voxels.items(), start=1):
         axes: Any = figure.add_subplot(rows, columns, number, projection="3d")
         _draw_pores(axes, volumes[place])

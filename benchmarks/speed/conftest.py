@@ -21,6 +21,7 @@ from porebench import data
 from porebench.generators.cvae.seed import SeedCVAE
 
 from ..evaluate import fits
+from ..evaluate.options import Options
 from ..report.speed import UNTRAINED
 from ..store.provenance import device_name, environment
 
@@ -71,7 +72,7 @@ def fitted_generator(name: str, device: str) -> tuple[Any, dict[str, Any]]:
     One that trains for hours and has not been trained is timed with untrained weights, which cost the same to run.
     """
     try:
-        ready = fits.fitted(name, spheres(), device=device)
+        ready = fits.fitted(name, spheres(), Options(device=device))
         generator, digest = ready.generator, ready.fit.digest
     except fits.NeedsTrainingError:
         training = spheres().train

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from porebench.data.volumes import spread
-
 from .conftest import spheres
 
 pytest.importorskip("porespy", reason="descriptors need porespy", exc_type=ImportError)
@@ -38,7 +36,7 @@ def _volumes() -> NDArray[np.bool_]:
     """Return test volumes spread evenly over the densities that have enough pore."""
     test = spheres().test
     filled = test[test.pore_voxels >= LEAST]
-    return filled[spread(filled.density, SUBSET)].voxels
+    return filled.spread(SUBSET).voxels
 
 
 @pytest.mark.benchmark(group="descriptors")

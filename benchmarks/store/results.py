@@ -18,6 +18,8 @@ TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")
 SCALING = Path("speed") / "scaling.csv"
 SCALING_KEY = ("generator", "edge", "volumes")
 SCALING_NUMBERS = ("edge", "volumes", "block", "seconds", "before_bytes", "peak_bytes", "porosity")
+REAL = "real"
+"""Name of the rows of real volumes."""
 ALL = "all"
 """Name of the headline bands together among the bands."""
 

@@ -5,7 +5,7 @@ Works with any generator that keeps a network with ``encode`` and ``decode`` (se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from porebench.data import Dataset
-from porebench.data.volumes import spread
 from porebench.generators.binarise import keep_highest
 from porebench.generators.cvae.generator import VAEGenerator
 from porebench.metrics.bands import density_bands
 
 from ..evaluate import fits
 from ..evaluate.options import Options
+from ..report.figures import save
 from ..report.style import new_figure, style
-from ..store.files import write_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,16 +97,13 @@ def explain(
     path = png or out / "figures" / f"explain-{name}-{dataset.name}.png"
     if path.suffix.lower() != ".png":
         raise ValueError(f"the picture must be called .png, got {path.name}")
-    ready = fits.made(
-        fit, device="cpu", precision=options.precision, show_progress=show_progress, places=options.places
-    )
+    ready = fits.made(fit, replace(options, device="cpu"), show_progress=show_progress)
     return path, draw_explanation(cast(VAEGenerator, ready.generator), dataset, path, seed=options.seed)
 
 
 def draw_explanation(generator: VAEGenerator, dataset: Dataset, path: Path, *, seed: int = 0) -> Activity:
     """Write the figure of a fitted generator on the CPU as a PNG, and return what its third part shows."""
-    validation = dataset.validation
-    volumes = validation[spread(validation.density, VOLUMES)]
+    volumes = dataset.validation.spread(VOLUMES)
     with torch.inference_mode():
         found = activity(generator, volumes.voxels, volumes.density, dataset)
         dense = int(0.8 * (len(volumes) - 1))  # well filled, and not the fullest
@@ -119,7 +115,7 @@ def draw_explanation(generator: VAEGenerator, dataset: Dataset, path: Path, *, s
         across = at_densities(generator, levels, seed)
     with style("page") as width:
         figure = _draw(width, generator.name, found, rows, middle, levels, across)
-        write_path(path, lambda part: figure.savefig(part, format="png"))
+        save(figure, path)
     return found
 
 

@@ -25,10 +25,9 @@ from ..evaluate import fits, rows
 from ..evaluate.options import Options, Stream
 from ..evaluate.progress import bars
 from ..report.studies import grown_markdown
-from ..report.volumes import REAL
 from ..store.files import write_text
 from ..store.provenance import ALL_PACKAGES
-from ..store.results import run_folder
+from ..store.results import REAL, run_folder
 from ..store.tables import Record, manifest_of, replace_rows
 
 Voxels = NDArray[np.bool_]
@@ -75,16 +74,10 @@ def grow(
         if not fit.generator.any_shape:
             raise ValueError(f"{fit.generator.name} cannot extrapolate: it draws its training shape only")
     folder = run_folder(out, dataset.name, options.seed)
-    common = {"dataset": dataset.name, "test": dataset.test.digest(), "edge": edge, "n": n, "seed": options.seed}
-    manifest = manifest_of(folder / "grown.json", {**common, "metric_versions": versions()})
+    run = {"dataset": dataset.name, "test": dataset.test.digest(), "edge": edge, "n": n, "seed": options.seed}
+    manifest = manifest_of(folder / "grown.json", {**run, "metric_versions": versions()})
     for number, fit in enumerate(prepared):
-        ready = fits.made(
-            fit,
-            device=options.device,
-            precision=options.precision,
-            show_progress=progress is not None,
-            places=options.places,
-        )
+        ready = fits.made(fit, options, show_progress=progress is not None)
         name = ready.generator.name
         with bars(progress)(f"grow {name}", len(prepared)) as advance:
             advance(number)

@@ -72,15 +72,7 @@ def intervals(
     with bar("describe real test volumes", len(dataset.test)) as advance:
         test = describe(dataset.test.voxels, workers=options.workers, progress=advance)
     for number, reference in enumerate(references):
-        ready = fits.fitted(
-            reference,
-            dataset,
-            seed=seed,
-            device=options.device,
-            precision=options.precision,
-            show_progress=progress is not None,
-            places=options.places,
-        )
+        ready = fits.fitted(reference, dataset, options, show_progress=progress is not None)
         name = ready.generator.name
         with bar(f"cover with {name}", len(references)) as advance:
             advance(number)

@@ -11,8 +11,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from ...store.results import REAL
 from ..style import CUT, PORE, SHADES, SOLID
-from ..volumes import REAL, Draws, typical_slice
+from ..volumes import Draws, typical_slice
 from .parts import data_address
 
 
