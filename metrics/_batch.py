@@ -1,8 +1,10 @@
-"""Quantities that several descriptors share, each computed once for a batch of volumes."""
+"""Quantities that several descriptors share, each computed once for a batch of volumes; the way to PoreSpy."""
 
 from __future__ import annotations
 
-from functools import cached_property
+import logging
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,26 @@ def count_true(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the number of true entries of each volume, int64 [n]."""
     counts: NDArray[np.int64] = np.count_nonzero(mask, axis=(1, 2, 3)).astype(np.int64)
     return counts
+
+
+@cache
+def porespy() -> Any:
+    """Return the PoreSpy package, imported at the first use and without its side effects.
+
+    The import silences NumPy's floating-point warnings for the whole process and puts a handler on the root logger;
+    both are undone. One thread a call: volumes are small and the caller works on many at once.
+    """
+    root = logging.getLogger()
+    handlers, errors = root.handlers[:], np.geterr()
+    try:
+        import porespy as package  # noqa: PLC0415
+    finally:
+        np.seterr(**errors)
+        root.handlers[:] = handlers
+    logging.getLogger("porespy").setLevel(logging.ERROR)
+    package.settings.ncores = 1
+    package.settings.tqdm["disable"] = True
+    return package
 
 
 class Fields:
@@ -82,25 +104,39 @@ class Fields:
         return [np.bincount(ndimage.label(volume, TOUCHING)[0].ravel())[1:] for volume in self.voxels]
 
     @cached_property
-    def shell_probability(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Probability that two voxels in shell r are both pore, float64 [n, shells], and which shells exist.
+    def percolating(self) -> NDArray[np.bool_]:
+        """Whether the pores connect both faces along each axis (6 neighbours), bool [n, 3], by PoreSpy."""
+        is_percolating = porespy().metrics.is_percolating
+        return np.array([is_percolating(volume) for volume in self.voxels], dtype=bool)
 
-        Autocorrelation by a zero-padded transform; the counts are whole numbers, so rounding makes them exact. Pairs
-        are pooled over the offsets of a shell. A shell longer than the volume does not exist.
+    @cached_property
+    def pair_counts(self) -> NDArray[np.float64]:
+        """Pairs of pore voxels at each offset of up to ``S2_RADII`` along an axis, whole numbers, [n, ...].
+
+        Autocorrelation by a zero-padded transform; the counts are whole numbers, so rounding makes them exact. An
+        offset is an index along the last three axes, from the end where it is negative.
         """
         shape = self.voxels.shape[1:]
         padded = [fft.next_fast_len(length + min(S2_RADII, length - 1), real=True) for length in shape]
         number = np.float32 if self.size < 2**17 else np.float64
         spectrum = fft.rfftn(self.voxels.astype(number), s=padded, axes=(1, 2, 3))
         power = spectrum.real**2 + spectrum.imag**2
-        counts = fft.irfftn(power, s=padded, axes=(1, 2, 3))
+        return np.asarray(np.rint(fft.irfftn(power, s=padded, axes=(1, 2, 3))))
+
+    @cached_property
+    def shell_probability(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Probability that two voxels in shell r are both pore, float64 [n, shells], and which shells exist.
+
+        Pairs are pooled over the offsets of a shell. A shell longer than the volume does not exist.
+        """
+        shape = self.voxels.shape[1:]
         ranges = [np.arange(-min(S2_RADII, length - 1), min(S2_RADII, length - 1) + 1) for length in shape]
         z, y, x = np.meshgrid(*ranges, indexing="ij")
         shell = np.rint(np.sqrt(z**2 + y**2 + x**2)).astype(np.int64)
         z, y, x, shell = (each[shell <= S2_RADII] for each in (z, y, x, shell))
         places = (shape[0] - np.abs(z)) * (shape[1] - np.abs(y)) * (shape[2] - np.abs(x))
         possible = np.bincount(shell, weights=places, minlength=S2_RADII + 1)
-        found = np.rint(counts[:, z, y, x])
+        found = self.pair_counts[:, z, y, x]
         pairs = np.stack([np.bincount(shell, weights=row, minlength=S2_RADII + 1) for row in found])
         exists = possible > 0
         return pairs / np.where(exists, possible, 1.0), exists

@@ -220,51 +220,54 @@ def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
 
 @compiled
 def solve_diffusion(
-    degree: NDArray[np.float64], source: NDArray[np.float64], steps: tuple[int, int], tolerance: float, limit: int
+    neighbours: NDArray[np.int32],
+    degree: NDArray[np.float64],
+    source: NDArray[np.float64],
+    tolerance: float,
+    limit: int,
 ) -> tuple[NDArray[np.float64], bool]:
-    """Return the concentration in a padded volume by conjugate gradients, preconditioned by the diagonal.
+    """Return the concentration in a list of voxels by conjugate gradients, preconditioned by the diagonal.
 
-    Solves degree · x − (sum of x over the six neighbours) = source wherever the degree is positive; x is 0 elsewhere.
+    Solves degree · x − (sum of x over the neighbours) = source. Only what conducts is listed: in a rock of which a
+    fifth is pore, a fifth of the voxels are visited.
 
     Args:
-        degree: float64 [voxels], flat; 0 outside the conducting phase, and on the outermost layer.
+        neighbours: places of the six neighbours of each voxel in the list, [voxels, 6]; ``voxels`` for none.
+        degree: sum of the conductances of each voxel, float64 [voxels], positive.
         source: float64 [voxels].
-        steps: distance of neighbours along the first and the second axis; along the third it is 1.
         tolerance: relative residual to stop at.
         limit: iterations to stop after.
 
     Returns:
         The concentration, float64 [voxels], and whether it has converged.
     """
-    size, wide, high = degree.size, steps[0], steps[1]
+    size = len(degree)
     field, applied = np.zeros(size), np.zeros(size)
     residual = source.copy()
-    direction = np.zeros(size)
+    direction = np.zeros(size + 1)  # the last entry stands for neighbours that do not conduct
     product = 0.0
     for i in range(size):
-        if degree[i] > 0.0:
-            direction[i] = residual[i] / degree[i]
-            product += residual[i] * direction[i]
+        direction[i] = residual[i] / degree[i]
+        product += residual[i] * direction[i]
     target = product * tolerance * tolerance
     for _ in range(limit):
         if product <= target:
             return field, True
         curvature = 0.0
-        for i in range(wide, size - wide):
-            if degree[i] > 0.0:
-                around = direction[i - wide] + direction[i + wide] + direction[i - high] + direction[i + high]
-                applied[i] = degree[i] * direction[i] - around - direction[i - 1] - direction[i + 1]
-                curvature += direction[i] * applied[i]
+        for i in range(size):
+            around = 0.0
+            for side in range(6):
+                around += direction[neighbours[i, side]]
+            applied[i] = degree[i] * direction[i] - around
+            curvature += direction[i] * applied[i]
         step = product / curvature
         following = 0.0
-        for i in range(wide, size - wide):
-            if degree[i] > 0.0:
-                field[i] += step * direction[i]
-                residual[i] -= step * applied[i]
-                following += residual[i] * residual[i] / degree[i]
+        for i in range(size):
+            field[i] += step * direction[i]
+            residual[i] -= step * applied[i]
+            following += residual[i] * residual[i] / degree[i]
         ratio = following / product
-        for i in range(wide, size - wide):
-            if degree[i] > 0.0:
-                direction[i] = residual[i] / degree[i] + ratio * direction[i]
+        for i in range(size):
+            direction[i] = residual[i] / degree[i] + ratio * direction[i]
         product = following
     return field, product <= target

@@ -23,7 +23,10 @@ FLOORS = {
     "n_components": 0.5,
     "mean_local_thickness": 0.05,
     "max_distance": 0.05,
-}  # a half of a count, a twentieth of a voxel; ``spread_floor`` has the others
+    "percolation_share": 0.05,
+    "chord_direction": 0.05,
+    "percolation_direction": 0.05,
+}  # a half of a count, a twentieth of a voxel, one axis of one volume in seven; ``spread_floor`` has the others
 
 
 def spread_floor(name: str, real: NDArray[np.float64], voxels: int) -> NDArray[np.float64]:

@@ -24,15 +24,21 @@ class BandScore:
         n_empty: generated volumes without a pore voxel.
         nfr100: noise-floor ratio at 100 volumes, with the interval of a paired bootstrap over the test densities;
             1 = cannot be told from real.
-        p: share of random swaps of generated and real volumes of one density with an effect as large.
-        descriptors: headline descriptor -> its own NFR100.
+        p: share of random swaps of generated and real volumes of one density whose largest effect of a family, in units
+            of its spread under swaps, is as large.
+        tests: name -> p of each test that the verdict rests on: "structure" (as ``p``), "joint" (all descriptors
+            together) and "classifier" (see ``descriptor_classifier``).
+        families: family of the suite -> its own NFR100.
+        descriptors: component of the suite, a headline descriptor or "joint" -> its own NFR100.
+        axes: descriptor of direction -> the axis along which generated volumes deviate most.
         density_bias: excess of pore voxels, percent.
         density_error: mean |d̂ − d|.
         density_error_real: the same for the real volumes.
         physical: quantity -> error in its unit.
         percolation: share of volumes and axes whose pores percolate.
         percolation_real: the same for the real volumes.
-        c2st_auc: area under the curve of a classifier between generated and real; None below five volumes.
+        c2st_auc: area under the curve of a logistic classifier between generated and real; None below five volumes.
+        c2st_auc_nonlinear: the same of a support vector machine, which also sees combinations of descriptors.
         fidelity: how often generated volumes lie among real ones, in units of what real ones do.
         coverage: share of the real volumes that generated ones lie near to.
         coverage_expected: the same for real volumes.
@@ -44,7 +50,10 @@ class BandScore:
     n_empty: int
     nfr100: Estimate | None = None
     p: float | None = None
+    tests: dict[str, float] = field(default_factory=dict)
+    families: dict[str, Estimate] = field(default_factory=dict)
     descriptors: dict[str, Estimate] = field(default_factory=dict)
+    axes: dict[str, str] = field(default_factory=dict)
     density_bias: float | None = None
     density_error: float | None = None
     density_error_real: float | None = None
@@ -52,6 +61,7 @@ class BandScore:
     percolation: Estimate | None = None
     percolation_real: Estimate | None = None
     c2st_auc: Estimate | None = None
+    c2st_auc_nonlinear: Estimate | None = None
     fidelity: float | None = None
     coverage: float | None = None
     coverage_expected: float | None = None

@@ -1,4 +1,4 @@
-"""Descriptors of an ensemble of volumes; the only file that imports PoreSpy.
+"""Descriptors of an ensemble of volumes.
 
 PoreSpy supplies the definitions and the names. Its function is called where it is right and quick
 (percolation), and equalled in a test where it is right and slow (porosity, its profile, two-point probability, local
@@ -13,41 +13,20 @@ thickness with unique radii). Elsewhere ``morphology`` has the exact quantity, b
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._batch import Fields, fields
-from .morphology import DESCRIPTORS
+from . import direction, morphology
+from ._batch import Fields, fields, porespy
 
+DESCRIPTORS = {**morphology.DESCRIPTORS, **direction.DESCRIPTORS}
 HEADLINE = tuple(DESCRIPTORS)
 CHUNK_VOXELS = 2**18  # volumes of 30³ go nine at a time: enough to share the overhead, little memory
-
-
-@cache
-def porespy() -> Any:
-    """Return the PoreSpy package, imported at the first use and without its side effects.
-
-    The import silences NumPy's floating-point warnings for the whole process and puts a handler on the root logger;
-    both are undone. One thread a call: volumes are small and the caller works on many at once.
-    """
-    root = logging.getLogger()
-    handlers, errors = root.handlers[:], np.geterr()
-    try:
-        import porespy as package  # noqa: PLC0415
-    finally:
-        np.seterr(**errors)
-        root.handlers[:] = handlers
-    logging.getLogger("porespy").setLevel(logging.ERROR)
-    package.settings.ncores = 1
-    package.settings.tqdm["disable"] = True
-    return package
 
 
 def percolation(voxels: NDArray[np.bool_] | Fields) -> NDArray[np.bool_]:
@@ -62,8 +41,7 @@ def percolation(voxels: NDArray[np.bool_] | Fields) -> NDArray[np.bool_]:
         >>> percolation(channel).tolist()
         [[True, False, False]]
     """
-    is_percolating = porespy().metrics.is_percolating
-    return np.array([is_percolating(volume) for volume in fields(voxels).voxels], dtype=bool)
+    return fields(voxels).percolating
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,4 +164,4 @@ def _describe_chunk(voxels: NDArray[np.bool_]) -> Descriptors:
     batch = Fields(voxels)
     values = {name: function(batch) for name, function in DESCRIPTORS.items()}
     depth, height, width = voxels.shape[1:]
-    return Descriptors(values, batch.pore_voxels, percolation(batch), (depth, height, width))
+    return Descriptors(values, batch.pore_voxels, batch.percolating, (depth, height, width))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .energy import noise_floor_ratio
 from .estimate import Estimate, percentile
+from .suites import JOINT, SUITES
 
 Floats = NDArray[np.float64]
 
@@ -27,13 +28,13 @@ class Replicates:
 
     Attributes:
         bands: names of the headline bands that were scored.
-        descriptors: names of the headline descriptors.
-        observed: [bands, descriptors].
-        resampled: [bands, descriptors, draws].
+        suite: name of the suite, whose components the effects are of.
+        observed: [bands, components].
+        resampled: [bands, components, draws].
     """
 
     bands: tuple[str, ...]
-    descriptors: tuple[str, ...]
+    suite: str
     observed: Floats
     resampled: Floats
 
@@ -41,19 +42,45 @@ class Replicates:
         """Return NFR100 as observed, and of each replicate, [draws].
 
         Args:
-            without: a descriptor or a band to leave out; nothing by default.
+            without: a component, a family or a band to leave out; nothing by default.
         """
         bands = [i for i, name in enumerate(self.bands) if name != without]
-        descriptors = [i for i, name in enumerate(self.descriptors) if name != without]
-        kept = np.ix_(bands, descriptors)
-        return float(noise_floor_ratio(self.observed[kept])), noise_floor_ratio(self.resampled[kept], axis=(0, 1))
+        weights = SUITES[self.suite].weights(without)
+        kept = np.ix_(np.array(bands), np.flatnonzero(weights))
+        weights = weights[weights > 0]
+        draws = np.einsum("c,bcd->bd", weights, self.resampled[kept])
+        return float(noise_floor_ratio(self.observed[kept] @ weights)), noise_floor_ratio(draws, axis=0)
+
+    @staticmethod
+    def over(fits: Sequence[Replicates], seed: Sequence[int]) -> Replicates:
+        """Return the replicates of a method, from those of several fits of it.
+
+        Effects are averaged over the fits. Each replicate is moved by a draw from the t-law of their mean with the
+        spread between the fits, so that intervals and ties hold for the method: for another fit as for other densities.
+
+        Args:
+            fits: of one generator, on the same test volumes and with the same resamples.
+            seed: of the draws; another for each generator.
+
+        References:
+            Laird and Ware (1982), random effects, doi:10.2307/2529876.
+        """
+        observed, resampled = (np.stack([getattr(fit, name) for fit in fits]) for name in ("observed", "resampled"))
+        mean, k = resampled.mean(axis=0), len(fits)
+        if k > 1:
+            rng = np.random.default_rng(seed)
+            draws = mean.shape[-1]
+            wide = np.sqrt((k - 1) / rng.chisquare(k - 1, draws))
+            weights = rng.standard_normal((k, draws)) * wide / np.sqrt(k * (k - 1))
+            mean = mean + np.einsum("fbc,fd->bcd", observed - observed.mean(axis=0), weights)
+        return Replicates(fits[0].bands, fits[0].suite, observed.mean(axis=0), mean)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return everything as named arrays for ``numpy.savez``, the replicates in half precision."""
         limit = float(np.finfo(np.float16).max)
         return {
             "bands": np.array(self.bands),
-            "descriptors": np.array(self.descriptors),
+            "suite": np.array(self.suite),
             "observed": self.observed,
             "resampled": np.clip(self.resampled, -limit, limit).astype(np.float16),
         }
@@ -67,7 +94,7 @@ class Replicates:
         """
         return Replicates(
             tuple(str(name) for name in arrays["bands"]),
-            tuple(str(name) for name in arrays["descriptors"]),
+            str(arrays["suite"]),
             np.asarray(arrays["observed"], dtype=np.float64),
             np.asarray(arrays["resampled"], dtype=np.float64),
         )
@@ -100,17 +127,17 @@ def difference(first: Replicates, second: Replicates, without: str = "") -> Esti
     Args:
         first: of one generator.
         second: of another, on the same test volumes and with the same seed.
-        without: a descriptor or band to leave out.
+        without: a component, a family or a band to leave out.
 
     Raises:
-        ValueError: if the two were not made of the same bands, descriptors and number of resamples.
+        ValueError: if the two were not made of the same bands, suite and number of resamples.
 
     References:
         Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13, doi:10.1201/9780429246593.
     """
-    shapes = [(each.bands, each.descriptors, each.resampled.shape) for each in (first, second)]
+    shapes = [(each.bands, each.suite, each.resampled.shape) for each in (first, second)]
     if shapes[0] != shapes[1]:
-        raise ValueError("replicates go together only if bands, descriptors and resamples agree; score both anew")
+        raise ValueError("replicates go together only if bands, suite and resamples agree; score both anew")
     (value, draws), (other, other_draws) = first.ratio(without), second.ratio(without)
     return percentile(value - other, draws - other_draws)
 
@@ -123,7 +150,7 @@ def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Ran
 
     Args:
         entries: generator -> its replicates.
-        without: a descriptor or band to leave out.
+        without: a component, a family or a band to leave out.
     """
     ordered = sorted(entries, key=lambda name: entries[name].ratio(without)[0])
     groups: list[list[str]] = []
@@ -140,20 +167,21 @@ def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Ran
 
 
 def sensitivity(entries: Mapping[str, Replicates]) -> list[dict[str, str | int | float | bool]]:
-    """Return the ranks from the full score, and with each descriptor and each density band left out in turn.
+    """Return the ranks from the full score, and with each descriptor, family and density band left out in turn.
 
     A part is left out only where another remains.
 
     Returns:
-        One row a generator and variant: generator, left_out ("nothing", "descriptor" or "band"), which (its name, or
-        "" for nothing), nfr100, rank (a whole number) and shared.
+        One row a generator and variant: generator, left_out ("nothing", "descriptor", "family" or "band"), which (its
+        name, or "" for nothing), nfr100, rank (a whole number) and shared.
     """
     if not entries:
         return []
     first = next(iter(entries.values()))
     variants = [("nothing", "")]
-    for kind, parts in (("descriptor", first.descriptors), ("band", first.bands)):
-        variants += [(kind, name) for name in parts if len(parts) > 1]
+    suite = SUITES[first.suite]
+    for kind, parts in (("descriptor", suite.components), ("family", [*suite.families]), ("band", first.bands)):
+        variants += [(kind, name) for name in parts if len(parts) > 1 and not (kind == "descriptor" and name == JOINT)]
     return [
         {
             "generator": name,

@@ -1,8 +1,9 @@
 """Two ensembles of descriptors in, one number with its interval out: the score of a generator.
 
 Within a density band every headline descriptor is adjusted for the pore count and standardised on real training
-volumes (``adjustment``); its energy effect between generated and held-out real volumes (``energy``) is
-averaged over descriptors and bands and read as a noise-floor ratio: 1 = cannot be told from real.
+volumes (``adjustment``), and all of them together are made one point (``joint``). The energy effects between generated
+and held-out real volumes (``energy``) are averaged over the families of a suite (``suites``) and over bands, and read
+as a noise-floor ratio: 1 = cannot be told from real.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from .adjustment import MIN_TRAINING, Adjustment, fitting_window
 from .band_score import BandScore, ScoreResult
 from .bands import ALL, density_bands, mean_defined
 from .coverage import coverage
-from .descriptor_classifier import descriptor_auc
-from .descriptors import HEADLINE, Descriptors
-from .energy import effects, kernel, noise_floor_ratio, pairwise, resample, swapped_effects, toss
+from .descriptor_classifier import classify
+from .descriptors import Descriptors
+from .direction import DESCRIPTORS as DIRECTION
+from .energy import effects, kernel, largest_swap, noise_floor_ratio, pairwise, resample, swapped_effects, toss
 from .estimate import Estimate, percentile
+from .joint import Whitening, standardised
 from .physical import PhysicalError, density_bias, density_error, fit_density_law, percolation_share, physical_errors
+from .physics import AXES
 from .ranking import Replicates
+from .suites import CURRENT, JOINT, SUITES, Suite
 
 Floats = NDArray[np.float64]
 MIN_VOLUMES = 2  # on each side of a comparison
@@ -34,7 +39,10 @@ KEPT = 500  # resamples that are kept to compare generators with: enough for the
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """One band: its volumes, the effects of the descriptors as observed [descriptors] and else [descriptors, draws]."""
+    """One band: its volumes, the effects of the components as observed [components] and else [components, draws].
+
+    ``shifts`` holds the mean of each descriptor of direction in generated volumes less that in real ones, [points].
+    """
 
     generated: Descriptors
     test: Descriptors
@@ -43,6 +51,7 @@ class _Comparison:
     bootstrap: Floats
     swapped: Floats
     features: tuple[Floats, Floats]
+    shifts: dict[str, Floats]
     physical: dict[str, PhysicalError]
 
 
@@ -58,6 +67,7 @@ def score(
     n_bootstrap: int = 500,
     n_permutations: int = 200,
     seed: int = 0,
+    suite: str = CURRENT,
 ) -> ScoreResult:
     """Return the noise-floor ratio of generated volumes, in every density band and over the headline bands.
 
@@ -77,14 +87,15 @@ def score(
         n_bootstrap: resamples of the test densities within bands, for the intervals and to compare generators.
         n_permutations: random swaps, for p; 0 leaves p out.
         seed: of resamples, swaps, folds and noise floors. Same seed, same result.
+        suite: name of the list of components and weights, one of ``SUITES``.
 
     Returns:
         One record a band and one over the headline bands. A band with fewer than two volumes on a side (or eight
         training volumes in all) has a record without a score and does not enter "all".
 
     Raises:
-        ValueError: if densities and descriptors differ in number, volumes in shape, or the generated densities
-            from those of the test volumes.
+        ValueError: if densities and descriptors differ in number, volumes in shape, the generated densities
+            from those of the test volumes, or no suite has that name.
 
     References:
         Rizzo and Székely (2010), doi:10.1214/09-AOAS245; Phipson and Smyth (2010) for p,
@@ -102,6 +113,9 @@ def score(
     shapes = {name: side.shape for name, side in described.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"expected volumes of one shape, got {shapes}")
+    if suite not in SUITES:
+        raise ValueError(f"no suite is called {suite!r}; there are {', '.join(SUITES)}")
+    made_of = SUITES[suite]
     law = fit_density_law(train.pore_voxels, trained) if kind == "factor" else None
     records: dict[str, BandScore] = {}
     headline: dict[str, _Comparison] = {}
@@ -112,20 +126,21 @@ def score(
             if n < MIN_VOLUMES or len(train) < MIN_TRAINING:
                 records[band.name] = _unscored(band.headline, [generated[inside]])
                 continue
-            adjustment = Adjustment.fit(train[fitting_window(band, trained, density)])
+            window = train[fitting_window(band, trained, density)]
+            whitening = Whitening.fit(Adjustment.fit(window), window)
             rng = np.random.default_rng([seed, index])
             counts = resample(n, n_bootstrap, [seed, index, n])
             parts = generated[inside], test[inside], train[band.contains(trained)]
-            comparison = _compare(*parts, density[inside], adjustment, counts, n_permutations, rng)
-            records[band.name] = _record(band.headline, [comparison], kind, law, seed)
+            comparison = _compare(*parts, density[inside], whitening, made_of, counts, n_permutations, rng)
+            records[band.name] = _record(band.headline, [comparison], made_of, kind, law, seed)
             if band.headline:
                 headline[band.name] = comparison
         together = list(headline.values())
-        records[ALL] = _record(True, together, kind, law, seed) if together else _unscored(True, [])
+        records[ALL] = _record(True, together, made_of, kind, law, seed) if together else _unscored(True, [])
     if not together:
         return ScoreResult(records, law, None)
     observed, kept = np.stack([it.observed for it in together]), np.stack([it.bootstrap[:, :KEPT] for it in together])
-    return ScoreResult(records, law, Replicates(tuple(headline), HEADLINE, observed, kept))
+    return ScoreResult(records, law, Replicates(tuple(headline), suite, observed, kept))
 
 
 def _compare(
@@ -133,60 +148,96 @@ def _compare(
     real: Descriptors,
     more: Descriptors,
     density: Floats,
-    adjustment: Adjustment,
+    whitening: Whitening,
+    suite: Suite,
     counts: Floats,
     n_permutations: int,
     rng: np.random.Generator,
 ) -> _Comparison:
-    """Return the effects of all descriptors within one band: as observed, resampled and with volumes swapped."""
-    n = len(real)
+    """Return the effects of all components within one band: as observed, resampled and with volumes swapped."""
+    n, adjustment = len(real), whitening.adjustment
     weights = np.concatenate([np.ones((1, n)), counts])
     signs = toss(n, n_permutations, rng)
-    features = [np.concatenate([adjustment.standardise(part, name) for part in (fake, real)]) for name in HEADLINE]
-    weighted, swapped = [], []
-    for name, points in zip(HEADLINE, features, strict=True):
-        pairs, least = kernel(pairwise(points)), adjustment.fits[name].least
+    both = Descriptors.concatenate([fake, real])
+    weighted, swapped, shifts = [], [], {}
+    for name in suite.components:
+        points = whitening.points(both) if name == JOINT else adjustment.standardise(both, name)
+        pairs, least = kernel(pairwise(points)), 0.0 if name == JOINT else adjustment.fits[name].least
         weighted.append(effects(pairs, weights, least))
         swapped.append(swapped_effects(pairs, signs, least))
+        if name in DIRECTION:
+            shifts[name] = points[:n].mean(axis=0) - points[n:].mean(axis=0)
     found = np.stack(weighted)
-    joined = np.concatenate(features, axis=1)
+    joined = standardised(adjustment, both)
     physical = physical_errors(fake, real, more, adjustment, rng)
     halves = joined[:n], joined[n:]
-    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], np.stack(swapped), halves, physical)
+    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], np.stack(swapped), halves, shifts, physical)
 
 
 def _record(
-    headline: bool, comparisons: Sequence[_Comparison], kind: DensityKind, law: tuple[float, float] | None, seed: int
+    headline: bool,
+    comparisons: Sequence[_Comparison],
+    suite: Suite,
+    kind: DensityKind,
+    law: tuple[float, float] | None,
+    seed: int,
 ) -> BandScore:
     """Return the record of one band, or of several together."""
     observed = np.mean([it.observed for it in comparisons], axis=0)
     bootstrap = np.mean([it.bootstrap for it in comparisons], axis=0)
-    swapped = np.mean([it.swapped.mean(axis=0) for it in comparisons], axis=0)
-    larger = int(np.count_nonzero(swapped >= observed.mean() - 1e-12))
+    swapped = np.mean([it.swapped for it in comparisons], axis=0)
+    families = {name: np.isin(suite.components, members) for name, members in suite.families.items()}
     features = [np.concatenate(side) for side in zip(*(it.features for it in comparisons), strict=True)]
     density = np.concatenate([it.density for it in comparisons])
     covered = [near for it in comparisons if (near := coverage(*it.features)) is not None]
+    tests = {"structure": largest_swap(*(_by_family(families, it) for it in (observed, swapped)))}
+    if JOINT in families:
+        tests[JOINT] = largest_swap(observed[families[JOINT]], swapped[families[JOINT]])
+    tests["classifier"] = classifier.p if (classifier := classify(features[0], features[1], density, seed)) else None
     return replace(
         _unscored(headline, [it.generated for it in comparisons]),
-        nfr100=_ratio(observed, bootstrap),
-        p=(1 + larger) / (1 + len(swapped)) if len(swapped) else None,
-        descriptors={name: _ratio(observed[[i]], bootstrap[[i]]) for i, name in enumerate(HEADLINE)},
+        nfr100=_ratio(suite.weights(), observed, bootstrap),
+        p=tests["structure"],
+        tests={name: p for name, p in tests.items() if p is not None},
+        families={name: _ratio(chosen / chosen.sum(), observed, bootstrap) for name, chosen in families.items()},
+        descriptors={
+            name: _ratio(one, observed, bootstrap)
+            for name, one in zip(suite.components, np.eye(len(observed)), strict=True)
+        },
+        axes=_axes([it.shifts for it in comparisons]),
         density_bias=mean_defined([density_bias(it.generated, it.test) for it in comparisons]),
         density_error=mean_defined([density_error(it.generated, it.density, kind, law) for it in comparisons]),
         density_error_real=mean_defined([density_error(it.test, it.density, kind, law) for it in comparisons]),
         physical=_mean_physical([it.physical for it in comparisons]),
         percolation=percolation_share([it.generated for it in comparisons]),
         percolation_real=percolation_share([it.test for it in comparisons]),
-        c2st_auc=descriptor_auc(features[0], features[1], density, density, seed),
+        c2st_auc=None if classifier is None else classifier.logistic,
+        c2st_auc_nonlinear=None if classifier is None else classifier.nonlinear,
         fidelity=mean_defined([near.fidelity for near in covered]),
         coverage=mean_defined([near.coverage for near in covered]),
         coverage_expected=mean_defined([near.expected for near in covered]),
     )
 
 
-def _ratio(observed: Floats, bootstrap: Floats) -> Estimate:
-    """Return NFR100 over some descriptors, from their effects [descriptors] and [descriptors, draws]."""
-    return percentile(float(noise_floor_ratio(observed)), noise_floor_ratio(bootstrap, axis=0))
+def _by_family(families: dict[str, NDArray[np.bool_]], effect: Floats) -> Floats:
+    """Return the mean effect of each family, [families, ...], from those of the components, [components, ...]."""
+    return np.stack([effect[chosen].mean(axis=0) for chosen in families.values()])
+
+
+def _ratio(weights: Floats, observed: Floats, bootstrap: Floats) -> Estimate:
+    """Return NFR100 over some components, from their effects [components] and [components, draws]."""
+    kept = weights > 0
+    mean, draws = weights[kept] @ observed[kept], weights[kept] @ bootstrap[kept]
+    return percentile(float(noise_floor_ratio(mean)), noise_floor_ratio(draws[None], axis=0))
+
+
+def _axes(shifts: Sequence[dict[str, Floats]]) -> dict[str, str]:
+    """Return, for each descriptor of direction, the axis along which generated volumes deviate most from real ones."""
+    found = {}
+    for name in shifts[0]:
+        mean = np.mean([each[name] for each in shifts], axis=0)
+        found[name] = AXES[int((mean.reshape(len(AXES), -1) ** 2).sum(axis=1).argmax())]
+    return found
 
 
 def _unscored(headline: bool, generated: Sequence[Descriptors]) -> BandScore:

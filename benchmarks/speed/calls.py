@@ -14,7 +14,7 @@ from skimage.measure import euler_number
 
 from porebench.metrics import morphology
 from porebench.metrics._batch import S2_RADII, TOUCHING, Fields
-from porebench.metrics.descriptors import porespy
+from porebench.metrics._batch import porespy
 
 Voxels = NDArray[np.bool_]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from porebench.metrics.descriptors import porespy
+from porebench.metrics._batch import porespy
 from porebench.metrics.morphology import mean_chord
 
 Voxels = NDArray[np.bool_]
