@@ -79,7 +79,7 @@ def plan(reference: str, dataset: Dataset, test: Volumes, folder: Path, options:
         folder: of the run.
         options: of the run.
     """
-    return _planned(reference, fits.prepare(reference, dataset, options.seed), test, folder, options)
+    return _planned(reference, fits.prepare(reference, dataset, options.fit_seed), test, folder, options)
 
 
 def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options: Options) -> Plan:
@@ -141,7 +141,7 @@ def draw(
     """
     enter("load")
     test = select_test(dataset, options)
-    fit = fits.prepare(reference, dataset, options.seed)
+    fit = fits.prepare(reference, dataset, options.fit_seed)
     planned = _planned(reference, fit, test, folder, options)
     name(planned.name)
     cells = Cells(folder, planned.name)
@@ -158,7 +158,7 @@ def draw(
             continue
         enter(stage)
         began = time.perf_counter()
-        voxels = sampled(generator, test, options.seed) if stage == "sample" else reconstructed(generator, test)
+        voxels = sampled(generator, test, options.fit_seed) if stage == "sample" else reconstructed(generator, test)
         seconds = time.perf_counter() - began
         made = Volumes(voxels, test.density, test.voxel_size, planned.name)
         save_samples(made, cells.arrays(stage))

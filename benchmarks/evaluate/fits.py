@@ -184,7 +184,7 @@ def fitted(
     Raises:
         NeedsTrainingError: for a generator that is only trained on request and has not been.
     """
-    fit = prepare(reference, dataset, options.seed)
+    fit = prepare(reference, dataset, options.fit_seed)
     return made(fit, options, show_progress=show_progress, refit=refit, machines=machines)
 
 

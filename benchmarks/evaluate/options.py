@@ -9,12 +9,16 @@ from enum import IntEnum
 import numpy as np
 
 from porebench.generators.machine import Precision
+from porebench.metrics.suites import CURRENT
 
 from ..store.places import Places
 
 FULL = {"n_bootstrap": 1000, "n_permutations": 200}
 QUICK = {"n_bootstrap": 200, "n_permutations": 100}
 QUICK_SAMPLES = 256
+FITS = 3
+FIT_SEEDS = 1_000_003
+"""Distance between the seeds of the fits of one generator."""
 
 
 class Stream(IntEnum):
@@ -38,6 +42,7 @@ class Options:
 
     Attributes:
         seed: of fits, draws, bootstrap and permutations.
+        fit: number of the fit, from 0; each has seeds of its own for fitting and drawing.
         samples: test volumes to draw and score against, spread over density; None takes all.
         device: "auto", "cpu" or "cuda".
         precision: number format in which networks multiply; "auto" is what the device is fast at.
@@ -45,6 +50,8 @@ class Options:
         workers: threads that describe volumes.
         timeout: seconds that loading, fitting, drawing or reconstructing may take for one generator; None for any.
         memory: bytes that one generator's process may allocate; None for any.
+        fits: fits that a row stands on, for a generator that is fitted within a minute; None for three, one if quick.
+        suite: name of the list of what the score is made of.
         extras: side tables to make that are not made by default, "physics" or "voxel-test".
         processes: generators that are worked on at a time, on this machine.
         scheduler: address of a Dask scheduler whose workers do the work; None for this machine.
@@ -52,6 +59,7 @@ class Options:
     """
 
     seed: int = 0
+    fit: int = 0
     samples: int | None = None
     device: str = "auto"
     precision: Precision = "auto"
@@ -59,10 +67,22 @@ class Options:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     timeout: float | None = None
     memory: int | None = None
+    fits: int | None = None
+    suite: str = CURRENT
     extras: tuple[str, ...] = ()
     processes: int = 1
     scheduler: str | None = None
     places: Places = field(default_factory=Places)
+
+    @property
+    def fit_seed(self) -> int:
+        """Seed of the fit and of its draws."""
+        return self.seed + FIT_SEEDS * self.fit
+
+    @property
+    def number_of_fits(self) -> int:
+        """Fits that a row stands on."""
+        return self.fits or (1 if self.quick else FITS)
 
     @property
     def resampling(self) -> dict[str, int]:
