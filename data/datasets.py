@@ -100,6 +100,8 @@ def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> 
 def true_spheres(name: str) -> Spheres:
     """Return the spheres that the test volumes of a built-in data set are made of; ``owner`` is a volume's index.
 
+    Where the law has a stretch, they are stretched along the depth and have no single radius.
+
     Raises:
         ValueError: if no built-in data set has that name.
     """

@@ -29,7 +29,7 @@ def image(tmp_path):
 
 
 def test_every_name_of_the_list_is_a_simulated_data_set():
-    assert NAMES == ("spheres", "spheres-small", "spheres-wide", "spheres-hard")
+    assert NAMES == ("spheres", "spheres-small", "spheres-wide", "spheres-hard", "spheroids")
     assert data.load is load
 
 

@@ -24,6 +24,13 @@ def boundary(voxels):
     return voxels[:, ~inner]
 
 
+def mean_chord(voxels, axis):
+    """Pore voxels along an axis over the runs of them."""
+    lines = np.moveaxis(voxels, axis, -1)
+    starts = np.count_nonzero(lines[..., 1:] & ~lines[..., :-1]) + np.count_nonzero(lines[..., 0])
+    return np.count_nonzero(lines) / starts
+
+
 def brute_force(centres, radii, owner, shape, n):
     """One ball and one voxel at a time, in exact integers."""
     out = np.zeros((n, *shape), dtype=bool)
@@ -186,6 +193,53 @@ def test_simulated_volumes_equal_a_slow_brute_force():
     np.testing.assert_array_equal(simulate([0.3, 0.8], rng=2, shape=(8, 9, 10)), expected)
 
 
+def test_the_same_spheroids_come_out_on_every_machine(variants):
+    spheroids = variants["spheroids"]
+    assert [part.digest()[:16] for part in spheroids] == ["3d64e8f922103465", "0609ee581b9cab4b", "0ee62116ef23257f"]
+
+
+def test_spheroids_are_longer_along_the_depth_and_alike_across_it(variants):
+    dense, sphere_packs = (variants[name].test.voxels for name in ("spheroids", "spheres"))
+    along, across, other = (mean_chord(dense, axis) for axis in (1, 2, 3))
+    assert along / across == pytest.approx(1.5, abs=0.1)
+    assert across / other == pytest.approx(1, abs=0.02)
+    assert mean_chord(sphere_packs, 1) / mean_chord(sphere_packs, 2) == pytest.approx(1, abs=0.02)
+
+
+def test_spheroids_hold_the_pore_that_spheres_hold(variants):
+    density = np.linspace(0.3, 1, 400)
+    ratio = simulate(density, "spheroids", 0).sum() / simulate(density, "spheres", 1).sum()
+    assert ratio == pytest.approx(1, abs=0.07)
+    train = variants["spheroids"].train
+    chosen = train.pore_voxels > 100
+    slope, _ = np.polyfit(np.log(train.density[chosen]), np.log(train.pore_voxels[chosen]), 1)
+    assert 1 / slope == pytest.approx(0.2632, rel=0.05)
+
+
+@pytest.mark.parametrize("stretch", [1.5, 0.7])
+def test_a_stretched_ball_holds_the_points_inside_its_spheroid(stretch):
+    rng = np.random.default_rng(8)
+    shape = (30, 12, 13)
+    points = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    for _ in range(20):
+        centre, radius = rng.uniform(-2, 14, 3), rng.uniform(0.5, 6)
+        distance = np.linalg.norm((points - centre) / [stretch, 1, 1], axis=-1)
+        stamped = stamp_balls([centre], [radius], [0], shape, 1, stretch)[0]
+        clear = np.abs(distance - radius) > 2 / 1024
+        np.testing.assert_array_equal(stamped[clear], (distance < radius)[clear])
+
+
+def test_hard_spheroids_lie_apart_and_inside_once_they_are_stretched():
+    law = replace(LAWS["spheres-hard"], smallest=0.044, largest=0.088, stretch=1.5)
+    c, r, _ = draw_spheres(1, law, rng=5)
+    squeezed = c / [1.5, 1, 1]
+    apart = np.linalg.norm(squeezed[:, None] - squeezed[None], axis=-1) - (r[:, None] + r[None])
+    assert apart[~np.eye(len(c), dtype=bool)].min() > -1 / 1024
+    assert np.all(c >= r[:, None] * [1.5, 1, 1])
+    assert np.all(c <= 29 - r[:, None] * [1.5, 1, 1])
+    assert np.any(c[:, 0] > 20)
+
+
 def test_no_ball_stamps_nothing():
     assert not stamp_balls(np.empty((0, 3)), [], np.empty(0, int), (2, 3, 4), 2).any()
     assert not stamp_balls([[1, 1, 1]], [0], [0], (3, 3, 3), 1).any()
@@ -200,6 +254,7 @@ def test_no_ball_stamps_nothing():
         (([[0, 0, 0]], [-1], [0], (3, 3, 3), 1), "radii not negative"),
         (([[0, 0, 0]], [1], [1], (3, 3, 3), 1), r"owner must lie in \[0, 1\)"),
         (([[0, 0, 0]], [1], [0], (3, 3), 1), "three positive integers"),
+        (([[0, 0, 0]], [1], [0], (3, 3, 3), 1, 0.0), "stretch must lie between"),
     ],
 )
 def test_bad_balls_are_refused(arguments, words):
@@ -214,6 +269,7 @@ def test_bad_balls_are_refused(arguments, words):
         ({"density": [0.5, np.nan]}, r"in \[0, 1\]"),
         ({"density": 0.5, "law": "cubes"}, "use one of spheres, spheres-small"),
         ({"density": 1, "shape": (4, 30, 30)}, "use at least 7 voxels along each axis"),
+        ({"density": 1, "shape": (8, 30, 30), "law": "spheroids"}, "use at least 9 voxels along each axis"),
         ({"density": 1, "shape": (30, 30)}, "three positive integers"),
     ],
 )
@@ -223,7 +279,16 @@ def test_a_draw_that_cannot_be_made_is_refused(arguments, words):
 
 
 @pytest.mark.parametrize(
-    "change", [{"spheres": 0}, {"smallest": 0.2}, {"largest": 0.5}, {"median": 0.1}, {"smallest": 0.0}]
+    "change",
+    [
+        {"spheres": 0},
+        {"smallest": 0.2},
+        {"largest": 0.5},
+        {"median": 0.1},
+        {"smallest": 0.0},
+        {"stretch": 0},
+        {"stretch": 5},
+    ],
 )
 def test_a_law_out_of_range_is_refused(change):
     with pytest.raises(ValueError, match=r"must|needs"):
