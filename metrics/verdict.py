@@ -7,7 +7,7 @@ correction, so that of a hundred perfect generators at most five are accused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +62,36 @@ class Verdict:
     p: Mapping[str, float]
     reasons: tuple[str, ...]
 
+    @staticmethod
+    def over(fits: Sequence[Verdict]) -> Verdict:
+        """Return the verdict on a method, from those on several fits of it.
+
+        A p-value is twice the median of those of the fits, which holds however they depend; the reasons are those that
+        most fits give.
+
+        References:
+            Meinshausen, Meier and Bühlmann (2009), doi:10.1198/jasa.2009.tm08647.
+        """
+        if len(fits) == 1:
+            return fits[0]
+        p = {name: twice_median([fit.p[name] for fit in fits if name in fit.p]) for name in fits[0].p}
+        named = [reason for fit in fits for reason in fit.reasons]
+        first = {name: min(fit.reasons.index(name) for fit in fits if name in fit.reasons) for name in named}
+        common = sorted(first, key=lambda name: (-named.count(name), first[name]))
+        apart = any(corrected <= LEVEL for corrected in holm(p).values())
+        return Verdict(fits[0].n, p, tuple(common[:MOST] or [WORDS[JOINT]]) if apart else ())
+
     def __str__(self) -> str:
         if not self.p:
             return "cannot be judged: too few volumes"
         if not self.reasons:
             return f"cannot be told from real at N = {self.n}"
         return f"gives itself away by: {', '.join(self.reasons)}"
+
+
+def twice_median(p: Sequence[float]) -> float:
+    """Return twice the median of p-values, at most 1: a p-value again, whatever their dependence."""
+    return min(1.0, 2 * float(np.median(p)))
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:

@@ -21,9 +21,8 @@ from tests.surrogates import ball, spheres, stamp_ball
 from porebench import metrics
 from porebench.benchmarks.evaluate.rows import NOVELTY, RECONSTRUCTION
 from porebench.data.symmetry import symmetries, transform
-from porebench.metrics._batch import S2_RADII, Fields
+from porebench.metrics._batch import S2_RADII, Fields, porespy
 from porebench.metrics._kernels import squared_distance, squared_thickness
-from porebench.metrics._batch import porespy
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe, percolation
 from porebench.metrics.morphology import (
     CHORD_LENGTHS,

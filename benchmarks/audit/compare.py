@@ -18,9 +18,10 @@ from porebench.generators import GENERATORS
 from porebench.metrics.table import versions
 
 from ..evaluate.accuracy import Results, keep_replicates, replicates_path
+from ..evaluate.draw import fit_folder
 from ..evaluate.options import Options
 from ..evaluate.run import evaluate
-from ..evaluate.score import Judge
+from ..evaluate.score import Judge, Scored
 from ..store.cells import Cells
 from ..store.files import write
 from ..store.provenance import environment
@@ -108,10 +109,11 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
             if problem or judge is None:
                 yield Rescored(run["dataset"], name, 0, {}, {}, problem)
                 continue
-            rows = _rows(folder, name, judge, record["samples_digest"])
+            scored = _scored(folder, name, judge, record)
+            rows = scored.rows
             moved = moved_numbers(old.table[old.table["generator"] == name], rows)
             if store is not None:
-                _keep(folder, name, record, rows, judge, store)
+                _keep(folder, name, record, scored, judge, store)
             yield Rescored(run["dataset"], name, len(rows), moved, moved_versions)
 
 
@@ -127,21 +129,21 @@ def _unfit(folder: Path, name: str, record: dict[str, Any]) -> str:
     return "" if samples.digest() == record.get("samples_digest") else "the stored samples are not those of the table"
 
 
-def _rows(folder: Path, name: str, judge: Judge, samples: str) -> list[dict[str, Any]]:
+def _scored(folder: Path, name: str, judge: Judge, record: dict[str, Any]) -> Scored:
     """Return all numbers of a generator, from nothing but its stored samples."""
-    stored, scratch = Cells(folder, name), Cells(judge.folder, name)
-    for stage in ("sample", "reconstruct"):
-        if stored.arrays(stage).is_file():
-            _copy(stored.arrays(stage), scratch.arrays(stage))
-    rows, replicates = judge.rows(name, reconstructs=scratch.arrays("reconstruct").is_file())
-    if replicates is not None:
-        keep_replicates(judge.folder, name, replicates, judge.run, samples)
-    return rows
+    for fit in range(record.get("fits", 1)):
+        stored, scratch = (Cells(fit_folder(place, fit), name) for place in (folder, judge.folder))
+        for stage in ("sample", "reconstruct"):
+            if stored.arrays(stage).is_file():
+                _copy(stored.arrays(stage), scratch.arrays(stage))
+    reconstructs = Cells(judge.folder, name).arrays("reconstruct").is_file()
+    scored = judge.scored(name, reconstructs=reconstructs, fits=record.get("fits", 1))
+    if scored.replicates is not None:
+        keep_replicates(judge.folder, name, scored.replicates, judge.run, record["samples_digest"])
+    return scored
 
 
-def _keep(
-    folder: Path, name: str, record: dict[str, Any], rows: list[dict[str, Any]], judge: Judge, store: Results
-) -> None:
+def _keep(folder: Path, name: str, record: dict[str, Any], scored: Scored, judge: Judge, store: Results) -> None:
     """Put new rows, and the cells that they are made of, into the results."""
     cells, scratch = Cells(folder, name), Cells(judge.folder, name)
     described = scratch.read("describe")
@@ -154,12 +156,16 @@ def _keep(
         _copy(replicates, replicates_path(folder, name))
     made = cells.read("reconstruct")
     inputs = judge.inputs(
-        "score", record["samples_digest"], "none" if made is None else made.output["reconstruction_digest"]
+        "score",
+        record["samples_digest"],
+        "none" if made is None else made.output["reconstruction_digest"],
+        record["cells"]["score"]["inputs"].get("fits", "1") if "score" in record.get("cells", {}) else "1",
     )
     stamp = {**store.stamp, "command": record["command"]}
-    scored = cells.finish("score", inputs, {"rows": rows, "stamp": stamp}, 0.0)
-    summaries = {**record.get("cells", {}), "describe": described.summary(), "score": scored.summary()}
-    store.add(Outcome(name, rows, {**record, **stamp, "cells": summaries}))
+    output = {"rows": scored.rows, "verdict": str(scored.verdict), "stamp": stamp}
+    cell = cells.finish("score", inputs, output, 0.0)
+    summaries = {**record.get("cells", {}), "describe": described.summary(), "score": cell.summary()}
+    store.add(Outcome(name, scored.rows, {**record, **stamp, "verdict": output["verdict"], "cells": summaries}))
 
 
 def _copy(source: Path, target: Path) -> None:

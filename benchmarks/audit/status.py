@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from porebench import data, generators
 from porebench.data import Dataset, Volumes
 from porebench.data.volumes import image_digest
+from porebench.metrics.suites import CURRENT
 
 from ..evaluate.draw import Plan
 from ..evaluate.fits import Fit, prepare
@@ -117,7 +118,8 @@ def _run_states(folder: Path, given: Sequence[Dataset], own: Sequence[str], plac
 def run_judge(folder: Path, run: dict[str, Any], dataset: Dataset, places: Places | None = None) -> Judge:
     """Return the judge of a run, as its manifest describes it."""
     samples = None if run["n_test"] >= len(dataset.test) else int(run["n_test"])
-    options = Options(seed=run["seed"], samples=samples, quick=run["quick"], places=places or Places())
+    suite = run.get("suite", CURRENT)
+    options = Options(seed=run["seed"], samples=samples, quick=run["quick"], suite=suite, places=places or Places())
     return Judge(dataset, options, folder)
 
 
@@ -168,7 +170,9 @@ class _Comparison:
             # asked for in the command, not properties of the machine
             now |= {name: earlier[name] for name in ("device", "precision") if name in earlier}
         else:
-            now = self.judge.inputs(stage, self.samples, earlier.get("reconstruction", "none"))
+            now = self.judge.inputs(
+                stage, self.samples, earlier.get("reconstruction", "none"), earlier.get("fits", "1")
+            )
         return [name for name in changed(earlier, now) if self.data_known or name not in OF_DATA]
 
 

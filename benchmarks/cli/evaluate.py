@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from porebench.metrics.suites import CURRENT, SUITES
+
 from .console import command_line, resumable, show, tell
 from .parameters import (
     RESULTS,
@@ -38,6 +40,13 @@ def evaluate(
     precision: PrecisionOption = "auto",
     out: ResultsOption = RESULTS,
     quick: Annotated[bool, typer.Option("--quick", help="About half the samples and fewer resamplings.")] = False,
+    fits: Annotated[
+        int | None,
+        typer.Option(help="Fits that a row stands on, where one takes a minute at most. [default: 3]", min=1),
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(help="List of what the score is made of: 2026.2, or the earlier 2026.1.")
+    ] = CURRENT,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every table, not the main one alone.")] = False,
     timeout: Annotated[
         str, typer.Option(help="How long loading, fitting or drawing may take for one generator: 90, 20m, 2h.")
@@ -85,6 +94,8 @@ def evaluate(
         device=device,
         precision=precision,
         quick=quick,
+        fits=fits,
+        suite=suite_named(suite),
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
         extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
@@ -115,6 +126,17 @@ def evaluate(
         tell(f"{outcome.generator} failed to {outcome.record['phase']}: {outcome.record['reason']}")
     if failed:
         raise typer.Exit(1)
+
+
+def suite_named(name: str) -> str:
+    """Return the name of a suite.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in SUITES:
+        raise ValueError(f"no suite is called {name!r}; there are {', '.join(SUITES)}")
+    return name
 
 
 @takes_datasets

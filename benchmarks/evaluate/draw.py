@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from ..store.provenance import DRAWING_PACKAGES, device_name, packages, peak_mem
 from . import fits
 from .isolation import Tell
 from .options import Options, Stream
+
+QUICK_FIT = 60.0  # seconds that a fit may take to be made several times
 
 
 @dataclass(frozen=True)
@@ -174,21 +176,37 @@ def draw(
     return planned
 
 
+def fit_folder(folder: Path, fit: int) -> Path:
+    """Return where the cells of a fit lie: those of the first in the run's own folder."""
+    return folder / "fits" / str(fit) if fit else folder
+
+
+def fits_of(cells: Cells, options: Options) -> int:
+    """Return the number of fits that a row stands on, once the first has been made.
+
+    Args:
+        cells: of the generator's first fit.
+        options: of the run.
+    """
+    first = cells.read("fit")
+    if first is None or first.output["source"] == "published" or first.output["fit_seconds"] > QUICK_FIT:
+        return 1
+    return options.number_of_fits
+
+
 def draw_in_own_process(
     reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
 ) -> dict[str, Any]:
-    """Call ``draw`` for ``isolation.call``, and return the fields of the plan."""
-    return asdict(
-        draw(
-            reference,
-            dataset,
-            folder,
-            options,
-            show_progress=show_progress,
-            enter=lambda phase: tell(phase=phase),
-            name=lambda name: tell(name=name),
-        )
-    )
+    """Call ``draw`` for every fit, for ``isolation.call``, and return the fields of the plan of the first."""
+    told: dict[str, Any] = {
+        "show_progress": show_progress,
+        "enter": lambda phase: tell(phase=phase),
+        "name": lambda name: tell(name=name),
+    }
+    first = draw(reference, dataset, folder, options, **told)
+    for fit in range(1, fits_of(Cells(folder, first.name), options)):
+        draw(reference, dataset, fit_folder(folder, fit), replace(options, fit=fit), **told)
+    return asdict(first)
 
 
 def select_test(dataset: Dataset, options: Options) -> Volumes:

@@ -12,8 +12,8 @@ from ..store.provenance import peak_memory_mb
 from ..store.results import Outcome
 from . import fits, isolation
 from .accuracy import Results, has_replicates, keep_replicates
-from .draw import Plan, draw_in_own_process
-from .score import Judge
+from .draw import Plan, draw_in_own_process, fits_of
+from .score import Judge, described_fits
 
 log = logging.getLogger("porebench")
 
@@ -64,7 +64,11 @@ def _draw(reference: str, planned: Plan | None, judge: Judge, *, show_progress: 
     """Bring the cells that run a generator's own code up to date, in a process of its own where any is stale."""
     options = judge.options
     if planned is not None:
-        if not planned.stale(Cells(judge.folder, planned.name)):
+        cells = Cells(judge.folder, planned.name)
+        judges = map(judge.of_fit, range(1, fits_of(cells, options)))
+        if not planned.stale(cells) and not any(
+            other.plan(reference).stale(Cells(other.folder, planned.name)) for other in judges
+        ):
             return planned
         if planned.trained_on_request and not planned.at_hand:
             raise fits.NeedsTrainingError(planned.name, judge.dataset.name)
@@ -87,15 +91,18 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
     drawn = {stage: _finished(cells, stage) for stage in planned.stages}
     samples = drawn["sample"].output["samples_digest"]
     made = drawn["reconstruct"].output["reconstruction_digest"] if planned.reconstructs else "none"
-    inputs = judge.inputs("score", samples, made)
+    n_fits = fits_of(cells, judge.options)
+    others = [_finished(Cells(judge.of_fit(fit).folder, planned.name), "sample") for fit in range(1, n_fits)]
+    fits = described_fits([other.output["samples_digest"] for other in others])
+    inputs = judge.inputs("score", samples, made, fits)
     cell = cells.fresh("score", inputs)
     if cell is None or not has_replicates(judge.folder, planned.name, judge.run, samples):
         began = time.perf_counter()
-        rows, replicates = judge.rows(planned.name, reconstructs=planned.reconstructs)
-        if replicates is not None:
-            keep_replicates(judge.folder, planned.name, replicates, judge.run, samples)
-        seconds = time.perf_counter() - began
-        cell = cells.finish("score", inputs, {"rows": rows, "stamp": stamp}, seconds, peak_memory_mb())
+        scored = judge.scored(planned.name, reconstructs=planned.reconstructs, fits=n_fits)
+        if scored.replicates is not None:
+            keep_replicates(judge.folder, planned.name, scored.replicates, judge.run, samples)
+        output = {"rows": scored.rows, "verdict": str(scored.verdict), "stamp": stamp}
+        cell = cells.finish("score", inputs, output, time.perf_counter() - began, peak_memory_mb())
     fit, sample = dict(drawn["fit"].output), dict(drawn["sample"].output)
     sample.pop("file")
     finished = {**drawn, "describe": cells.read("describe"), "score": cell}
@@ -105,6 +112,8 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
         "params": planned.params,
         **fit,
         **sample,
+        "fits": n_fits,
+        "verdict": cell.output["verdict"],
         **cell.output["stamp"],
         "cells": {stage: done.summary() for stage, done in finished.items() if done is not None},
     }

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from scipy.stats import t
+
 from porebench.metrics.band_score import ScoreResult
+from porebench.metrics.bands import ALL
 from porebench.metrics.estimate import Estimate
 from porebench.metrics.novelty import NoveltyResult
+from porebench.metrics.patches import PatchCopyTest
 from porebench.metrics.reconstruction import MEANS, ReconstructionResult
+from porebench.metrics.verdict import Verdict, twice_median
 
 NOVELTY = ("copy_rate", "leak_rate", "novelty", "diversity")
 RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
@@ -35,13 +41,13 @@ def score_rows(result: ScoreResult) -> list[dict[str, Any]]:
             value = getattr(band, metric)
             if value is not None:
                 rows.append(_row(name, metric, float(value), None, n))
-        if band.c2st_auc is not None:
-            rows.append(_row(name, "c2st_auc", band.c2st_auc.value, (band.c2st_auc.low, band.c2st_auc.high), n))
-        for metric, it in (("percolation", band.percolation), ("percolation_real", band.percolation_real)):
+        for metric in ("c2st_auc", "c2st_auc_nonlinear", "percolation", "percolation_real"):
+            it = getattr(band, metric)
             if it is not None:
                 rows.append(_row(name, metric, it.value, (it.low, it.high), n))
-        for descriptor, estimate in band.descriptors.items():
-            rows.append(_row(name, f"nfr100:{descriptor}", estimate.value, (estimate.low, estimate.high), n))
+        named = {f"family:{family}": it for family, it in band.families.items()}
+        named |= {f"nfr100:{component}": it for component, it in band.descriptors.items()}
+        rows += [_row(name, metric, it.value, (it.low, it.high), n) for metric, it in named.items()]
         for quantity, physical in band.physical.items():
             parts = ("error", "floor", "bias", "real_mean")
             rows += [_row(name, f"{quantity}:{part}", getattr(physical, part), None, n) for part in parts]
@@ -55,8 +61,45 @@ def novelty_rows(result: NoveltyResult, n_real: int) -> list[dict[str, Any]]:
     for metric in NOVELTY:
         by_band: dict[str, float | None] = getattr(result, f"{metric}_by_band")
         rows += [_row(band, metric, value, None, n) for band, value in by_band.items()]
-        rows.append(_row("all", metric, getattr(result, metric), None, n))
+        rows.append(_row(ALL, metric, getattr(result, metric), None, n))
     return [row for row in rows if row["value"] is not None]
+
+
+def verdict_rows(found: Verdict, patches: PatchCopyTest, n_real: int) -> list[dict[str, Any]]:
+    """Rows of the tests that the verdict rests on, and of copied patches; ``n_real`` counts the test volumes."""
+    n = (n_real, n_real)
+    shares = [("patch_rate", patches.rate), ("patch_rate_real", patches.real)]
+    return [_row(ALL, f"p:{test}", p, None, n) for test, p in found.p.items()] + [
+        _row(ALL, metric, it.value, (it.low, it.high), n) for metric, it in shares if it is not None
+    ]
+
+
+def over_fits(fits: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the rows of a method from those of several fits of it: means, with intervals that hold for another fit.
+
+    The half-width of an interval is that of one fit and the t-quantile of the standard error between the fits, as the
+    legs of a right triangle. A p-value is twice the median of those of the fits.
+    """
+    if len(fits) == 1:
+        return [dict(row) for row in fits[0]]
+    quantile = float(t.ppf(0.975, len(fits) - 1)) / np.sqrt(len(fits))
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in (row for rows in fits for row in rows):
+        found.setdefault((row["band"], row["metric"]), []).append(row)
+    pooled = []
+    for (_, metric), rows in found.items():
+        values = np.array([row["value"] for row in rows], dtype=np.float64)
+        mean, between = float(values.mean()), quantile * float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        row = {**rows[0], "value": mean}
+        if metric == "p" or metric.startswith("p:"):
+            row["value"] = twice_median(values.tolist())
+        elif rows[0]["ci_low"] is not None:
+            low, high = (
+                float(np.mean([abs(each["value"] - each[end]) for each in rows])) for end in ("ci_low", "ci_high")
+            )
+            row |= {"ci_low": mean - float(np.hypot(low, between)), "ci_high": mean + float(np.hypot(high, between))}
+        pooled.append(row)
+    return pooled
 
 
 def reconstruction_rows(result: ReconstructionResult) -> list[dict[str, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +19,22 @@ from porebench.data.packed import load_samples, read_arrays
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.nearest import Familiarity, Nearest, familiarity
 from porebench.metrics.novelty import judge_novelty
+from porebench.metrics.patches import PatchCopies, PatchIndex, patch_copy_test
 from porebench.metrics.ranking import Replicates
 from porebench.metrics.reconstruction import reconstruction_scores
 from porebench.metrics.score import score
 from porebench.metrics.sizes import detected_radii, size_scores
+from porebench.metrics.suites import CURRENT
 from porebench.metrics.table import versions
+from porebench.metrics.verdict import Verdict, amount_p, copies_p, verdict
 
 from ..store.cells import REAL, Cells, Inputs
 from ..store.digests import code_digest, short_digest
 from ..store.files import write_arrays
 from ..store.provenance import JUDGING_PACKAGES, packages, peak_memory_mb
-from .draw import Plan, plan, select_test, selected
+from .draw import Plan, fit_folder, plan, select_test, selected
 from .options import QUICK_SAMPLES, Options
-from .rows import novelty_rows, reconstruction_rows, score_rows, size_rows
+from .rows import novelty_rows, over_fits, reconstruction_rows, score_rows, size_rows, verdict_rows
 
 Radii = list[NDArray[np.float64]]
 
@@ -45,6 +49,7 @@ class Real:
         train_descriptors: of the training volumes.
         test_descriptors: of the test volumes.
         familiarity: nearest training volume and nearest other test volume of each test volume.
+        patches: patches of each test volume that occur in training volumes.
         chosen: which volumes of the test part they are.
         workers: threads.
     """
@@ -54,8 +59,14 @@ class Real:
     train_descriptors: Descriptors
     test_descriptors: Descriptors
     familiarity: Familiarity
+    patches: PatchCopies
     chosen: NDArray[np.int64]
     workers: int = 1
+
+    @cached_property
+    def index(self) -> PatchIndex:
+        """Patches of the training volumes."""
+        return PatchIndex.of(self.dataset.train.voxels, self.workers)
 
     @cached_property
     def radii(self) -> tuple[Radii, Radii] | None:
@@ -67,6 +78,21 @@ class Real:
         return detected_radii(self.test.voxels, workers=self.workers), true
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What is known of one fit of a generator, or of a method from several fits.
+
+    Attributes:
+        rows: of ``accuracy.csv``, but for the name.
+        replicates: behind the rank; None without a headline score.
+        verdict: in words.
+    """
+
+    rows: list[dict[str, Any]]
+    replicates: Replicates | None
+    verdict: Verdict
+
+
 def numbers(
     drawn: Volumes,
     described: Descriptors,
@@ -75,9 +101,10 @@ def numbers(
     *,
     seed: int,
     resampling: dict[str, int],
+    suite: str = CURRENT,
     workers: int = 1,
-) -> tuple[list[dict[str, Any]], Replicates | None]:
-    """Return every number of one generator as rows of ``accuracy.csv``, and the replicates behind its rank.
+) -> Scored:
+    """Return every number of one fit of a generator.
 
     Args:
         drawn: one volume for each test density.
@@ -86,6 +113,7 @@ def numbers(
         real: the truth.
         seed: of the resampling.
         resampling: ``n_bootstrap`` and ``n_permutations``.
+        suite: name of the list of what the score is made of.
         workers: threads.
     """
     kind, test, train = real.dataset.density_kind, real.test, real.dataset.train
@@ -98,22 +126,42 @@ def numbers(
         train_density=train.density,
         kind=kind,
         seed=seed,
-        **resampling,
+        suite=suite,
+        n_bootstrap=resampling["n_bootstrap"],
+        n_permutations=resampling["n_permutations"],
     )
-    rows = score_rows(result)
-    rows += novelty_rows(judge_novelty(drawn, train, test, kind=kind, real=real.familiarity), len(test))
+    novelty = judge_novelty(drawn, train, test, kind=kind, real=real.familiarity)
+    patches = patch_copy_test(real.index.copies(drawn.voxels, workers), real.patches)
+    bias = result.headline.density_bias or 0.0
+    tests = {
+        "copies": copies_p(int(novelty.flagged.sum()), novelty.n_judged),
+        "patches": patches.p,
+        "amount": amount_p(described, real.test_descriptors),
+    }
+    words = {
+        "copies": f"copies of training volumes ({novelty.copy_rate or 0:.0%})",
+        "patches": f"copied patches ({0 if patches.rate is None else patches.rate.value:.0%} of them)",
+        "amount": f"{'too much' if bias > 0 else 'too little'} pore ({bias:+.1f} %)",
+    }
+    found = verdict(result.headline, {name: p for name, p in tests.items() if p is not None}, words)
+    rows = score_rows(result) + novelty_rows(novelty, len(test)) + verdict_rows(found, patches, len(drawn))
     if made is not None:
         rows += reconstruction_rows(reconstruction_scores(test, made.voxels, kind=kind, workers=workers))
     if real.radii is not None:
         radii = detected_radii(drawn.voxels, workers=workers)
-        found = size_scores(radii, *real.radii, test.density, kind=kind, seed=seed)
-        rows += size_rows(found, (len(drawn), len(test)))
-    return rows, result.replicates
+        sizes = size_scores(radii, *real.radii, test.density, kind=kind, seed=seed)
+        rows += size_rows(sizes, (len(drawn), len(test)))
+    return Scored(rows, result.replicates, found)
 
 
 SCORING = (numbers,)
 DESCRIBING = (describe,)
 """Code that decides the numbers of a generator, and its descriptors."""
+
+
+def described_fits(others: Sequence[str]) -> str:
+    """Return the number of fits and a digest of the samples of all but the first, from the digests of those."""
+    return f"{1 + len(others)} {short_digest(list(others))}" if others else "1"
 
 
 class Judge:
@@ -149,7 +197,7 @@ class Judge:
     @property
     def _real_inputs(self) -> Inputs:
         return {
-            "metric code": code_digest(*DESCRIBING, familiarity),
+            "metric code": code_digest(*DESCRIBING, familiarity, PatchIndex),
             "packages": packages(JUDGING_PACKAGES),
             "real data": self.data_digest,
             "test data": self.test.digest()[:16],
@@ -170,6 +218,9 @@ class Judge:
             for part, volumes in (("train", self.dataset.train), ("test", self.test)):
                 described = self._describe(volumes.voxels, f"real {part} volumes")
                 arrays |= {f"{part}/{key}": value for key, value in described.arrays().items()}
+            index = PatchIndex.of(self.dataset.train.voxels, self.options.workers)
+            copied = index.copies(self.test.voxels, self.options.workers)
+            arrays |= {f"patches/{key}": value for key, value in vars(copied).items()}
             write_arrays(cells.arrays("describe"), arrays)
             cells.finish("describe", inputs, {}, time.perf_counter() - began, peak_memory_mb())
         kept = read_arrays(cells.arrays("describe"))
@@ -180,7 +231,8 @@ class Judge:
         train, test = (Descriptors.from_arrays(of(f"{part}/")) for part in ("train", "test"))
         near = Familiarity(*(Nearest(**of(f"nearest-{side}/")) for side in ("train", "unseen")))
         chosen = selected(self.dataset, self.options)
-        return Real(self.dataset, self.test, train, test, near, chosen, self.options.workers)
+        patches = PatchCopies(**of("patches/"))
+        return Real(self.dataset, self.test, train, test, near, patches, chosen, self.options.workers)
 
     @cached_property
     def data_digest(self) -> str:
@@ -192,13 +244,14 @@ class Judge:
         with self.bar(f"describe {what}", len(voxels)) as advance:
             return describe(voxels, workers=self.options.workers, progress=advance)
 
-    def inputs(self, stage: str, samples: str, reconstruction: str = "none") -> Inputs:
+    def inputs(self, stage: str, samples: str, reconstruction: str = "none", fits: str = "1") -> Inputs:
         """Return what the describe or score cell of a generator is made from.
 
         Args:
             stage: "describe" or "score".
             samples: digest of its samples.
             reconstruction: digest of its reconstructions, if it makes any.
+            fits: number of fits that the row stands on, with a digest of the samples of the others.
         """
         described = {
             "metric code": code_digest(*DESCRIBING),
@@ -211,10 +264,12 @@ class Judge:
             **described,
             "metric code": code_digest(*DESCRIBING, *SCORING),
             "reconstruction": reconstruction[:16],
+            "fits": fits,
             "real data": self.data_digest,
             "test data": self.test.digest()[:16],
             "metric versions": short_digest(versions()),
             "resampling": str(self.options.resampling),
+            "suite": self.options.suite,
             "seed": str(self.options.seed),
         }
 
@@ -249,18 +304,41 @@ class Judge:
             )
         return stored
 
-    def rows(self, name: str, *, reconstructs: bool) -> tuple[list[dict[str, Any]], Replicates | None]:
-        """Return every number of one generator, tidy, from its stored draws, and the replicates behind its rank."""
-        rows, replicates = numbers(
-            self.samples(name),
-            self.descriptors(name),
-            self.samples(name, "reconstruct") if reconstructs else None,
-            self.real,
-            seed=self.options.seed,
-            resampling=self.options.resampling,
-            workers=self.options.workers,
+    def scored(self, name: str, *, reconstructs: bool, fits: int = 1) -> Scored:
+        """Return every number of a generator, tidy, from its stored draws.
+
+        Args:
+            name: of the generator.
+            reconstructs: whether it has stored reconstructions.
+            fits: number of its fits that have stored draws.
+        """
+        each = [
+            numbers(
+                judge.samples(name),
+                judge.descriptors(name),
+                judge.samples(name, "reconstruct") if reconstructs else None,
+                self.real,
+                seed=self.options.seed,
+                resampling=self.options.resampling,
+                suite=self.options.suite,
+                workers=self.options.workers,
+            )
+            for judge in map(self.of_fit, range(fits))
+        ]
+        replicates = [one.replicates for one in each if one.replicates is not None]
+        return Scored(
+            [{"generator": name, **row} for row in over_fits([one.rows for one in each])],
+            Replicates.over(replicates, [self.options.seed, crc32(name.encode())]) if replicates else None,
+            Verdict.over([one.verdict for one in each]),
         )
-        return [{"generator": name, **row} for row in rows], replicates
+
+    def of_fit(self, fit: int) -> Judge:
+        """Return the judge of a fit, whose cells lie in a folder of their own; it shares the real volumes."""
+        if fit == self.options.fit:
+            return self
+        other = Judge(self.dataset, replace(self.options, fit=fit), fit_folder(self.folder, fit), self.bar)
+        other.__dict__["real"], other.__dict__["data_digest"] = self.real, self.data_digest
+        return other
 
     @cached_property
     def run(self) -> dict[str, Any]:
@@ -273,5 +351,6 @@ class Judge:
             "n_test": len(self.test),
             "seed": self.options.seed,
             "quick": self.options.quick,
+            "suite": self.options.suite,
             "metric_versions": versions(),
         }

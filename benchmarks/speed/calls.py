@@ -13,8 +13,7 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from porebench.metrics import morphology
-from porebench.metrics._batch import S2_RADII, TOUCHING, Fields
-from porebench.metrics._batch import porespy
+from porebench.metrics._batch import S2_RADII, TOUCHING, Fields, porespy
 
 Voxels = NDArray[np.bool_]
 

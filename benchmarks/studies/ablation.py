@@ -129,7 +129,7 @@ def _scored(variant: Variant, seed: int, judge: Judge, epochs: int) -> tuple[pd.
     cell = cells.fresh("score", wanted)
     if cell is None:
         began = time.perf_counter()
-        rows, _ = judge.rows(name, reconstructs=True)
+        rows = judge.scored(name, reconstructs=True).rows
         kept = [row for row in rows if row["metric"] in KEPT or row["metric"].startswith("nfr100:")]
         kept += count_rows(np.array(drawn.output["free_counts"]), judge)
         kept = [{key: row.get(key) for key in COLUMNS[2:]} for row in kept]
