@@ -3,6 +3,7 @@
 A generator that quilts pieces of training volumes draws no volume that resembles any one of them, so that an overlap
 with the nearest training volume does not see it. Its patches do: they occur in the training volumes exactly. How often
 that happens by chance is told by real volumes that no generator saw.
+Pieces that are smaller than a patch once they are sewn together, or blended, or damaged all over, are not seen.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class PatchIndex:
     multipliers after them, so that its hash takes few operations and its mirror images are hashed by the same words in
     reverse. Two patches that differ share a hash with a probability of about 2⁻⁶³: among the 3·10⁷ look-ups of 512
     volumes of 30³ in the 4·10⁶ patches of 448, about 10⁻⁵ are expected to be wrong. The set is a table with open
-    addressing and takes 16 bytes for each patch of the training volumes (70 MB for those 448, and half of it again
-    while it is built).
+    addressing and takes 16 bytes for each patch of the training volumes that counts (at most 70 MB for those 448, and
+    half of it again while it is built).
 
     Attributes:
         slots: the hashes where they were put, 0 where a slot is free.
