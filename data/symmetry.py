@@ -32,3 +32,8 @@ def transform(voxels: NDArray[np.bool_], symmetry: Symmetry) -> NDArray[np.bool_
     order, flip = symmetry
     moved = voxels.transpose(0, *(axis + 1 for axis in order))
     return moved[(slice(None), *(slice(None, None, -1 if turned else 1) for turned in flip))]
+
+
+def orientations(voxels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return volumes [n, depth, height, width] under each of their symmetries, as views, unchanged ones first."""
+    return [transform(voxels, symmetry) for symmetry in symmetries(voxels.shape[1:])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,9 @@ from porebench.data import simulate
 from .base import Floats, Generator, Shape
 from .binarise import keep_highest
 from .sphere_packing import SpherePacking
+
+_CHUNK = 2**22
+"""Voxels that are drawn at a time."""
 
 
 class _Library(Generator):
@@ -101,7 +105,7 @@ class Memoriser(_Library):
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> NDArray[np.bool_]:  # noqa: ARG002
         k = min(self.neighbours, len(self.density_))
         away = np.abs(self.density_ - density[:, None])
-        nearest = np.argpartition(away, k - 1, axis=1)[:, :k]
+        nearest = np.argsort(away, axis=1, kind="stable")[:, :k]  # a partition's order differs between processors
         return self._volumes(nearest[np.arange(len(density)), rng.integers(k, size=len(density))])
 
 
@@ -116,12 +120,17 @@ class Noise(Generator):
         """Learn nothing but the porosity law."""
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
-        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
+        voxels = math.prod(shape)
+        counts = self.law_.pore_voxels(density, voxels)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
-        source = torch.Generator(self.device)
-        for row, seed in enumerate(rng.integers(2**62, size=len(density)).tolist()):
-            scores = torch.rand((1, *shape), generator=source.manual_seed(seed), device=self.device)
-            keep_highest(scores, counts[row : row + 1], out=drawn[row : row + 1])
+        source, seeds = torch.Generator(self.device), rng.integers(2**62, size=len(density))
+        step = max(1, _CHUNK // voxels)
+        scores = torch.empty((min(step, len(density)), *shape), device=self.device)
+        for start in range(0, len(density), step):
+            rows = slice(start, min(start + step, len(density)))
+            for volume, seed in zip(scores, seeds[rows].tolist(), strict=False):
+                torch.rand(shape, generator=source.manual_seed(seed), out=volume)
+            keep_highest(scores[: rows.stop - start], counts[rows], out=drawn[rows])
         return drawn
 
 

@@ -91,12 +91,12 @@ class Adjustment:
         logarithm = log_count(train.pore_voxels)
         centre = float(logarithm.mean())
         design = np.vander(logarithm - centre, 3, increasing=True)
-        rank = int(np.linalg.matrix_rank(design))
+        freedom = len(train) - int(np.linalg.matrix_rank(design))
         fits = {}
         for name, values in train.values.items():
             coefficients: NDArray[np.float64] = np.linalg.lstsq(design, values)[0].astype(np.float64)
             residual = values - design @ coefficients
-            spread = np.sqrt((residual**2).sum(axis=0) / (len(train) - rank))
+            spread = np.sqrt((residual**2).sum(axis=0) / freedom)
             floor = spread_floor(name, values, int(np.prod(train.shape)))
             scale = np.maximum(spread, floor)
             fits[name] = PointFit(coefficients, scale, float(np.sqrt(np.mean((floor / scale) ** 2))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from porebench.data.symmetry import Symmetry, symmetries, transform
+from porebench.data.symmetry import orientations
 from porebench.data.volumes import Volumes
 
 from ._kernels import shared_bits, shared_shifted
@@ -18,6 +18,7 @@ MIN_PORE_VOXELS = 20  # with fewer pores (or solid voxels) a chance overlap look
 COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of its original
 BLOCK = 64  # query volumes at a time
 REACH = 1  # voxels that a copy may be shifted by, along each axis
+INNER = (slice(None), *(slice(REACH, -REACH),) * 3)  # volumes without their margins
 LOOK_UPS = 500_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
 
 
@@ -96,37 +97,39 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
     """
     if volumes.shape != real.shape:
         raise ValueError(f"expected volumes of the training shape {real.shape}, got {volumes.shape}")
-    voxels = int(np.prod(real.shape))
-    turns = symmetries(real.shape)
+    voxels, steps = int(np.prod(real.shape)), _steps(real.shape)
     order = np.argsort(real.pore_voxels, kind="stable")
     place = np.argsort(order)
     counts, stored = real.pore_voxels[order], packed_bits(real.voxels[order])
     roomy = _with_margin(real.voxels[order])
+    flat = roomy.reshape(len(order), math.prod(roomy.shape[1:]))
     overlap, index = np.full(len(volumes), np.nan), np.full(len(volumes), -1)
-    rows = np.flatnonzero(judged(volumes.voxels))
+    pores, rows = volumes.pore_voxels, np.flatnonzero(judged(volumes.voxels))
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        own = volumes.pore_voxels[block]
+        own, turned = pores[block], orientations(_with_margin(volumes.voxels[block]))
         first = np.searchsorted(counts, own / COUNT_RATIO, side="left")
         last = np.searchsorted(counts, own * COUNT_RATIO, side="right")
-        shared = np.zeros((len(turns), len(block), len(counts)), dtype=np.int32)
-        for counted, symmetry in zip(shared, turns, strict=True):
-            shared_bits(packed_bits(transform(volumes.voxels[block], symmetry)), stored, first, last, counted)
+        shared = np.zeros((len(turned), len(block), len(counts)), dtype=np.int32)
+        for counted, view in zip(shared, turned, strict=True):
+            shared_bits(packed_bits(view[INNER]), stored, first, last, counted)
         scores = corrected_iou(shared, own[:, None], counts, voxels)
         column = np.arange(len(counts))
         scores[:, (column < first[:, None]) | (column >= last[:, None])] = -np.inf
         if among:
             scores[:, np.arange(len(block)), place[block]] = -np.inf
-        for row, volume in enumerate(block):
-            overlap[volume] = 0.0
-            turn, at = _largest(scores[:, row], LOOK_UPS // int(own[row]))
+        chosen = [_largest(scores[:, row], LOOK_UPS // count) for row, count in enumerate(own.tolist())]
+        both = [
+            _most_shared([view[row] for view in turned], turn, flat, at, steps) for row, (turn, at) in enumerate(chosen)
+        ]
+        pairs = [len(at) for _, at in chosen]
+        partners = counts[np.concatenate([at for _, at in chosen])]
+        found = corrected_iou(np.concatenate(both), np.repeat(own, pairs), partners, voxels)
+        overlap[block] = 0.0
+        for volume, (_, at), values in zip(block, chosen, np.split(found, np.cumsum(pairs)[:-1]), strict=True):
             if len(at):
-                ways, way = np.unique(turn, return_inverse=True)
-                pores = _places(volumes.voxels[volume], [turns[number] for number in ways])
-                both = shared_shifted(pores, roomy, way, at, _steps(real.shape))
-                found = corrected_iou(both, own[row], counts[at], voxels)
-                best = found.argmax()
-                overlap[volume], index[volume] = found[best], order[at[best]]
+                best = values.argmax()
+                overlap[volume], index[volume] = values[best], order[at[best]]
     return Nearest(overlap, index)
 
 
@@ -140,15 +143,32 @@ def _largest(scores: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64]
 
 
 def _with_margin(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return volumes [n, depth, height, width] with a padding of ``REACH`` solid voxels, flat."""
+    """Return volumes [n, depth, height, width] with a padding of ``REACH`` solid voxels."""
     margin = (REACH, REACH)
-    roomy = np.pad(voxels, ((0, 0), margin, margin, margin))
-    return roomy.reshape(len(voxels), math.prod(roomy.shape[1:]))
+    return np.pad(voxels, ((0, 0), margin, margin, margin))
 
 
-def _places(volume: NDArray[np.bool_], turns: list[Symmetry]) -> NDArray[np.int64]:
-    """Return the places of a volume's pore voxels, turned in several ways, among the voxels of ``_with_margin``."""
-    return np.stack([np.flatnonzero(_with_margin(transform(volume[None], turn))) for turn in turns])
+def _most_shared(
+    turned: list[NDArray[np.bool_]],
+    turn: NDArray[np.int64],
+    flat: NDArray[np.bool_],
+    at: NDArray[np.int64],
+    steps: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return the most pore voxels that a volume and some real ones share under any shift, int64 [pairs].
+
+    Args:
+        turned: the volume with its margin under each symmetry, bool [depth, height, width].
+        turn: the symmetry of each pair.
+        flat: real volumes with their margins, bool [n, voxels].
+        at: the real volume of each pair.
+        steps: see ``_steps``.
+    """
+    if len(turn) == 0:
+        return np.zeros(0, dtype=np.int64)
+    ways, way = np.unique(turn, return_inverse=True)
+    places = np.stack([np.flatnonzero(turned[number]) for number in ways])
+    return np.asarray(shared_shifted(places, flat, way, at, steps))
 
 
 def _steps(shape: tuple[int, int, int]) -> NDArray[np.int64]:

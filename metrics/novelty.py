@@ -149,9 +149,10 @@ def diversity(generated: Volumes, test: Volumes, *, kind: DensityKind = "factor"
         test: held-out real volumes.
         kind: what density means.
     """
+    known = [(part, judged(part.voxels)) for part in (generated, test)]
 
     def overlaps(band: Band) -> list[Floats]:
-        sets = [part.voxels[judged(part.voxels) & band.contains(part.density)] for part in (generated, test)]
+        sets = [part.voxels[usable & band.contains(part.density)] for part, usable in known]
         size = min(map(len, sets))
         return [_nearest_other(voxels[:size]) if size > 1 else np.empty(0) for voxels in sets]
 

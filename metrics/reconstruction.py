@@ -7,27 +7,23 @@ IoU alone misleads: two unrelated volumes with a third of pores share 0.2 by cha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from porebench.data.volumes import DensityKind, Volumes
 
 from ._batch import TOUCHING, count_true
-from ._kernels import high_peaks, squared_distance
 from .bands import ALL, density_bands, mean_defined
 from .overlap import corrected_iou, iou
 from .physical import wasserstein
+from .sizes import detected_radii
 
 Floats = NDArray[np.float64]
 SMALL_PORE = 33  # voxels of a ball of radius 2
 SPECK = 3  # voxels
-SMOOTHING = 0.4  # standard deviation in voxels that steadies the peaks of the distance
-PEAK_HEIGHT = 0.2  # voxels that a peak must stand above its surroundings
 
 MEANS = (
     "iou",
@@ -125,8 +121,8 @@ def reconstruction_scores(
     volumes = compare_voxels(truth.voxels, reconstruction)
     sizes: list[tuple[Floats, Floats]] = []
     if radii:
-        with ThreadPoolExecutor(workers) as pool:
-            sizes = list(zip(pool.map(pore_radii, truth.voxels), pool.map(pore_radii, reconstruction), strict=True))
+        both = (detected_radii(each, workers=workers) for each in (truth.voxels, reconstruction))
+        sizes = list(zip(*both, strict=True))
     found: dict[str, ReconstructionScore] = {}
     headline = []
     for band in density_bands(truth.density, kind):
@@ -168,36 +164,6 @@ def compare_voxels(truth: NDArray[np.bool_], reconstruction: NDArray[np.bool_]) 
         **dict(zip(("small_pores", "small_pores_found", "specks", "specks_found"), objects.T, strict=True)),
         "undefined": ((real == 0) | (made == 0)).astype(np.float64),
     }
-
-
-def pore_radii(volume: NDArray[np.bool_]) -> Floats:
-    """Return the radii of the pores detected in one volume, voxels, [pores].
-
-    Peaks of the smoothed distance to solid that stand 0.2 voxel above their surroundings seed a watershed of the pore
-    phase; a pore's radius is that of the ball of its volume. Among overlapping balls a third to a half cannot be told
-    apart at porosity 0.2: compare distributions, found alike in truth and reconstruction, not counts.
-
-    Args:
-        volume: bool [depth, height, width].
-
-    References:
-        Gostick (2017), doi:10.1103/PhysRevE.96.023307, for the watershed of a distance map.
-
-    Example:
-        >>> pair = np.zeros((5, 5, 12), dtype=bool)
-        >>> pair[1:4, 1:4, 1:4] = pair[1:4, 1:4, 7:10] = True
-        >>> pore_radii(pair).round(2).tolist()
-        [1.86, 1.86]
-    """
-    if not volume.any():
-        return np.empty(0)
-    if volume.all():
-        return np.array([(3 * volume.size / (4 * np.pi)) ** (1 / 3)])
-    distance = ndimage.gaussian_filter(np.sqrt(squared_distance(volume)), SMOOTHING)
-    markers: NDArray[np.int32] = ndimage.label(high_peaks(distance, PEAK_HEIGHT) & volume, TOUCHING)[0]
-    regions: NDArray[np.int32] = watershed(-distance, markers, TOUCHING, mask=volume)  # type: ignore[no-untyped-call]
-    voxels = np.bincount(regions.ravel())[1:]
-    return np.cbrt(3 * voxels[voxels > 0] / (4 * np.pi))
 
 
 def _small_pores(truth: NDArray[np.bool_], made: NDArray[np.bool_]) -> list[int]:

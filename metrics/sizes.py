@@ -1,7 +1,7 @@
 """Sizes of drawn pores against those of real volumes, and against the true radii where these are known.
 
-Pores are detected alike in drawn and real volumes (``reconstruction.pore_radii``), so errors of the detector cancel
-between the two. Against the true radii they do not: there, the row of the reference says what can be reached.
+Pores are detected alike in drawn and real volumes (``pore_radii``), so errors of the detector cancel between the two.
+Against the true radii they do not: there, the row of the reference says what can be reached.
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
 
 from porebench.data.volumes import DensityKind
 
+from ._batch import TOUCHING
+from ._kernels import high_peaks, squared_distance
 from .bands import ALL, density_bands
 from .energy import resample
 from .estimate import Estimate, percentile
-from .reconstruction import pore_radii
 
 Floats = NDArray[np.float64]
 SMALL_RADIUS = 2.0  # voxels; a ball of 33 voxels
+SMOOTHING = 0.4  # standard deviation in voxels that steadies the peaks of the distance
+PEAK_HEIGHT = 0.2  # voxels that a peak must stand above its surroundings
 RESAMPLES = 500
 
 
@@ -33,6 +38,36 @@ def detected_radii(volumes: NDArray[np.bool_], *, workers: int = 1) -> list[Floa
     """
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(pore_radii, volumes))
+
+
+def pore_radii(volume: NDArray[np.bool_]) -> Floats:
+    """Return the radii of the pores detected in one volume, voxels, [pores].
+
+    Peaks of the smoothed distance to solid that stand 0.2 voxel above their surroundings seed a watershed of the pore
+    phase; a pore's radius is that of the ball of its volume. Among overlapping balls a third to a half cannot be told
+    apart at porosity 0.2: compare distributions, found alike in truth and reconstruction, not counts.
+
+    Args:
+        volume: bool [depth, height, width].
+
+    References:
+        Gostick (2017), doi:10.1103/PhysRevE.96.023307, for the watershed of a distance map.
+
+    Example:
+        >>> pair = np.zeros((5, 5, 12), dtype=bool)
+        >>> pair[1:4, 1:4, 1:4] = pair[1:4, 1:4, 7:10] = True
+        >>> pore_radii(pair).round(2).tolist()
+        [1.86, 1.86]
+    """
+    if not volume.any():
+        return np.empty(0)
+    if volume.all():
+        return np.array([(3 * volume.size / (4 * np.pi)) ** (1 / 3)])
+    distance = ndimage.gaussian_filter(np.sqrt(squared_distance(volume)), SMOOTHING)
+    markers: NDArray[np.int32] = ndimage.label(high_peaks(distance, PEAK_HEIGHT) & volume, TOUCHING)[0]
+    regions: NDArray[np.int32] = watershed(-distance, markers, TOUCHING, mask=volume)  # type: ignore[no-untyped-call]
+    voxels = np.bincount(regions.ravel())[1:]
+    return np.cbrt(3 * voxels[voxels > 0] / (4 * np.pi))
 
 
 def size_scores(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from porebench import data
+from porebench.generators import controls
 from porebench.generators.controls import Memoriser, Noise, Reference, Twin
 from porebench.generators.sphere_packing import SpherePacking
 
@@ -69,6 +70,16 @@ def test_the_memoriser_gives_training_volumes_of_nearly_the_density(real) -> Non
     assert _index(Memoriser(neighbours=1).fit(volumes, density).sample(density, rng=1), volumes) == list(range(24))
 
 
+def test_the_memorisers_neighbours_are_in_order_of_distance_and_then_of_place(real) -> None:
+    volumes, density = real
+    coarse = np.round(density, 1)  # many at one distance
+    asked = np.repeat([0.35, 0.5, 0.8], 20)
+    drawn = Memoriser(neighbours=4).fit(volumes, coarse, rng=0).sample(asked, rng=5)
+    lots = np.random.default_rng(5).integers(4, size=len(asked))
+    nearest = [sorted(range(24), key=lambda i: (abs(coarse[i] - wanted), i))[:4] for wanted in asked]
+    assert _index(drawn, volumes) == [four[lot] for four, lot in zip(nearest, lots, strict=True)]
+
+
 def test_the_memoriser_refuses_to_have_no_neighbours(real) -> None:
     with pytest.raises(ValueError, match="neighbours must be at least 1, got 0"):
         Memoriser(neighbours=0).fit(*real)
@@ -81,6 +92,15 @@ def test_noise_has_the_exact_count_and_no_structure(real) -> None:
     both = np.mean(drawn[:, 1:] & drawn[:, :-1])
     assert both == pytest.approx(drawn.mean() ** 2, rel=0.05)
     assert np.array_equal(noise.sample([0.9, 0.5], rng=3)[:1], noise.sample([0.9], rng=3))
+
+
+def test_noise_does_not_depend_on_how_many_volumes_are_drawn_at_a_time(real, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Noise().fit(*real, rng=0)
+    asked = np.linspace(0, 1, 7)
+    together = noise.sample(asked, rng=3)
+    for at_a_time in (1, 3):
+        monkeypatch.setattr(controls, "_CHUNK", at_a_time * 720)
+        assert np.array_equal(noise.sample(asked, rng=3), together)
 
 
 def test_libraries_keep_one_bit_a_voxel(real) -> None:

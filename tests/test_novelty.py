@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.surrogates import keep_largest, spheres
 
-from porebench.data.symmetry import symmetries, transform
+from porebench.data.symmetry import orientations, symmetries, transform
 from porebench.data.volumes import Volumes
 from porebench.metrics.bands import density_bands
 from porebench.metrics.nearest import MIN_PORE_VOXELS, familiarity, nearest
@@ -228,6 +228,8 @@ def test_symmetries_are_distinct_and_keep_the_shape(shape: tuple[int, int, int],
     assert len({each.tobytes() for each in turned}) == len(turned) == count
     assert all(each.shape == marked.shape for each in turned)
     assert symmetries(shape)[0] == ((0, 1, 2), (False, False, False))
+    assert all(map(np.array_equal, orientations(marked), turned))  # type: ignore[arg-type]
+    assert len(orientations(volume)) == count
 
 
 def test_volumes_of_another_shape_are_refused(sets: Sets) -> None:

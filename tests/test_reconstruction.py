@@ -14,7 +14,8 @@ from tests.surrogates import ball, blurred, shuffled, spheres
 
 from porebench.data.volumes import Volumes
 from porebench.metrics._kernels import high_peaks
-from porebench.metrics.reconstruction import ReconstructionResult, compare_voxels, pore_radii, reconstruction_scores
+from porebench.metrics.reconstruction import ReconstructionResult, compare_voxels, reconstruction_scores
+from porebench.metrics.sizes import pore_radii
 
 SIZE = 22
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)

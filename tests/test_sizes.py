@@ -8,8 +8,7 @@ from scipy.stats import wasserstein_distance
 
 from porebench import data
 from porebench.data.spheres import draw_spheres
-from porebench.metrics.reconstruction import pore_radii
-from porebench.metrics.sizes import detected_radii, size_scores
+from porebench.metrics.sizes import detected_radii, pore_radii, size_scores
 
 DENSITY = np.repeat([0.1, 0.5, 0.7, 0.9], 12)
 
