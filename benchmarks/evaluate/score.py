@@ -71,7 +71,7 @@ class Real:
     @cached_property
     def radii(self) -> tuple[Radii, Radii] | None:
         """Detected and true radii of the pores of each test volume, voxels, where a simulator knows the true ones."""
-        if self.dataset.law is None:
+        if self.dataset.law is None or self.dataset.law.stretch != 1:
             return None
         spheres = true_spheres(self.dataset.name)
         true = [spheres.radii[spheres.owner == index] for index in self.chosen]
