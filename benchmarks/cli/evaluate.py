@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import command_line, resumable, show, tell
+from .console import long_command, show, tell
 from .parameters import (
     RESULTS,
     DeviceOption,
@@ -70,7 +70,6 @@ def evaluate(
     from porebench.generators.controls import Twin
 
     from ..evaluate.options import Options
-    from ..evaluate.progress import progress_display
     from ..evaluate.run import evaluate as run
     from ..report.accuracy import compact_table
     from ..store.results import read_run, run_folder
@@ -103,8 +102,8 @@ def evaluate(
             tell(line)
         if not chosen:
             raise typer.Exit(1)
-    with resumable(), progress_display() as progress:
-        outcomes = run(dataset, chosen, out, options, progress=progress, command=command_line())
+    with long_command() as told:
+        outcomes = run(dataset, chosen, out, options, **told)
     if verbose:
         show((folder / "accuracy.md").read_text())
     else:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import pandas as pd
-
 from ..store.files import write_text
 from ..store.results import Run, read_run, read_scaling, read_speed
 from ..store.tables import table_text
@@ -100,9 +98,9 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         scaling = [] if sizes is None else scaling_lines(sizes)
         texts[results / "speed" / "speed.md"] = speed_markdown(speed, digests, scaling)
         tables["speed"] = speed_summary(speed, digests)
-        reached = [it.facts() for it in reaches(merged(bench for run in speed for bench in run["benchmarks"]))]
-        if reached:
-            texts[results / "speed" / "roofline.csv"] = table_text(pd.DataFrame(reached), digits=4)
+        reached = reaches(merged(bench for run in speed for bench in run["benchmarks"]))
+        if len(reached):
+            texts[results / "speed" / "roofline.csv"] = table_text(reached, digits=4)
     for written, lines in (validation_documents(results), study_documents(results)):
         texts |= written
         tables |= lines
