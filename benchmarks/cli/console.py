@@ -44,7 +44,7 @@ def long_command() -> Iterator[dict[str, Any]]:
         with progress_display() as progress:
             yield {"progress": progress, "command": _command_line()}
     except KeyboardInterrupt:
-        tell("porebench: interrupted; the same command goes on from what is finished and kept")
+        tell("porebench: interrupted; where work was kept, the same command goes on from there")
         raise typer.Exit(130) from None
 
 
