@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,16 +118,9 @@ def reconstructed(generator: Generator, test: Volumes) -> NDArray[np.bool_]:
 
 
 def draw(
-    reference: str,
-    dataset: Dataset,
-    folder: Path,
-    options: Options,
-    *,
-    show_progress: bool = False,
-    enter: Callable[[str], object] = lambda _phase: None,
-    name: Callable[[str], object] = lambda _name: None,
-) -> Plan:
-    """Bring a generator's fit, sample and reconstruct cells up to date, and return its plan.
+    reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
+) -> dict[str, Any]:
+    """Bring a generator's fit, sample and reconstruct cells up to date, and return the fields of its plan.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
@@ -136,18 +128,17 @@ def draw(
         folder: of the run.
         options: of the run.
         show_progress: let a fit draw its progress bar.
-        enter: told the name of each phase before it begins.
-        name: told the generator's name.
+        tell: told the generator's name, and each phase before it begins, by ``isolation.call``.
     """
-    enter("load")
+    tell(phase="load")
     test = select_test(dataset, options)
     fit = fits.prepare(reference, dataset, options.seed)
     planned = _planned(reference, fit, test, folder, options)
-    name(planned.name)
+    tell(name=planned.name)
     cells = Cells(folder, planned.name)
     if not planned.stale(cells):
-        return planned
-    enter("fit")
+        return asdict(planned)
+    tell(phase="fit")
     ready = fits.made(fit, options, show_progress=show_progress)
     generator, stale = ready.generator, planned.stale(cells, ready.weights)
     if "fit" in stale:
@@ -156,7 +147,7 @@ def draw(
     for stage in stale:
         if stage == "fit":
             continue
-        enter(stage)
+        tell(phase=stage)
         began = time.perf_counter()
         voxels = sampled(generator, test, options.seed) if stage == "sample" else reconstructed(generator, test)
         seconds = time.perf_counter() - began
@@ -171,24 +162,7 @@ def draw(
                 "samples_digest": made.digest(),
             }
         cells.finish(stage, planned.inputs(stage, ready.weights), output, seconds, peak_memory_mb())
-    return planned
-
-
-def draw_in_own_process(
-    reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
-) -> dict[str, Any]:
-    """Call ``draw`` for ``isolation.call``, and return the fields of the plan."""
-    return asdict(
-        draw(
-            reference,
-            dataset,
-            folder,
-            options,
-            show_progress=show_progress,
-            enter=lambda phase: tell(phase=phase),
-            name=lambda name: tell(name=name),
-        )
-    )
+    return asdict(planned)
 
 
 def select_test(dataset: Dataset, options: Options) -> Volumes:
