@@ -124,9 +124,8 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every row is fresh.")] = False,
 ) -> None:
     """Say of every cell of the results whether it is fresh, stale (and why), failed or missing."""
-    from ..audit.status import FRESH, MISSING
+    from ..audit.status import FRESH, MISSING, status_table
     from ..audit.status import status as find
-    from ..report.documents import status_table
 
     states = find(results, given, generator or [])
     show(status_table(states))

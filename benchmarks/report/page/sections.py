@@ -153,17 +153,12 @@ def _speed(source: Source) -> list[Panel]:
     if not source.speed:
         return [Panel("speed-plot", "", origin, missing="Speed has not been measured yet.")]
     sizes, scaled = read_scaling(source.results), Origin("", "speed/scaling.csv", "porebench scaling")
-    drawn, absent = (
-        {} if sizes is None else plots.scaling(medians(sizes)),
-        "Time against size has not been measured yet.",
-    )
-    over, text = (
-        "Seconds, and memory at the peak, over voxels.",
-        "Higher is better. PoreSpy's generators stand beside ours.",
-    )
+    drawn = {} if sizes is None else plots.scaling(medians(sizes))
+    text = "Higher is better. PoreSpy's generators stand beside ours."
+    over, missing = "Seconds, and memory at the peak, over voxels.", "Time against size has not been measured yet."
     return [
         plotted("speed-plot", "Volumes a second", origin, text, plots.speed(source.speed)),
-        plotted("scaling-plot", "One draw against its size", scaled, over, drawn, missing=absent),
+        plotted("scaling-plot", "One draw against its size", scaled, over, drawn, missing=missing),
         Panel("speed-table", "", origin, body=render_markdown(source.documents[source.results / "speed" / "speed.md"])),
     ]
 
@@ -173,14 +168,11 @@ def _studies(source: Source, kind: str, command: str, missing: str) -> list[Pane
     panels = []
     for document in sorted((source.results / kind).glob(f"*/{kind}.md")):
         name = document.parent.name
-        origin, power = (
-            Origin(name, f"{kind}/{name}/", f"{command} --dataset {name}"),
-            read_side_table(document.parent, "power"),
-        )
+        origin = Origin(name, f"{kind}/{name}/", f"{command} --dataset {name}")
+        power = read_side_table(document.parent, "power")
+        shown = {} if power is None else plots.power(power)
         body = render_markdown(document.read_text(encoding="utf-8"))
-        panels.append(
-            plotted(f"{kind}-{name}", name, origin, "", {} if power is None else plots.power(power), body=body)
-        )
+        panels.append(plotted(f"{kind}-{name}", name, origin, "", shown, body=body))
     return panels or [Panel(f"{kind}-missing", origin=Origin(command=command), missing=missing)]
 
 
@@ -199,7 +191,7 @@ def _provenance(_source: Source, run: Run) -> list[Panel]:
     rows = [[name, *(_short(str(record.get(key, ""))) for key in FACTS.values())] for name, record in records.items()]
     origin = Origin(run.name, f"{run.name}/manifest.json", run.command)
     return [
-        Panel(f"provenance-{run.name}", run.name, rows=what),
+        Panel(f"provenance-{run.name}", run.name, Origin(run.name), rows=what),
         Panel(f"rows-{run.name}", "", origin, rows=[["generator", *FACTS], *rows]),
     ]
 
