@@ -119,29 +119,25 @@ def read_file(path: str | Path) -> NDArray[np.bool_]:
     return voxels.reshape(edge, edge, edge)
 
 
-def write_folder(volumes: Volumes, path: str | Path, *, overwrite: bool = False) -> None:
+def write_folder(volumes: Volumes, path: str | Path) -> None:
     """Write volumes in the published format, index 0 first; densities are rounded to three decimals.
 
     Args:
         volumes: cubic volumes of at least 2 voxels an axis.
         path: the folder, made if it is missing.
-        overwrite: replace the distribution files that the folder holds. Other files are left alone.
 
     Raises:
         ValueError: if the volumes are not cubic.
-        FileExistsError: if the folder holds distribution files and ``overwrite`` is not set.
+        FileExistsError: if the folder holds distribution files.
     """
     edge = volumes.shape[0]
     if len(set(volumes.shape)) > 1 or edge < 2:
         raise ValueError(f"the published format holds cubes of at least 2³ voxels, got shape {volumes.shape}")
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    old = [file for file in folder.glob("distribution_*.npy") if _NAME.fullmatch(file.name)]
-    if old and not overwrite:
-        held = f"{len(old)} distribution files already"
-        raise FileExistsError(f"{folder} holds {held}: choose another folder or set overwrite=True")
-    for file in old:
-        file.unlink()
+    old = sum(_NAME.fullmatch(file.name) is not None for file in folder.glob("distribution_*.npy"))
+    if old:
+        raise FileExistsError(f"{folder} holds {old} distribution files already: choose another folder")
     axis = np.linspace(0, 1, edge)
     table = np.empty((edge**3, 4))
     table[:, :3] = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)

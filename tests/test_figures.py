@@ -19,8 +19,6 @@ from porebench.benchmarks.report.series import (
     costs,
     front_line,
     pareto_front,
-    payback,
-    peers,
     throughputs,
 )
 from porebench.benchmarks.report.style import WIDTHS, looks, style
@@ -48,15 +46,6 @@ def test_on_the_front_are_those_that_no_other_beats_in_both() -> None:
     assert front_line(points) == ([1, 1, 3, 3, 9, 9, 9], [5, 5, 5, 2, 2, 1, 1])
 
 
-def test_a_fit_pays_back_where_the_totals_are_equal() -> None:
-    learned, rival = _cost("learned", 2, 100, 1), _cost("rival", 2, 10, 4)
-    volumes = payback(learned, rival)
-    assert volumes == pytest.approx(30_000)
-    assert learned.seconds(volumes) == pytest.approx(rival.seconds(volumes))
-    assert payback(rival, learned) is None
-    assert payback(_cost("cheap", 2, 1, 1), rival) == 0
-
-
 def test_costs_and_speeds_are_those_of_the_files(results) -> None:
     (run,) = read_runs(results)
     assert run.generators[0] == "reference"
@@ -70,7 +59,6 @@ def test_costs_and_speeds_are_those_of_the_files(results) -> None:
         ("pca", 64, 600.0),
         ("porespy blobs", 64, 200.0),
     ]
-    assert [(peer.generator, peer.milliseconds) for peer in peers(speed)] == [("porespy blobs", 5.0)]
 
 
 def test_draws_are_matched_with_real_volumes_in_density(results) -> None:
@@ -149,9 +137,7 @@ def test_every_generator_looks_different_and_always_the_same() -> None:
 def test_figures_fit_the_column_of_a_journal(results, tmp_path) -> None:
     written = write_figures(results, tmp_path, "column", draws=read_draws)
     assert {path.stem for path in written} == set(makers(results, read_draws))
-    assert {"bands-tiny", "cost-tiny", "totals-tiny", "gallery-tiny", "solids-tiny", "speed"} <= set(
-        makers(results, read_draws)
-    )
+    assert {"bands-tiny", "cost-tiny", "gallery-tiny", "solids-tiny", "speed"} <= set(makers(results, read_draws))
     for path in written:
         if path.suffix == ".svg":
             assert ET.parse(path).getroot().attrib["width"] == f"{WIDTHS['column'] * 72:f}".rstrip("0") + "pt"  # noqa: S314
@@ -175,7 +161,7 @@ def test_a_figure_shows_each_generator_by_name(results) -> None:
 def test_paper_and_page_show_the_same_numbers(results) -> None:
     pytest.importorskip("plotly")
     (run,) = read_runs(results)
-    for described in (plots.bands(run), plots.cost(run), plots.totals(run, peers(read_speed(results)))):
+    for described in (plots.bands(run), plots.cost(run)):
         (plot,) = described.values()
         shown = {trace["name"]: trace for trace in interactive(plot)["data"]}
         with style("page") as width:

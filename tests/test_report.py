@@ -1,5 +1,4 @@
 import json
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
@@ -7,7 +6,7 @@ import pandas as pd
 import pytest
 
 from porebench.benchmarks.report.accuracy import accuracy_markdown, compact_table
-from porebench.benchmarks.report.documents import documents, outdated_reports, status_table, write_reports
+from porebench.benchmarks.report.documents import documents, outdated_reports, write_reports
 from porebench.benchmarks.report.speed import rival_table, sampling_table, speed_markdown
 from porebench.benchmarks.store.digests import ROOT
 from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Order, Run, read_table
@@ -204,24 +203,3 @@ def test_the_compact_table_fits_a_terminal() -> None:
     assert "10=" in lines[1]
     assert "123.4 [101.2, 234.6]" in lines[1]
     assert lines[3].split()[-4:] == [max(HEADLINE, key=len), "100.0", "12345.7", "1234.57"]
-
-
-def test_states_are_one_table_with_a_column_a_stage() -> None:
-    @dataclass(frozen=True)
-    class Cell:
-        dataset: str
-        seed: int
-        generator: str
-        stage: str
-        text: str
-
-        def __str__(self) -> str:
-            return self.text
-
-    states = [Cell("tiny", 0, "a", "fit", "fresh"), Cell("tiny", 0, "a", "score", "stale: p|q")]
-    assert status_table([*states, Cell("tiny", 1, "b", "fit", "missing")]) == [
-        "| data set | seed | generator | fit | score |",
-        "| --- | --- | --- | --- | --- |",
-        "| tiny | 0 | a | fresh | stale: p/q |",
-        "| tiny | 1 | b | missing | – |",
-    ]

@@ -226,14 +226,10 @@ def test_a_folder_of_nothing_but_bad_files_is_an_error_even_if_they_may_be_skipp
         read_folder(tmp_path, skip_bad=True)
 
 
-def test_files_are_overwritten_only_on_request(folder, volumes):
-    (folder / "notes.txt").write_text("mine")
+def test_files_are_never_overwritten(folder, volumes):
     with pytest.raises(FileExistsError, match="holds 5 distribution files already"):
         write_folder(volumes[:2], folder)
     assert read_folder(folder)[0].digest() == volumes.digest()
-    write_folder(volumes[3:], folder, overwrite=True)
-    assert read_folder(folder)[0].digest() == volumes[3:].digest()
-    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_only_cubes_can_be_written(tmp_path):

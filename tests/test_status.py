@@ -257,3 +257,17 @@ def test_status_and_rescore_as_commands(tiny, results, tmp_path, monkeypatch, ca
             main()
         assert stopped.value.code == code
         assert words in capsys.readouterr().out
+
+
+def test_states_are_one_table_with_a_column_a_stage() -> None:
+    states = [
+        status.CellState("tiny", 0, "a", "fit", "fresh"),
+        status.CellState("tiny", 0, "a", "score", "stale", "p|q"),
+        status.CellState("tiny", 1, "b", "fit", "missing"),
+    ]
+    assert status.status_table(states) == [
+        "| data set | seed | generator | fit | score |",
+        "| --- | --- | --- | --- | --- |",
+        "| tiny | 0 | a | fresh | stale: p/q |",
+        "| tiny | 1 | b | missing | – |",
+    ]

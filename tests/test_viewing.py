@@ -44,9 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_surface_of_pores_has_their_exposed_faces() -> None:
     voxels = np.zeros((4, 5, 6), dtype=bool)
     voxels[1, 2, 3] = voxels[1, 2, 4] = True
-    surface = pore_surface(voxels, 2.0)
+    surface = pore_surface(voxels)
     assert surface.n_cells == 10
-    assert surface.bounds == pytest.approx((6, 10, 4, 6, 2, 4))
+    assert surface.bounds == pytest.approx((3, 5, 2, 3, 1, 2))
     assert pore_surface(np.zeros((3, 4, 5), dtype=bool)).n_points == 0
 
 

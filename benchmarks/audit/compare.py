@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from porebench.data import Dataset
@@ -180,19 +180,12 @@ def changed_versions(old: dict[str, int]) -> Versions:
 
 
 def moved_numbers(table: pd.DataFrame, rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
-    """Values that differ between the table and new rows, by band and metric."""
-    old = {(str(row.band), str(row.metric)): float(row.value) for row in table.itertuples()}
-    new = {(str(row["band"]), str(row["metric"])): _number(row["value"]) for row in rows}
-    pairs = {key: (old.get(key, math.nan), new.get(key, math.nan)) for key in {**old, **new}}
-    return {key: pair for key, pair in pairs.items() if not _same(*pair)}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _same(old: float, new: float) -> bool:
-    return (math.isnan(old) and math.isnan(new)) or math.isclose(old, new, rel_tol=SAME, abs_tol=1e-12)
+    """Return old and new value, by band and metric, where those of the table and of new rows differ."""
+    parts = {"old": table, "new": pd.DataFrame(rows)}
+    keyed = {which: part.set_index(["band", "metric"])["value"].astype(float) for which, part in parts.items()}
+    both = pd.concat(keyed, axis=1)
+    same = np.isclose(both["old"], both["new"], rtol=SAME, atol=1e-12, equal_nan=True)
+    return {key: (old, new) for key, old, new in both[~same].itertuples()}
 
 
 Line = tuple[str, bool]

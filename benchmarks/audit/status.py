@@ -21,6 +21,7 @@ from ..evaluate.fits import Fit, prepare
 from ..evaluate.options import Options
 from ..evaluate.score import Judge
 from ..evaluate.side_tables import SIDE_TABLES, SideTable
+from ..report.text import ABSENT, one_line, table_lines
 from ..store.cells import STAGES, Cells, Inputs, changed
 from ..store.digests import code_digest
 from ..store.places import Places
@@ -60,6 +61,19 @@ class CellState:
         if self.state == FRESH:
             return f"{FRESH}, {self.why}" if self.why else FRESH
         return f"{self.state}: {self.why}" if self.why else self.state
+
+
+def status_table(states: Sequence[CellState]) -> list[str]:
+    """Return the states of cells as a table: one row a data set, seed and generator, one column a stage."""
+    stages = list(dict.fromkeys(state.stage for state in states))
+    found: dict[tuple[str, int, str], dict[str, str]] = {}
+    for state in states:
+        found.setdefault((state.dataset, state.seed, state.generator), {})[state.stage] = one_line(str(state))
+    rows = [
+        [name, str(seed), who, *(own.get(stage, ABSENT) for stage in stages)]
+        for (name, seed, who), own in found.items()
+    ]
+    return table_lines(["data set", "seed", "generator", *stages], rows)
 
 
 def dataset_of(name: str, given: Sequence[Dataset]) -> Dataset | None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -32,16 +33,22 @@ def tell(text: object) -> None:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """End an interrupted command with one sentence and exit code 130."""
+def long_command() -> Iterator[dict[str, Any]]:
+    """Show progress, and yield the arguments ``progress`` and ``command`` of what runs meanwhile.
+
+    An interruption ends the command with one sentence and exit code 130.
+    """
+    from ..evaluate.progress import progress_display
+
     try:
-        yield
+        with progress_display() as progress:
+            yield {"progress": progress, "command": _command_line()}
     except KeyboardInterrupt:
-        tell("porebench: interrupted; what was finished is kept, and the same command goes on from there")
+        tell("porebench: interrupted; where work was kept, the same command goes on from there")
         raise typer.Exit(130) from None
 
 
-def command_line() -> str:
+def _command_line() -> str:
     """Return the command as typed, with paths cut to their last part."""
     words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
     return shlex.join(["porebench", *words])

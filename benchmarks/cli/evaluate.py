@@ -9,7 +9,7 @@ import typer
 
 from porebench.metrics.suites import CURRENT, SUITES
 
-from .console import command_line, resumable, show, tell
+from .console import long_command, show, tell
 from .parameters import (
     RESULTS,
     DeviceOption,
@@ -79,7 +79,6 @@ def evaluate(
     from porebench.generators.controls import Twin
 
     from ..evaluate.options import Options
-    from ..evaluate.progress import progress_display
     from ..evaluate.run import evaluate as run
     from ..report.accuracy import compact_table
     from ..store.results import read_run, run_folder
@@ -114,8 +113,8 @@ def evaluate(
             tell(line)
         if not chosen:
             raise typer.Exit(1)
-    with resumable(), progress_display() as progress:
-        outcomes = run(dataset, chosen, out, options, progress=progress, command=command_line())
+    with long_command() as told:
+        outcomes = run(dataset, chosen, out, options, **told)
     if verbose:
         show((folder / "accuracy.md").read_text())
     else:
@@ -147,9 +146,8 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every row is fresh.")] = False,
 ) -> None:
     """Say of every cell of the results whether it is fresh, stale (and why), failed or missing."""
-    from ..audit.status import FRESH, MISSING
+    from ..audit.status import FRESH, MISSING, status_table
     from ..audit.status import status as find
-    from ..report.documents import status_table
 
     states = find(results, given, generator or [])
     show(status_table(states))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import command_line, resumable, show, tell
+from .console import long_command, show, tell
 from .parameters import (
     RESULTS,
     DeviceOption,
@@ -39,12 +39,11 @@ def representative(
     from porebench import data
 
     from ..evaluate.options import Options
-    from ..evaluate.progress import progress_display
     from ..studies.representative import representative as run
 
     volume, name = data.load_image(dataset, pore_value=pore_value)
-    with progress_display() as progress:
-        lines = run(volume, out / name, Options(seed=seed), sizes=size or (), progress=progress, command=command_line())
+    with long_command() as told:
+        lines = run(volume, out / name, Options(seed=seed), sizes=size or (), **told)
     typer.echo("\n".join(lines))
 
 
@@ -56,13 +55,12 @@ def validate(
     quick: Annotated[bool, typer.Option("--quick", help="A quarter of the volumes and a fifth of the trials.")] = False,
 ) -> None:
     """Measure the benchmark itself: plant known defects, count false alarms, check intervals and ties."""
-    from ..evaluate.progress import progress_display
     from ..studies.validation.run import QUICK, Settings
     from ..studies.validation.run import validate as run
 
     settings = Settings(seed=seed, **QUICK) if quick else Settings(seed=seed)
-    with progress_display() as progress:
-        folder = run(dataset, out, settings, progress=progress, command=command_line())
+    with long_command() as told:
+        folder = run(dataset, out, settings, **told)
     show((folder / "validation.md").read_text())
 
 
@@ -79,13 +77,12 @@ def intervals(
 ) -> None:
     """Count how many real test volumes lie inside the 90 % intervals of each generator's ensembles."""
     from ..evaluate.options import Options
-    from ..evaluate.progress import progress_display
     from ..studies.intervals import intervals as run
 
     chosen = chosen_generators(generators, generator, dataset, seed)
     options = Options(seed=seed, device=device, precision=precision)
-    with resumable(), progress_display() as progress:
-        written = run(chosen, dataset, out, options, n=n, progress=progress, command=command_line())
+    with long_command() as told:
+        written = run(chosen, dataset, out, options, n=n, **told)
     show(written.read_text())
 
 
@@ -102,12 +99,11 @@ def grow(
 ) -> None:
     """Draw larger cubes than were learnt from, score their inside, and look at what happens at the walls."""
     from ..evaluate.options import Options
-    from ..evaluate.progress import progress_display
     from ..studies.growth import grow as run
 
     options = Options(seed=seed, device=device, precision=precision)
-    with resumable(), progress_display() as progress:
-        written = run(generator, dataset, out, options, edge=edge, n=n, progress=progress, command=command_line())
+    with long_command() as told:
+        written = run(generator, dataset, out, options, edge=edge, n=n, **told)
     show(written.read_text())
 
 
@@ -150,23 +146,13 @@ def ablate(
 ) -> None:
     """Train variants of a generator on one budget and score them on validation volumes: what is each term worth?"""
     from ..evaluate.options import Options
-    from ..evaluate.progress import progress_display
     from ..studies.ablation import ablate as run
     from ..studies.variants import chosen_variants
 
     chosen = chosen_variants(generator, variants)
     options = Options(device=device, precision=precision)
-    with resumable(), progress_display() as progress:
-        folder = run(
-            chosen,
-            dataset,
-            out,
-            options,
-            epochs=epochs,
-            seeds=range(seeds),
-            progress=progress,
-            command=command_line(),
-        )
+    with long_command() as told:
+        folder = run(chosen, dataset, out, options, epochs=epochs, seeds=range(seeds), **told)
     show((folder / "ablation.md").read_text())
 
 

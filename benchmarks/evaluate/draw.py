@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,16 +120,9 @@ def reconstructed(generator: Generator, test: Volumes) -> NDArray[np.bool_]:
 
 
 def draw(
-    reference: str,
-    dataset: Dataset,
-    folder: Path,
-    options: Options,
-    *,
-    show_progress: bool = False,
-    enter: Callable[[str], object] = lambda _phase: None,
-    name: Callable[[str], object] = lambda _name: None,
-) -> Plan:
-    """Bring a generator's fit, sample and reconstruct cells up to date, and return its plan.
+    reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
+) -> dict[str, Any]:
+    """Bring a generator's fit, sample and reconstruct cells up to date, and return the fields of its plan.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
@@ -138,18 +130,28 @@ def draw(
         folder: of the run.
         options: of the run.
         show_progress: let a fit draw its progress bar.
-        enter: told the name of each phase before it begins.
-        name: told the generator's name.
+        tell: told the generator's name, and each phase before it begins, by ``isolation.call``.
     """
-    enter("load")
+    first = _draw_fit(reference, dataset, folder, options, show_progress, tell)
+    for fit in range(1, fits_of(Cells(folder, first.name), options)):
+        other = replace(options, fit=fit)
+        _draw_fit(reference, dataset, fit_folder(folder, fit), other, show_progress, tell)
+    return asdict(first)
+
+
+def _draw_fit(
+    reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
+) -> Plan:
+    """Bring the cells of one fit up to date, and return its plan; arguments as for ``draw``."""
+    tell(phase="load")
     test = select_test(dataset, options)
     fit = fits.prepare(reference, dataset, options.fit_seed)
     planned = _planned(reference, fit, test, folder, options)
-    name(planned.name)
+    tell(name=planned.name)
     cells = Cells(folder, planned.name)
     if not planned.stale(cells):
         return planned
-    enter("fit")
+    tell(phase="fit")
     ready = fits.made(fit, options, show_progress=show_progress)
     generator, stale = ready.generator, planned.stale(cells, ready.weights)
     if "fit" in stale:
@@ -158,7 +160,7 @@ def draw(
     for stage in stale:
         if stage == "fit":
             continue
-        enter(stage)
+        tell(phase=stage)
         began = time.perf_counter()
         voxels = sampled(generator, test, options.fit_seed) if stage == "sample" else reconstructed(generator, test)
         seconds = time.perf_counter() - began
@@ -192,21 +194,6 @@ def fits_of(cells: Cells, options: Options) -> int:
     if first is None or first.output["source"] == "published" or first.output["fit_seconds"] > QUICK_FIT:
         return 1
     return options.number_of_fits
-
-
-def draw_in_own_process(
-    reference: str, dataset: Dataset, folder: Path, options: Options, show_progress: bool, tell: Tell
-) -> dict[str, Any]:
-    """Call ``draw`` for every fit, for ``isolation.call``, and return the fields of the plan of the first."""
-    told: dict[str, Any] = {
-        "show_progress": show_progress,
-        "enter": lambda phase: tell(phase=phase),
-        "name": lambda name: tell(name=name),
-    }
-    first = draw(reference, dataset, folder, options, **told)
-    for fit in range(1, fits_of(Cells(folder, first.name), options)):
-        draw(reference, dataset, fit_folder(folder, fit), replace(options, fit=fit), **told)
-    return asdict(first)
 
 
 def select_test(dataset: Dataset, options: Options) -> Volumes:

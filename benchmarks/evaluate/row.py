@@ -12,7 +12,7 @@ from ..store.provenance import peak_memory_mb
 from ..store.results import Outcome
 from . import fits, isolation
 from .accuracy import Results, has_replicates, keep_replicates
-from .draw import Plan, draw_in_own_process, fits_of
+from .draw import Plan, draw, fits_of
 from .score import Judge, described_fits
 
 log = logging.getLogger("porebench")
@@ -73,7 +73,7 @@ def _draw(reference: str, planned: Plan | None, judge: Judge, *, show_progress: 
         if planned.trained_on_request and not planned.at_hand:
             raise fits.NeedsTrainingError(planned.name, judge.dataset.name)
     drawn, _ = isolation.call(
-        draw_in_own_process,
+        draw,
         reference,
         judge.dataset,
         judge.folder,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
-
-import pandas as pd
 
 from ..store.files import write_text
 from ..store.results import Run, read_run, read_scaling, read_speed
@@ -17,44 +14,10 @@ from .details import side_markdown
 from .scaling import scaling_lines
 from .speed import reaches, speed_markdown, speed_summary
 from .studies import study_documents
-from .text import ABSENT, one_line, table_lines
 from .validation import validation_documents
 
 SPEED_DATASET = "spheres"
 """Data set of the accuracy that stands beside the speed."""
-
-
-class State(Protocol):
-    """State of one cell of the results, in words as its ``str``."""
-
-    @property
-    def dataset(self) -> str:
-        """Name of the data set."""
-
-    @property
-    def seed(self) -> int:
-        """Seed of the run."""
-
-    @property
-    def generator(self) -> str:
-        """Name of the generator, or of a study's record."""
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage, side table or study."""
-
-
-def status_table(states: Sequence[State]) -> list[str]:
-    """Return the states of cells as a table: one row a data set, seed and generator, one column a stage."""
-    stages = list(dict.fromkeys(state.stage for state in states))
-    found: dict[tuple[str, int, str], dict[str, str]] = {}
-    for state in states:
-        found.setdefault((state.dataset, state.seed, state.generator), {})[state.stage] = one_line(str(state))
-    rows = [
-        [name, str(seed), who, *(own.get(stage, ABSENT) for stage in stages)]
-        for (name, seed, who), own in found.items()
-    ]
-    return table_lines(["data set", "seed", "generator", *stages], rows)
 
 
 def write_reports(results: Path, readme: Path) -> list[Path]:
@@ -100,9 +63,9 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         scaling = [] if sizes is None else scaling_lines(sizes)
         texts[results / "speed" / "speed.md"] = speed_markdown(speed, digests, scaling)
         tables["speed"] = speed_summary(speed, digests)
-        reached = [it.facts() for it in reaches(merged(bench for run in speed for bench in run["benchmarks"]))]
-        if reached:
-            texts[results / "speed" / "roofline.csv"] = table_text(pd.DataFrame(reached), digits=4)
+        reached = reaches(merged(bench for run in speed for bench in run["benchmarks"]))
+        if len(reached):
+            texts[results / "speed" / "roofline.csv"] = table_text(reached, digits=4)
     for written, lines in (validation_documents(results), study_documents(results)):
         texts |= written
         tables |= lines

@@ -14,8 +14,7 @@ from ..store.files import write_path
 from ..store.results import Run, read_runs, read_scaling, read_side_table, read_speed
 from . import plots
 from .plots import Axis, Map, Plot, Plots, Series
-from .scaling import growths
-from .series import peers
+from .scaling import medians
 from .style import GREY, Style, new_figure, style
 from .volumes import Draws, NoDrawsError, gallery, solids
 
@@ -61,10 +60,9 @@ def _draw_plot(axes: Any, plot: Plot) -> None:
         _draw_series(axes, series)
     for name, axis in (("x", plot.x), ("y", plot.y)):
         _set_axis(axes, name, axis)
-    for level in plot.levels:
-        axes.axhline(level.value, color=GREY, linestyle="dashed" if level.text else "solid", linewidth=0.8, zorder=1)
-        place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "top", "color": GREY}
-        axes.text(1, level.value, f"{level.text} ", **place)
+    for value, text in plot.levels.items():
+        axes.axhline(value, color=GREY, linestyle="dashed" if text else "solid", linewidth=0.8, zorder=1)
+        axes.text(1, value, f"{text} ", transform=axes.get_yaxis_transform(), ha="right", va="top", color=GREY)
 
 
 def _draw_series(axes: Any, series: Series) -> None:
@@ -127,7 +125,6 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
         described[f"bands-{run.name}"] = plots.bands(run)
         described[f"descriptors-{run.name}"] = plots.descriptors(run)
         described[f"cost-{run.name}"] = plots.cost(run)
-        described[f"totals-{run.name}"] = plots.totals(run, peers(measured))
         described[f"curves-{run.name}"] = plots.curves(run.folder)
         described[f"calibration-{run.name}"] = plots.calibration(run.folder)
         try:
@@ -138,7 +135,7 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
             pictured[f"gallery-{run.name}"] = partial(gallery, drawn)
             pictured[f"solids-{run.name}"] = partial(solids, drawn)
     described["speed"] = plots.speed(measured)
-    described["scaling"] = {} if sizes is None else plots.scaling(growths(sizes))
+    described["scaling"] = {} if sizes is None else plots.scaling(medians(sizes))
     for pattern, describe in (("validation/*/power", plots.power), ("*/representative", plots.representative)):
         for path in sorted(results.glob(f"{pattern}.csv")):
             table = read_side_table(path.parent, path.stem)

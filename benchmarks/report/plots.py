@@ -19,13 +19,11 @@ from porebench.metrics.descriptors import HEADLINE
 from porebench.metrics.table import METRICS
 
 from ..store.results import ALL, REAL, Run, Score, read_side_table
-from .scaling import Growth
-from .series import Cost, costs, front_line, throughputs
+from .series import costs, front_line, throughputs
 from .studies import SHOWN
 from .style import PORE, REAL_LOOK, REFERENCE, Look, looks
 from .text import percent
 
-VOLUMES = tuple(float(number) for number in np.logspace(0, 7, 29))
 MOST_BYTES = 16
 """Bytes a voxel of the line of reference beside the memory of large draws."""
 ENOUGH = 10.0
@@ -83,14 +81,6 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Level:
-    """A horizontal line of reference, dashed where it has a text."""
-
-    value: float
-    text: str = ""
-
-
-@dataclass(frozen=True)
 class Plot:
     """One pair of axes.
 
@@ -98,13 +88,13 @@ class Plot:
         x: horizontal axis.
         y: vertical axis.
         series: what is shown.
-        levels: lines of reference.
+        levels: text of each horizontal line of reference, by value; dashed where there is a text.
     """
 
     x: Axis
     y: Axis
     series: Sequence[Series]
-    levels: Sequence[Level] = ()
+    levels: Mapping[float, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,7 +126,7 @@ Plots = Mapping[str, Plot | Map]
 """A figure: plots by title, which is "" for one that needs none."""
 
 NFR100 = Axis("NFR100", log=True)
-AS_REAL = Level(1, "real")
+AS_REAL = {1.0: "real"}
 
 
 def bands(run: Run) -> Plots:
@@ -150,7 +140,7 @@ def bands(run: Run) -> Plots:
         places = [place + float(offset) for place in found]
         series.append(_scored(name, known[name], places, list(found.values()), [run.bands[place] for place in found]))
     ticks = {float(place): band for place, band in enumerate(run.bands)}
-    return {"": Plot(Axis("density", ticks=ticks), replace(NFR100, low=0.1), series, [AS_REAL])}
+    return {"": Plot(Axis("density", ticks=ticks), replace(NFR100, low=0.1), series, AS_REAL)}
 
 
 def descriptors(run: Run) -> Plots:
@@ -171,18 +161,7 @@ def cost(run: Run) -> Plots:
         own = _scored(it.generator, known[it.generator], [it.milliseconds], [it.score], [f"fit {it.fit_seconds:.4g} s"])
         series.append(replace(own, mode="markers"))
     series.append(Series("Pareto front", REFERENCE, *front_line(points), mode="lines"))
-    return {"": Plot(Axis("milliseconds a volume", log=True), NFR100, series, [AS_REAL])}
-
-
-def totals(run: Run, others: Sequence[Cost]) -> Plots:
-    """Describe seconds to fit and then draw, over the number of volumes: where lines cross, a fit has paid back."""
-    points = [*costs(run), *others]
-    known = looks([it.generator for it in points])
-    series = [
-        Series(it.generator, known[it.generator], VOLUMES, [it.seconds(volumes) for volumes in VOLUMES], mode="lines")
-        for it in points
-    ]
-    return {"": Plot(Axis("volumes drawn", log=True), Axis("seconds, fit included", log=True), series)}
+    return {"": Plot(Axis("milliseconds a volume", log=True), NFR100, series, AS_REAL)}
 
 
 def speed(measured: Sequence[dict[str, Any]]) -> Plots:
@@ -200,16 +179,26 @@ def speed(measured: Sequence[dict[str, Any]]) -> Plots:
     return found
 
 
-def scaling(found: Sequence[Growth]) -> Plots:
-    """Describe seconds and peak memory of one draw over its voxels, beside lines that are linear in them."""
-    known = looks([growth.generator for growth in found])
-    voxels = sorted({float(size) for growth in found for size in growth.voxels})
-    slowest = max(growth.seconds[-1] / growth.voxels[-1] for growth in found)
-    linear = Series("linear", REFERENCE, voxels, [slowest * size for size in voxels], mode="lines")
-    note = f"{MOST_BYTES} bytes a voxel"
-    bytes_ = replace(linear, y=[MOST_BYTES * size for size in voxels], note=note)
-    time = [Series(it.generator, known[it.generator], it.voxels, it.seconds) for it in found]
-    memory = [replace(own, y=[max(value, 1e-9) for value in it.memory]) for own, it in zip(time, found, strict=True)]
+def scaling(measured: pd.DataFrame) -> Plots:
+    """Describe seconds and peak memory of one draw over its voxels, beside lines that are linear in them.
+
+    Args:
+        measured: see ``scaling.medians``.
+    """
+    single = measured[measured["volumes"] == 1]
+    known = looks([str(name) for name in single["generator"].unique()])
+    voxels = single["voxels"].drop_duplicates().sort_values()
+    slowest = single.groupby("generator").tail(1).eval("seconds / voxels").max()
+    linear = Series("linear", REFERENCE, voxels.tolist(), (slowest * voxels).tolist(), mode="lines")
+    bytes_ = replace(linear, y=(MOST_BYTES * voxels).tolist(), note=f"{MOST_BYTES} bytes a voxel")
+    time, memory = (
+        [
+            Series(name, look, own["voxels"].tolist(), own[column].clip(lower=1e-9).tolist())
+            for name, look in known.items()
+            for own in [single[single["generator"] == name]]
+        ]
+        for column in ("seconds", "memory")
+    )
     size = Axis("voxels", log=True)
     return {
         "time": Plot(size, Axis("seconds", log=True), [*time, linear]),
@@ -246,7 +235,7 @@ def calibration(folder: Path) -> Plots:
     for column in ("mean", "low", "high"):
         known[column] = 100 * (known[column] / known["target"] - 1)
     excess = Axis("excess of pore voxels, %", low=-60, high=60)
-    return {"": Plot(Axis("density asked for"), excess, _profiles(known, every_band=True), [Level(0)])}
+    return {"": Plot(Axis("density asked for"), excess, _profiles(known, every_band=True), {0: ""})}
 
 
 def power(table: pd.DataFrame) -> Plots:

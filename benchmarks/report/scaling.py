@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -19,71 +17,37 @@ READING = (
 )
 
 
-@dataclass(frozen=True)
-class Growth:
-    """Growth of the cost of one generator with size.
+def medians(table: pd.DataFrame) -> pd.DataFrame:
+    """Return ``seconds`` and ``memory`` of each draw, medians of blocks: a row a generator, size and number of volumes.
 
-    Attributes:
-        generator: whose.
-        voxels: sizes that were drawn, ascending.
-        seconds: of one volume of each.
-        memory: that a draw took at its peak beyond what the process had before, bytes.
-        batched: seconds of a volume of the smallest size in a batch; None if that was not measured.
+    Sizes are edges and ``voxels``, ascending; memory is that at the peak beyond what the process had before, bytes.
     """
-
-    generator: str
-    voxels: list[int]
-    seconds: list[float]
-    memory: list[float]
-    batched: float | None
-
-    @property
-    def exponent(self) -> float:
-        """Slope of the logarithm of time over that of voxels; 1 is linear."""
-        return float(np.polyfit(np.log(self.voxels), np.log(self.seconds), 1)[0])
-
-    def over_linear(self, small: float, at: int) -> float:
-        """Return the time at a place's size over that of as many of the smallest volumes, which take ``small`` each."""
-        return self.seconds[at] * self.voxels[0] / self.voxels[at] / small
-
-    def bytes_a_voxel(self, at: int) -> float:
-        """Return the growth of peak memory from the size before, bytes a voxel."""
-        return (self.memory[at] - self.memory[at - 1]) / (self.voxels[at] - self.voxels[at - 1])
-
-
-def growths(table: pd.DataFrame) -> list[Growth]:
-    """Return the growth of each generator's cost, blocks put together by their median."""
-    own = table.assign(memory=table["peak_bytes"] - table["before_bytes"])
-    points = own.groupby(list(SCALING_KEY))[["seconds", "memory"]].median()
-    found = []
-    for name in dict.fromkeys(table["generator"]):
-        single = points.xs((name, 1), level=("generator", "volumes")).sort_index()
-        batches = points.loc[name].loc[single.index[0]].drop(1, errors="ignore")
-        batched = float(batches["seconds"].iloc[-1] / batches.index[-1]) if len(batches) else None
-        voxels = [int(edge) ** 3 for edge in single.index]
-        found.append(Growth(str(name), voxels, single["seconds"].tolist(), single["memory"].tolist(), batched))
-    return found
+    own = table.assign(memory=table["peak_bytes"] - table["before_bytes"], voxels=table["edge"] ** 3)
+    found = own.groupby([*SCALING_KEY, "voxels"], sort=False)[["seconds", "memory"]].median()
+    return found.reset_index().sort_values("edge", kind="stable")
 
 
 def scaling_lines(table: pd.DataFrame) -> list[str]:
     """Return a paragraph on how to read the table, the table in Markdown, and the machine."""
     edges = sorted(table["edge"].unique())
     usual = [edge for edge in edges if set(table["generator"]) == set(table.loc[table["edge"] == edge, "generator"])]
-    large = usual[-1] ** 3
-    rows = []
-    for growth in growths(table):
-        times = {voxels: f"{seconds:.3g}" for voxels, seconds in zip(growth.voxels, growth.seconds, strict=True)}
-        at, single = growth.voxels.index(large), len(growth.voxels) == 1
-        batched = None if growth.batched is None else growth.over_linear(growth.batched, at)
+    large, measured, rows = usual[-1] ** 3, medians(table), []
+    for name in dict.fromkeys(table["generator"]):
+        own = measured[measured["generator"] == name].set_index("voxels")
+        single = own[own["volumes"] == 1]
+        least, several = single.index[0], len(single) > 1
+        batches = own[(own["volumes"] > 1) & (own.index == least)]
+        linear = single.loc[large, "seconds"] * least / large
+        growth = single["memory"].diff() / single.index.diff()
         rows.append(
             [
-                growth.generator,
-                *(times.get(edge**3, ABSENT) for edge in edges),
-                ABSENT if single else f"{growth.exponent:.2f}",
-                f"{growth.over_linear(growth.seconds[0], at):.2f}",
-                ABSENT if batched is None else f"{batched:.2f}",
-                ABSENT if single else f"{growth.bytes_a_voxel(at):.1f}",
-                f"{growth.memory[-1] / 1e9:.2f}",
+                name,
+                *(f"{single.loc[edge**3, 'seconds']:.3g}" if edge**3 in single.index else ABSENT for edge in edges),
+                f"{np.polyfit(np.log(single.index), np.log(single['seconds']), 1)[0]:.2f}" if several else ABSENT,
+                f"{linear / single['seconds'].iloc[0]:.2f}",
+                f"{linear / (batches['seconds'] / batches['volumes']).iloc[-1]:.2f}" if len(batches) else ABSENT,
+                f"{growth[large]:.1f}" if several else ABSENT,
+                f"{single['memory'].iloc[-1] / 1e9:.2f}",
             ]
         )
     header = ["generator", *(f"s at {edge}³" for edge in edges), "exponent", "over linear", "over linear, batch"]

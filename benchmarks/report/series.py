@@ -1,8 +1,7 @@
-"""Costs and speeds behind figures: score against time, fronts, paybacks, volumes a second."""
+"""Costs and speeds behind figures: score against time, fronts, volumes a second."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +22,6 @@ class Cost:
     score: Score
     fit_seconds: float
     milliseconds: float
-
-    def seconds(self, volumes: float) -> float:
-        """Return the seconds to fit, and to draw that many volumes."""
-        return self.fit_seconds + volumes * self.milliseconds / 1000
 
 
 def costs(run: Run) -> list[Cost]:
@@ -60,19 +55,6 @@ def front_line(points: Sequence[Cost]) -> tuple[list[float], list[float]]:
     return [*x, slowest], [*y, level]
 
 
-def payback(learned: Cost, rival: Cost) -> float | None:
-    """Return the number of volumes from which a slower fit costs less time in all than drawing from a rival.
-
-    Returns:
-        0 if it is cheaper from the start; None if it never is.
-    """
-    extra = learned.fit_seconds - rival.fit_seconds
-    saved = (rival.milliseconds - learned.milliseconds) / 1000
-    if extra <= 0 and saved >= 0:
-        return 0.0
-    return extra / saved if saved > 0 and extra > 0 else None
-
-
 def throughputs(speed: Sequence[dict[str, Any]]) -> list[Timing]:
     """Return every timing of sampling, peers from other toolboxes included, by device, generator and batch."""
     found: dict[tuple[str, str, int], Timing] = {}
@@ -80,12 +62,6 @@ def throughputs(speed: Sequence[dict[str, Any]]) -> list[Timing]:
         if it.group == "sampling" or (it.group == "peers" and it.edge == 30 and _is_other(it.generator)):
             found.setdefault((it.info["device"], it.generator, it.volumes), it)
     return [found[key] for key in sorted(found)]
-
-
-def peers(speed: Sequence[dict[str, Any]]) -> list[Cost]:
-    """Return generators of other toolboxes as costs without score or fit, with the time of their largest batch."""
-    others = [it for it in throughputs(speed) if _is_other(it.generator)]
-    return list({it.generator: Cost(it.generator, Score(math.nan), 0.0, it.milliseconds) for it in others}.values())
 
 
 def _is_other(generator: str) -> bool:

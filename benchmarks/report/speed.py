@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+import pandas as pd
+
 from ..store.timings import Timing, merged
-from .text import ABSENT, table_lines
+from .text import ABSENT, table_lines, table_of
 
 NOT_MEASURED = "not measured"
 PEER = "porespy blobs"
@@ -48,68 +49,36 @@ CALLS = (
     "One thread, the same volumes: ours against the calls of other packages that come nearest. What ours shares "
     "between descriptors is computed for each line anew."
 )
-
-
+BATCH = 64
+"""Volumes in a call whose time is compared with the machine's limits."""
 LIMITS = {"float32": "operations/s in float32", "bfloat16": "operations/s in bfloat16", "memory": "bytes/s of memory"}
 """Unit of each speed of a machine that bounds a draw."""
 
 
-@dataclass(frozen=True)
-class Reach:
-    """Share of the machine's limit that a generator reaches.
-
-    Attributes:
-        generator: whose.
-        device: "cpu" or "cuda".
-        operations: of a volume.
-        bytes: of a volume.
-        bound: the limit that counts: "arithmetic" or "memory".
-        limit: seconds of a volume at the limit.
-        seconds: of a volume, measured.
-        speeds: of the machine, by unit.
-    """
-
-    generator: str
-    device: str
-    operations: float
-    bytes: float
-    bound: str
-    limit: float
-    seconds: float
-    speeds: dict[str, float]
-
-    @property
-    def share(self) -> float:
-        """Limit over measured time."""
-        return self.limit / self.seconds
-
-    def facts(self) -> dict[str, Any]:
-        """Return everything as one row of a table."""
-        row = {key: value for key, value in vars(self).items() if key != "speeds"}
-        return row | {"share": self.share} | self.speeds
-
-
-def reaches(timings: Sequence[Timing], volumes: int = 64) -> list[Reach]:
+def reaches(timings: Sequence[Timing]) -> pd.DataFrame:
     """Return the share of the limit of every generator whose work was counted, on devices whose speeds were measured.
 
     Args:
-        timings: of the groups "limits" and "sampling".
-        volumes: batch to look at.
+        timings: of the groups "limits" and "sampling", of which batches of ``BATCH`` volumes count.
+
+    Returns:
+        A row a generator and device: ``operations`` and ``bytes`` of a volume, the ``bound`` that counts ("arithmetic"
+        or "memory"), seconds of a volume at the ``limit`` and as measured, their ratio ``share``, and the ``LIMITS``.
     """
     speeds = {(it.device, it.generator): it.info["amount"] / it.seconds for it in timings if it.group == "limits"}
-    found = []
+    rows = []
     for it in timings:
         memory = speeds.get((it.device, "memory"))
         arithmetic = speeds.get((it.device, it.info.get("arithmetic", "")))
-        if it.group != "sampling" or it.volumes != volumes or memory is None or arithmetic is None:
+        if it.group != "sampling" or it.volumes != BATCH or memory is None or arithmetic is None:
             continue
         operations, moved = float(it.info["operations"]), float(it.info["bytes"])
-        computing, moving = operations / arithmetic, moved / memory
-        bound = "arithmetic" if computing > moving else "memory"
-        seconds = it.seconds / it.volumes
-        own = {LIMITS[kind]: speed for (device, kind), speed in speeds.items() if device == it.device}
-        found.append(Reach(it.generator, it.device, operations, moved, bound, max(computing, moving), seconds, own))
-    return found
+        limits = {"arithmetic": operations / arithmetic, "memory": moved / memory}
+        bound, seconds = max(limits, key=lambda kind: limits[kind]), it.seconds / it.volumes
+        row = {"generator": it.generator, "device": it.device, "operations": operations, "bytes": moved}
+        row |= {"bound": bound, "limit": limits[bound], "seconds": seconds, "share": limits[bound] / seconds}
+        rows.append(row | {LIMITS[kind]: speed for (device, kind), speed in speeds.items() if device == it.device})
+    return pd.DataFrame(rows)
 
 
 def speed_markdown(runs: Sequence[dict[str, Any]], digests: Mapping[str, str], scaling: Sequence[str] = ()) -> str:
@@ -225,59 +194,57 @@ def _ratio(ours: Timing, theirs: Timing) -> str:
 
 def _settings(timings: Sequence[Timing]) -> list[str]:
     """Return what each side of the comparison was asked for, what came out, and how long it took."""
-    rows = []
-    for it in _compared(timings):
+
+    def asked(it: Timing) -> str:
         given = it.info.get("params") or {}
-        settings = ", ".join(f"{key} {_value(value)}" for key, value in given.items() if key not in {"shape", "edge"})
-        rows.append(
-            [
-                it.generator,
-                f"{it.edge}³ × {it.volumes}",
-                settings,
-                *(_value(it.info.get(key, ABSENT)) for key in ("porosity", "mean_chord")),
-                f"{'> ' if it.gave_up else ''}{it.milliseconds:.3g}",
-                _spread([it]),
-                f"{it.info['first_call_seconds']:.3g}" if "first_call_seconds" in it.info else ABSENT,
-            ]
-        )
-    header = ["generator", "volumes", "settings", "porosity", "mean chord", "ms a volume", "between blocks"]
-    return table_lines([*header, "first call s"], rows) if rows else []
+        return ", ".join(f"{key} {_value(value)}" for key, value in given.items() if key not in {"shape", "edge"})
+
+    columns: dict[str, Callable[[Timing], str]] = {
+        "generator": lambda it: it.generator,
+        "volumes": lambda it: f"{it.edge}³ × {it.volumes}",
+        "settings": asked,
+        "porosity": lambda it: _value(it.info.get("porosity", ABSENT)),
+        "mean chord": lambda it: _value(it.info.get("mean_chord", ABSENT)),
+        "ms a volume": lambda it: f"{'> ' if it.gave_up else ''}{it.milliseconds:.3g}",
+        "between blocks": lambda it: _spread([it]),
+        "first call s": lambda it: _first_call(it, ".3g"),
+    }
+    return table_of(_compared(timings), columns)
 
 
-def _reached(found: Sequence[Reach]) -> list[str]:
-    rows = [
-        [
-            reach.generator,
-            reach.device,
-            f"{reach.operations / 1e6:.3g}",
-            f"{reach.bytes / 1e3:.3g}",
-            f"{1e6 * reach.limit:.3g} ({reach.bound})",
-            f"{1e6 * reach.seconds:.3g}",
-            f"{100 * reach.share:.2g} %",
-        ]
-        for reach in found
-    ]
-    header = ["generator", "on", "million operations", "kB moved", "limit µs", "measured µs", "reached"]
-    if not rows:
+def _reached(found: pd.DataFrame) -> list[str]:
+    if found.empty:
         return []
-    speeds = {key: value for reach in found for key, value in reach.speeds.items()}
-    measured = ", ".join(f"{value:.3g} {key}" for key, value in speeds.items())
-    return [*table_lines(header, rows), "", f"Measured: {measured}."]
+    columns: dict[str, Callable[[Any], str]] = {
+        "generator": lambda it: it.generator,
+        "on": lambda it: it.device,
+        "million operations": lambda it: f"{it.operations / 1e6:.3g}",
+        "kB moved": lambda it: f"{it.bytes / 1e3:.3g}",
+        "limit µs": lambda it: f"{1e6 * it.limit:.3g} ({it.bound})",
+        "measured µs": lambda it: f"{1e6 * it.seconds:.3g}",
+        "reached": lambda it: f"{100 * it.share:.2g} %",
+    }
+    measured = ", ".join(
+        f"{found[unit].dropna().iloc[-1]:.3g} {unit}" for unit in found.columns if unit in LIMITS.values()
+    )
+    return [*table_of(found.itertuples(), columns), "", f"Measured: {measured}."]
 
 
 def _plain(timings: Sequence[Timing], group: str) -> list[str]:
-    members = [it for it in timings if it.group == group]
-    rows = [
-        [
-            it.generator if group != "scoring" else f"{it.generator}, {it.info['params']['workers']} threads",
-            f"{it.seconds:.2f}",
-            _spread([it]),
-            f"{it.info['first_call_seconds']:.2f}" if "first_call_seconds" in it.info else ABSENT,
-            str(it.rounds),
-        ]
-        for it in members
-    ]
-    return table_lines(["what", "median s", "between blocks", "first call s", "rounds"], rows) if rows else []
+    columns: dict[str, Callable[[Timing], str]] = {
+        "what": lambda it: (
+            f"{it.generator}, {it.info['params']['workers']} threads" if group == "scoring" else it.generator
+        ),
+        "median s": lambda it: f"{it.seconds:.2f}",
+        "between blocks": lambda it: _spread([it]),
+        "first call s": lambda it: _first_call(it, ".2f"),
+        "rounds": lambda it: str(it.rounds),
+    }
+    return table_of([it for it in timings if it.group == group], columns)
+
+
+def _first_call(it: Timing, pattern: str) -> str:
+    return f"{it.info['first_call_seconds']:{pattern}}" if "first_call_seconds" in it.info else ABSENT
 
 
 def _calls(timings: Sequence[Timing]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 ABSENT = "–"
 """Text of a cell without a number."""
@@ -17,6 +20,17 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     """
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " for _ in header) + "|"]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def table_of(items: Iterable[Item], columns: Mapping[str, Callable[[Item], str]]) -> list[str]:
+    """Return the lines of a table in Markdown, a row an item, from what each column says of it; none without items.
+
+    Example:
+        >>> table_of([1, 2], {"n": str, "square": lambda n: f"{n**2}"})
+        ['| n | square |', '| --- | --- |', '| 1 | 1 |', '| 2 | 4 |']
+    """
+    rows = [[cell(item) for cell in columns.values()] for item in items]
+    return table_lines(list(columns), rows) if rows else []
 
 
 def column_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -132,17 +132,16 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def pore_surface(voxels: NDArray[np.bool_], voxel_size: float = 1.0) -> Any:
+def pore_surface(voxels: NDArray[np.bool_]) -> Any:
     """Return the faces of all pore voxels that meet solid or the border, a pyvista ``PolyData``; empty without pores.
 
     Args:
         voxels: bool [depth, height, width], True = pore.
-        voxel_size: edge length of a voxel.
     """
-    return image_data(voxels, voxel_size).threshold(0.5, scalars="pore").extract_surface(algorithm="dataset_surface")
+    return image_data(voxels).threshold(0.5, scalars="pore").extract_surface(algorithm="dataset_surface")
 
 
-def view(voxels: NDArray[np.bool_], title: str, *, png: Path | None = None, voxel_size: float = 1.0) -> Path | None:
+def view(voxels: NDArray[np.bool_], title: str, *, png: Path | None = None) -> Path | None:
     """Show the pores of a volume, or draw them into a file.
 
     The window turns with the mouse and has a cut plane to drag.
@@ -151,7 +150,6 @@ def view(voxels: NDArray[np.bool_], title: str, *, png: Path | None = None, voxe
         voxels: bool [depth, height, width], True = pore.
         title: of window and picture.
         png: write this file and open no window.
-        voxel_size: edge length of a voxel.
 
     Returns:
         The file written, if any.
@@ -162,7 +160,7 @@ def view(voxels: NDArray[np.bool_], title: str, *, png: Path | None = None, voxe
     vtk = pyvista()
     plotter = vtk.Plotter(off_screen=png is not None, window_size=WINDOW, title=title)
     plotter.set_background("white")
-    surface = pore_surface(voxels, voxel_size)
+    surface = pore_surface(voxels)
     look = {"color": PORE, "smooth_shading": False, "ambient": 0.25}
     if surface.n_points == 0:
         plotter.add_text("no pore voxel", position="lower_edge", color="black")
@@ -170,7 +168,7 @@ def view(voxels: NDArray[np.bool_], title: str, *, png: Path | None = None, voxe
         plotter.add_mesh_clip_plane(surface, **look)
     else:
         plotter.add_mesh(surface, **look)
-    plotter.add_mesh(image_data(voxels, voxel_size).outline(), color="grey")
+    plotter.add_mesh(image_data(voxels).outline(), color="grey")
     plotter.add_text(f"{title}, porosity {voxels.mean():.3f}", position="upper_left", font_size=11, color="black")
     plotter.camera_position = "iso"
     if png is None:

@@ -26,18 +26,14 @@ class Compared:
     """A group of descriptors and the calls that others would make for them.
 
     Attributes:
-        ours: of a batch of volumes.
+        ours: descriptors of a batch of volumes.
         theirs: of one volume, bool [depth, height, width].
         calls: names of what ``theirs`` calls.
     """
 
-    ours: Callable[[Fields], Any]
+    ours: tuple[Callable[[Fields], Any], ...]
     theirs: Callable[[Voxels], Any]
     calls: str
-
-
-def _together(*functions: Callable[[Fields], Any]) -> Callable[[Fields], Any]:
-    return lambda batch: [function(batch) for function in functions]
 
 
 def _surface(volume: Voxels) -> Any:
@@ -82,34 +78,34 @@ def _clusters(volume: Voxels) -> Any:
 
 
 CALLS: dict[str, Compared] = {
-    "surface": Compared(morphology.specific_surface, _surface, "porespy mesh_region, mesh_surface_area"),
+    "surface": Compared((morphology.specific_surface,), _surface, "porespy mesh_region, mesh_surface_area"),
     "Euler number": Compared(
-        morphology.euler_6,
+        (morphology.euler_6,),
         lambda volume: euler_number(volume, connectivity=1),  # type: ignore[no-untyped-call]
         "skimage euler_number",
     ),
-    "porosity profiles": Compared(morphology.profile_sd, _profiles, "porespy porosity_profile, 3 axes"),
+    "porosity profiles": Compared((morphology.profile_sd,), _profiles, "porespy porosity_profile, 3 axes"),
     "chords": Compared(
-        _together(morphology.mean_chord, morphology.chord_lengths),
+        (morphology.mean_chord, morphology.chord_lengths),
         _chords,
         "porespy apply_chords_3D (1 line in 16), chord_length_distribution",
     ),
     "lineal path": Compared(
-        morphology.lineal_path, _paths, "porespy distance_transform_lin, lineal_path_distribution, 3 axes"
+        (morphology.lineal_path,), _paths, "porespy distance_transform_lin, lineal_path_distribution, 3 axes"
     ),
-    "two-point correlation": Compared(morphology.two_point_correlation, _pairs, "porespy two_point_correlation"),
+    "two-point correlation": Compared((morphology.two_point_correlation,), _pairs, "porespy two_point_correlation"),
     "local thickness": Compared(
-        _together(morphology.mean_local_thickness, morphology.thickness_distribution),
+        (morphology.mean_local_thickness, morphology.thickness_distribution),
         _thickness,
         "porespy local_thickness (legacy, all sizes), pore_size_distribution",
     ),
     "distances": Compared(
-        _together(morphology.max_distance, morphology.distance_distribution),
+        (morphology.max_distance, morphology.distance_distribution),
         _distances,
         "scipy distance_transform_edt, porespy radial_density_distribution",
     ),
     "clusters": Compared(
-        _together(morphology.n_components, morphology.largest_component_fraction, morphology.component_counts),
+        (morphology.n_components, morphology.largest_component_fraction, morphology.component_counts),
         _clusters,
         "scipy label",
     ),

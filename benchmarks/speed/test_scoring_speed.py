@@ -46,7 +46,8 @@ def test_descriptor(measure: Callable[..., None], name: str, by: str) -> None:
     compared = CALLS[name]
 
     def ours() -> list[Any]:
-        return [compared.ours(Fields(volumes)) for volumes in np.array_split(_volumes(), 8)]
+        batches = map(Fields, np.array_split(_volumes(), 8))
+        return [[function(batch) for function in compared.ours] for batch in batches]
 
     def theirs() -> list[Any]:
         return [compared.theirs(volume) for volume in _volumes()]

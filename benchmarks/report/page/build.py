@@ -10,7 +10,9 @@ from ...store.files import write_text
 from ...store.provenance import commit
 from ...store.results import Run
 from ..volumes import Draws
+from .scene import picture
 from .sections import read_source, sections
+from .tables import explanation
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "report.html"
@@ -38,6 +40,7 @@ def build_page(results: Path, draws: Callable[[Run], Draws]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"explanation": explanation, "picture": picture}
     source = read_source(results, draws)
     made = sections(source)
     panels = [panel for section in made for panel in section.panels]

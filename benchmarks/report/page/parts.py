@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from ..figures import draw
 from ..plots import Plots
 from ..style import style
+from ..volumes import Draws
 from .plots import interactive
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Panel:
         origin: data set, file and command.
         text: a sentence or two below the heading.
         body: ready HTML.
+        rows: of a table of plain text, its header first.
+        draws: volumes that slices are shown of.
         plots: plotly's JSON values by title, one of which is shown at a time where JavaScript runs.
         still: data address of the picture that is shown elsewhere.
         scene: data of the three-dimensional view.
@@ -56,6 +59,8 @@ class Panel:
     origin: Origin = field(default_factory=Origin)
     text: str = ""
     body: Markup = field(default_factory=Markup)
+    rows: Sequence[Sequence[str]] = ()
+    draws: Draws | None = None
     plots: dict[str, dict[str, Any]] = field(default_factory=dict)
     still: str = ""
     scene: dict[str, Any] | None = None
@@ -80,10 +85,17 @@ def plotted(
     plots: Plots,
     printed: Plots | None = None,
     body: Markup = Markup(),  # noqa: B008 - never changed
+    missing: str = "",
 ) -> Panel:
-    """Return a panel of plots that can be pointed at, with a still picture of them, or of other ones to be printed."""
+    """Return a panel of plots that can be pointed at, with a still picture of them, or of other ones to be printed.
+
+    Where there are no plots, the panel has its ready HTML alone, or says what is missing.
+    """
+    if not plots:
+        return Panel(name, title, origin, text, body, missing=missing)
     shown = {heading: interactive(plot) for heading, plot in plots.items()}
-    return Panel(name, title, origin, text, body, shown, still(partial(draw, printed or plots)))
+    picture = still(partial(draw, printed or plots))
+    return Panel(name, title, origin, text, body, plots=shown, still=picture)
 
 
 def still(make: Callable[[float], Figure]) -> str:

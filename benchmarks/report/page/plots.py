@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..plots import Axis, Level, Map, Plot, Series
+from ..plots import Axis, Map, Plot, Series
 from ..style import GREY, PORE
 
 GRID = "rgba(128,128,128,0.25)"
@@ -44,7 +44,11 @@ def interactive(plot: Plot | Map) -> dict[str, Any]:
         own: dict[str, Any] = {"xaxis": line | {"tickangle": -60}, "yaxis": line | {"autorange": "reversed"}}
     else:
         traces, height = [trace for series in plot.series for trace in _traces(series, plot)], 460
-        own = {"xaxis": line | _axis(plot.x), "yaxis": line | _axis(plot.y), "shapes": [*map(_level, plot.levels)]}
+        own = {
+            "xaxis": line | _axis(plot.x),
+            "yaxis": line | _axis(plot.y),
+            "shapes": [_level(*level) for level in plot.levels.items()],
+        }
     layout = {
         "template": "none",
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -113,16 +117,16 @@ def _lengths(values: Any) -> list[float]:
     return np.maximum(np.nan_to_num(values), 0).tolist()  # type: ignore[no-any-return]
 
 
-def _level(level: Level) -> dict[str, Any]:
+def _level(value: float, text: str) -> dict[str, Any]:
     return {
         "type": "line",
         "xref": "paper",
         "x0": 0,
         "x1": 1,
-        "y0": level.value,
-        "y1": level.value,
-        "line": {"color": GREY, "dash": "dash" if level.text else "solid", "width": 1},
-        "label": {"text": level.text, "textposition": "end", "font": {"color": GREY}},
+        "y0": value,
+        "y1": value,
+        "line": {"color": GREY, "dash": "dash" if text else "solid", "width": 1},
+        "label": {"text": text, "textposition": "end", "font": {"color": GREY}},
     }
 
 

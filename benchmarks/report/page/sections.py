@@ -8,24 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from ...store.results import Run, read_runs, read_scaling, read_side_table, read_speed
 from .. import plots
 from ..documents import documents
-from ..scaling import growths
-from ..series import Cost, costs, payback, peers
-from ..text import ABSENT
+from ..scaling import medians
 from ..volumes import Draws, NoDrawsError, solids
 from .parts import Origin, Panel, Section, plotted, still
-from .scene import gallery, scene
-from .tables import render_markdown, table
+from .scene import scene
+from .tables import render_markdown
 
 ACCURACY = "One row a generator. The head of a column explains it, and sorts by it."
-COST = (
-    "Lower and further left is better. A learned generator is fitted once; whether that pays back depends on how many "
-    "volumes are drawn and on what else could draw them."
-)
+COST = "Lower and further left is better. A learned generator is fitted once: pointing at one says how long that takes."
 CURVES = "Bands hold nine of ten single volumes. Real volumes are grey; controls are switched on in the legend."
 GALLERY = "Each column is one density; each row draws for it. Pores are dark."
 VIEW = "Real pores beside a generator's at the same density. Drag to turn both, scroll or pinch to zoom."
@@ -33,8 +26,18 @@ SPEED = "Volumes a second from densities to voxels in host memory."
 VALIDATION = "How often planted defects are found, and how often two real sets are called different."
 ABLATION = "What each part of the learned generator contributes."
 PROVENANCE = "What every number and picture above was made from, and how to make it again."
-SLOW_FIT = 1.0
-"""Seconds of a fit from which on the table says when it pays back."""
+VALIDATED = ("porebench validate", "The score is not validated yet.")
+ABLATED = ("porebench ablate cvae", "There is no ablation yet.")
+FACTS = {
+    "date": "date",
+    "commit": "commit",
+    "weights": "source",
+    "digest": "digest",
+    "draws": "samples_digest",
+    "machine": "processor",
+    "command": "command",
+}
+"""Entries of a record by the heads of their columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +78,8 @@ def sections(source: Source) -> list[Section]:
         Section("gallery", "Slices, real and generated", GALLERY, _each(source, "gallery", _gallery)),
         Section("view", "In three dimensions", VIEW, _each(source, "view", _view)),
         Section("speed", "Speed and scaling", SPEED, _speed(source)),
-        Section("validation", "Validation of the score", VALIDATION, _validation(source.results)),
-        Section("ablation", "Ablation", ABLATION, _ablation(source.results)),
+        Section("validation", "Validation of the score", VALIDATION, _studies(source, "validation", *VALIDATED)),
+        Section("ablation", "Ablation", ABLATION, _studies(source, "ablation", *ABLATED)),
         Section("provenance", "Provenance", PROVENANCE, _each(source, "provenance", _provenance)),
     ]
 
@@ -102,150 +105,95 @@ def _accuracy(source: Source, run: Run) -> list[Panel]:
     return found
 
 
-def _cost(source: Source, run: Run) -> list[Panel]:
+def _cost(_source: Source, run: Run) -> list[Panel]:
     origin = Origin(run.name, f"{run.name}/manifest.json", run.command)
-    if not run.scores("nfr100"):
-        return [Panel(f"cost-{run.name}", run.name, origin, missing="No generator has a score.")]
-    others = peers(source.speed)
+    shown = plots.cost(run) if run.scores("nfr100") else {}
+    title, missing = f"{run.name}: score and time", "No generator has a score."
     front = "On the front are the generators that no other beats in both; controls do not compete."
-    crossing = (
-        "Where two lines cross, the one with the slower fit has paid back. The table says at how many volumes; "
-        "it compares time alone, so read it beside the scores."
-    )
-    return [
-        plotted(f"cost-{run.name}", f"{run.name}: score and time", origin, front, plots.cost(run)),
-        plotted(f"totals-{run.name}", "When a fit pays back", origin, crossing, plots.totals(run, others)),
-        *_payback_panel(run, others, origin),
-    ]
-
-
-def _payback_panel(run: Run, others: Sequence[Cost], origin: Origin) -> list[Panel]:
-    """Return from how many volumes on each generator with a slow fit is quicker in all than each other one."""
-    points = [*costs(run), *others]
-    rows = []
-    for learned in (point for point in points if point.fit_seconds > SLOW_FIT):
-        cells = [learned.generator, f"{learned.fit_seconds:.0f}"]
-        for rival in points:
-            volumes = payback(learned, rival)
-            never = ABSENT if rival is learned else "never"
-            cells.append(never if volumes is None or rival is learned else f"{volumes:,.0f}")
-        rows.append(cells)
-    if not rows:
-        return []
-    header = ["pays back, after volumes, against", "fit s", *(point.generator for point in points)]
-    return [Panel(f"payback-{run.name}", "", origin, body=table(header, rows))]
+    return [plotted(f"cost-{run.name}", title, origin, front, shown, missing=missing)]
 
 
 def _curves(source: Source, run: Run) -> list[Panel]:
     curves, calibration = plots.curves(run.folder, every_band=True), plots.calibration(run.folder)
-    origins = [Origin(run.name, f"{run.name}/{name}.csv", run.command) for name in ("curves", "calibration")]
+    origin, measured = (Origin(run.name, f"{run.name}/{name}.csv", run.command) for name in ("curves", "calibration"))
+    text = (
+        "How many more or fewer pore voxels a density yields than it asks for. Free count: without making counts exact."
+    )
+    unknown = ("There are no curves over density yet.", "Calibration is not measured yet.")
     panels = [
-        Panel(f"curves-{run.name}", run.name, origins[0], missing="There are no curves over density yet."),
-        Panel(f"calibration-{run.name}", "Calibration", origins[1], missing="Calibration is not measured yet."),
+        plotted(f"curves-{run.name}", run.name, origin, "", curves, plots.curves(run.folder), missing=unknown[0]),
+        plotted(f"calibration-{run.name}", "Calibration", measured, text, calibration, missing=unknown[1]),
     ]
-    if curves:
-        panels[0] = plotted(f"curves-{run.name}", run.name, origins[0], "", curves, plots.curves(run.folder))
-    if calibration:
-        text = (
-            "How many more or fewer pore voxels a density yields than it asks for. Free count: without making counts "
-            "exact."
-        )
-        panels[1] = plotted(f"calibration-{run.name}", "Calibration", origins[1], text, calibration)
     details = source.documents.get(run.folder / "details.md")
     if details is not None:
         name = f"details-{run.name}"
-        panels.append(Panel(name, "Calibration and physics", origins[1], body=render_markdown(details)))
+        panels.append(Panel(name, "Calibration and physics", measured, body=render_markdown(details)))
     return panels
 
 
 def _gallery(source: Source, run: Run) -> list[Panel]:
-    drawn, origin = source.draws.get(run.name), Origin(run.name, f"{run.name}/samples/", run.command)
-    if drawn is None:
-        return [Panel(f"gallery-{run.name}", run.name, origin, missing=source.no_draws[run.name])]
-    return [Panel(f"gallery-{run.name}", run.name, origin, _missing_draws(drawn), gallery(drawn))]
+    return [_drawn(source, run, "gallery", lambda drawn: {"draws": drawn})]
 
 
 def _view(source: Source, run: Run) -> list[Panel]:
+    return [_drawn(source, run, "view", lambda drawn: {"scene": scene(drawn), "still": still(partial(solids, drawn))})]
+
+
+def _drawn(source: Source, run: Run, name: str, shown: Callable[[Draws], dict[str, Any]]) -> Panel:
+    """Return a panel that shows draws, and says which are missing."""
     drawn, origin = source.draws.get(run.name), Origin(run.name, f"{run.name}/samples/", run.command)
     if drawn is None:
-        return [Panel(f"view-{run.name}", run.name, origin, missing=source.no_draws[run.name])]
-    picture = still(partial(solids, drawn))
-    return [Panel(f"view-{run.name}", run.name, origin, _missing_draws(drawn), scene=scene(drawn), still=picture)]
-
-
-def _missing_draws(drawn: Draws) -> str:
-    if not drawn.missing:
-        return ""
-    return f"Not at hand: draws of {', '.join(drawn.missing)}; {next(iter(drawn.missing.values()))} makes them."
+        return Panel(f"{name}-{run.name}", run.name, origin, missing=source.no_draws[run.name])
+    absent = f"Not at hand: draws of {', '.join(drawn.missing)}; {next(iter(drawn.missing.values()), '')} makes them."
+    return Panel(f"{name}-{run.name}", run.name, origin, absent if drawn.missing else "", **shown(drawn))
 
 
 def _speed(source: Source) -> list[Panel]:
     origin = Origin("", "speed/*.json", "make bench")
     if not source.speed:
         return [Panel("speed-plot", "", origin, missing="Speed has not been measured yet.")]
+    sizes, scaled = read_scaling(source.results), Origin("", "speed/scaling.csv", "porebench scaling")
+    drawn = {} if sizes is None else plots.scaling(medians(sizes))
     text = "Higher is better. PoreSpy's generators stand beside ours."
+    over, missing = "Seconds, and memory at the peak, over voxels.", "Time against size has not been measured yet."
     return [
         plotted("speed-plot", "Volumes a second", origin, text, plots.speed(source.speed)),
-        _scaling(source),
+        plotted("scaling-plot", "One draw against its size", scaled, over, drawn, missing=missing),
         Panel("speed-table", "", origin, body=render_markdown(source.documents[source.results / "speed" / "speed.md"])),
     ]
 
 
-def _scaling(source: Source) -> Panel:
-    sizes, origin = read_scaling(source.results), Origin("", "speed/scaling.csv", "porebench scaling")
-    if sizes is None:
-        return Panel("scaling-plot", "", origin, missing="Time against size has not been measured yet.")
-    text = "Seconds, and memory at the peak, over voxels."
-    return plotted("scaling-plot", "One draw against its size", origin, text, plots.scaling(growths(sizes)))
-
-
-def _validation(results: Path) -> list[Panel]:
+def _studies(source: Source, kind: str, command: str, missing: str) -> list[Panel]:
+    """Return the document of a kind of study on each data set, with the plots that there are of its rows."""
     panels = []
-    for path in sorted((results / "validation").glob("*/power.csv")):
-        name, document = path.parent.name, path.with_name("validation.md")
-        origin = Origin(name, f"validation/{name}/", f"porebench validate --dataset {name}")
-        body = render_markdown(document.read_text(encoding="utf-8")) if document.is_file() else Markup()
-        power = read_side_table(path.parent, "power")
-        if power is not None:
-            panels.append(plotted(f"validation-{name}", name, origin, "", plots.power(power), body=body))
-    missing = Origin(command="porebench validate")
-    return panels or [Panel("validation-missing", origin=missing, missing="The score is not validated yet.")]
-
-
-def _ablation(results: Path) -> list[Panel]:
-    panels = []
-    for document in sorted((results / "ablation").glob("*/ablation.md")):
+    for document in sorted((source.results / kind).glob(f"*/{kind}.md")):
         name = document.parent.name
-        origin = Origin(name, f"ablation/{name}/", f"porebench ablate cvae --dataset {name}")
+        origin = Origin(name, f"{kind}/{name}/", f"{command} --dataset {name}")
+        power = read_side_table(document.parent, "power")
+        shown = {} if power is None else plots.power(power)
         body = render_markdown(document.read_text(encoding="utf-8"))
-        panels.append(Panel(f"ablation-{name}", name, origin, body=body))
-    missing = Origin(command="porebench ablate cvae")
-    return panels or [Panel("ablation-missing", origin=missing, missing="There is no ablation yet.")]
+        panels.append(plotted(f"{kind}-{name}", name, origin, "", shown, body=body))
+    return panels or [Panel(f"{kind}-missing", origin=Origin(command=command), missing=missing)]
 
 
 def _provenance(_source: Source, run: Run) -> list[Panel]:
     facts, records = run.manifest["run"], run.records
     first: dict[str, Any] = next(iter(records.values()), {})
+    packages = ", ".join(f"{package} {number}" for package, number in first.get("versions", {}).items())
     what = [
-        ["data set", f"{run.name}, SHA-256 {facts['data']}"],
-        ["test part", f"{facts['n_test']} volumes, SHA-256 {facts['test']}"],
-        ["seed", str(facts["seed"])],
-        ["Python", str(first.get("python", ""))],
-        ["packages", ", ".join(f"{package} {number}" for package, number in first.get("versions", {}).items())],
+        ("what", "value"),
+        ("data set", f"{run.name}, SHA-256 {facts['data']}"),
+        ("test part", f"{facts['n_test']} volumes, SHA-256 {facts['test']}"),
+        ("seed", str(facts["seed"])),
+        ("Python", str(first.get("python", ""))),
+        ("packages", packages),
     ]
-    keys = {
-        "date": "date",
-        "commit": "commit",
-        "weights": "source",
-        "digest": "digest",
-        "draws": "samples_digest",
-        "machine": "processor",
-        "command": "command",
-    }
-    rows = [[name, *(_short(str(record.get(key, ""))) for key in keys.values())] for name, record in records.items()]
-    body = table(["what", "value"], what, "text") + table(["generator", *keys], rows, "text")
+    rows = [[name, *(_short(str(record.get(key, ""))) for key in FACTS.values())] for name, record in records.items()]
     origin = Origin(run.name, f"{run.name}/manifest.json", run.command)
-    return [Panel(f"provenance-{run.name}", run.name, origin, body=body)]
+    return [
+        Panel(f"provenance-{run.name}", run.name, Origin(run.name), rows=what),
+        Panel(f"rows-{run.name}", "", origin, rows=[["generator", *FACTS], *rows]),
+    ]
 
 
 def _short(text: str) -> str:

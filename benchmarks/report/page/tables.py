@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
 from html import escape
 
 from markdown_it import MarkdownIt
@@ -55,16 +54,6 @@ def render_markdown(text: str) -> Markup:
         title, _, body = section.partition("\n")
         parts.append(f"<details><summary>{escape(title)}</summary>{_tables(body)}</details>")
     return Markup("".join(parts))  # noqa: S704 - the Markdown renderer and escape() made it safe
-
-
-def table(header: list[str], rows: Iterable[Iterable[str]], kind: str = "") -> Markup:
-    """Return a sortable table of plain text; ``kind`` "text" aligns it as such."""
-    head = "".join(f'<th scope="col" title="{escape(explanation(cell))}">{escape(cell)}</th>' for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    html = (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
-    return Markup(html)  # noqa: S704 - every cell is escaped
 
 
 def _tables(text: str) -> str:
