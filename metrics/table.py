@@ -18,6 +18,10 @@ TWO_POINT = "Yeong and Torquato (1998), doi:10.1103/PhysRevE.57.495"
 LINEAL = "Lu and Torquato (1992), doi:10.1103/PhysRevA.45.922"
 DISCO = "Rizzo and Székely (2010), doi:10.1214/09-AOAS245"
 PERMUTATION = "Phipson and Smyth (2010), doi:10.2202/1544-6115.1585"
+WESTFALL = "Westfall and Young (1993), Resampling-Based Multiple Testing"
+WHITENING = "Kessy, Lewin and Strimmer (2018), doi:10.1080/00031305.2016.1277159"
+TAUFACTOR = "Cooper et al. (2016), doi:10.1016/j.softx.2016.09.002"
+UNDERWOOD = "Underwood (1970), Quantitative Stereology"
 TRANSPORT = "Panaretos and Zemel (2019), doi:10.1146/annurev-statistics-030718-104938"
 PORESPY = "Gostick et al. (2019), doi:10.21105/joss.01296"
 C2ST = "Lopez-Paz and Oquab (2017), doi:10.48550/arXiv.1610.06545"
@@ -68,9 +72,21 @@ METRICS: dict[str, Metric] = {
         Metric("thickness_distribution", "F(r)", "", 1, THICKNESS, "distribution of local thickness, 1 to 10 voxels"),
         Metric("distance_distribution", "F(δ)", "", 1, PORE_SIZE, "distribution of distance to solid, 1 to 10 voxels"),
         Metric("component_counts", "ln N(v)", "", 1, CLUSTERS, "clusters of up to 1, 2, 4, ..., 4096 voxels"),
-        Metric("nfr100", "NFR100", "", 2, DISCO, "structure; 1 = cannot be told from real"),
-        Metric("p", "p", "", 2, PERMUTATION, "random swaps as far from real as this"),
-        Metric("worst_nfr100", "worst", "", 2, DISCO, "NFR100 of the worst descriptor"),
+        Metric("percolation_share", "P", "", 1, PORESPY, "share of axes along which the pores connect both faces"),
+        Metric("pore_diffusivity", "D/D₀", "", 1, TAUFACTOR, "effective diffusivity of the pores, mean of the axes"),
+        Metric("surface_direction", "Δs", "", 1, UNDERWOOD, "share of faces across each axis, less a third"),
+        Metric("chord_direction", "Δℓ", "voxel", 1, CHORDS, "mean chord along each axis, less the mean"),
+        Metric("two_point_direction", "ΔS₂", "", 1, TWO_POINT, "autocovariance along each axis, less the mean"),
+        Metric("lineal_path_direction", "ΔL", "", 1, LINEAL, "lineal path along each axis, less the mean"),
+        Metric("percolation_direction", "ΔP", "", 1, PORESPY, "percolation along each axis, less the share of axes"),
+        Metric("joint", "joint", "", 1, WHITENING, "all descriptors together, uncorrelated in real volumes"),
+        Metric("family", "family", "", 1, HERE, "NFR100 of a family of descriptors: size, correlation, ..."),
+        Metric("patch_rate", "patches", "", 1, COPYING, "share of 10³ patches that occur in training volumes"),
+        Metric("patch_rate_real", "patches*", "", 1, COPYING, "the same for held-out real volumes"),
+        Metric("c2st_auc_nonlinear", "AUC", "", 1, C2ST, "0.5 = no support vector machine can tell"),
+        Metric("nfr100", "NFR100", "", 3, DISCO, "structure; 1 = cannot be told from real"),
+        Metric("p", "p", "", 3, WESTFALL, "random swaps with as large an effect in any family"),
+        Metric("worst_nfr100", "worst", "", 3, DISCO, "NFR100 of the worst descriptor"),
         Metric("density_bias", "Δn", "%", 1, HERE, "excess of pore voxels"),
         Metric("density_error", "|d̂−d|", "", 1, HERE, "density off its target"),
         Metric("density_error_real", "|d̂−d|*", "", 1, HERE, "the same for real volumes"),

@@ -37,11 +37,11 @@ def test_packages_import_none_of_what_they_must_do_without(package) -> None:
         assert not _imported(file) & FORBIDDEN[package], file.relative_to(ROOT)
 
 
-def test_only_the_descriptors_import_porespy() -> None:
+def test_one_file_imports_porespy() -> None:
     users = {
         str(file.relative_to(ROOT)) for package in PACKAGES for file in _files(package) if "porespy" in _imported(file)
     }
-    assert users <= {"metrics/descriptors.py"}
+    assert users <= {"metrics/_batch.py"}
 
 
 def test_modules_import_each_other_in_no_circle() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import hashlib
 import importlib
 import logging
 import pkgutil
@@ -23,10 +24,9 @@ from porebench.benchmarks.evaluate.rows import NOVELTY, RECONSTRUCTION
 from porebench.data.symmetry import symmetries, transform
 from porebench.metrics._batch import S2_RADII, Fields, porespy
 from porebench.metrics._kernels import squared_distance, squared_thickness
-from porebench.metrics.descriptors import HEADLINE, Descriptors, describe, percolation
+from porebench.metrics.descriptors import DESCRIPTORS, HEADLINE, Descriptors, describe, percolation
 from porebench.metrics.morphology import (
     CHORD_LENGTHS,
-    DESCRIPTORS,
     PATH_LENGTHS,
     chord_lengths,
     component_counts,
@@ -43,8 +43,11 @@ from porebench.metrics.morphology import (
     thickness_distribution,
     two_point_correlation,
 )
-from porebench.metrics.table import METRICS, versions
+from porebench.metrics.morphology import DESCRIPTORS as MORPHOLOGY
+from porebench.metrics.suites import CURRENT, JOINT, SUITES, Suite
+from porebench.metrics.table import METRICS, UNDERWOOD, WESTFALL, versions
 from porebench.metrics.transport import effective_diffusivity
+from porebench.metrics.verdict import WORDS
 
 
 def random_volume(
@@ -286,7 +289,7 @@ def test_no_descriptor_changes_under_a_symmetry_of_the_grid(
     shape = (8, 8, 8) if cubic else (7, 7, 9)
     volume = (np.random.default_rng(seed).random(shape) < porosity)[None]
     turned = transform(volume, data.draw(st.sampled_from(symmetries(shape))))
-    for name, function in DESCRIPTORS.items():
+    for name, function in MORPHOLOGY.items():
         np.testing.assert_allclose(function(turned), function(volume), atol=1e-9, err_msg=name)
 
 
@@ -378,23 +381,21 @@ def test_diffusivity_equals_a_direct_solution() -> None:
     assert effective_diffusivity(phase, tolerance=1e-9) == pytest.approx(flux * 6 / 56, abs=1e-6)
 
 
-def test_the_list_of_headline_descriptors_is_frozen() -> None:
-    assert HEADLINE == (
-        "specific_surface",
-        "euler_6",
-        "mean_chord",
-        "profile_sd",
-        "n_components",
-        "largest_component_fraction",
-        "mean_local_thickness",
-        "max_distance",
-        "two_point_correlation",
-        "lineal_path",
-        "chord_lengths",
-        "thickness_distribution",
-        "distance_distribution",
-        "component_counts",
-    )
+def test_the_suites_are_frozen() -> None:
+    known = {name: hashlib.sha256(repr(suite).encode()).hexdigest()[:12] for name, suite in SUITES.items()}
+    assert known == {"2026.1": "c78a73e339c7", "2026.2": "8cfaeef23d10"}
+    assert set(SUITES[CURRENT].components) == {*HEADLINE, JOINT}
+    assert len(SUITES["2026.1"].components) == 14
+    assert set(WORDS) == set(SUITES[CURRENT].components)
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=list(SUITES))
+def test_every_family_has_the_same_weight(suite: Suite) -> None:
+    weights = dict(zip(suite.components, suite.weights(), strict=True))
+    for members in suite.families.values():
+        assert sum(weights[name] for name in members) == pytest.approx(1 / len(suite.families))
+    assert suite.weights(suite.components[0])[0] == 0
+    assert suite.weights(suite.components[0]).sum() == pytest.approx(1)
 
 
 def test_every_metric_of_a_row_has_its_source_and_version() -> None:
@@ -404,4 +405,4 @@ def test_every_metric_of_a_row_has_its_source_and_version() -> None:
         assert metric.name == name
         assert versions()[name] == metric.version >= 1
         assert metric.description
-        assert "doi:10." in metric.reference or metric.reference == "porebench"
+        assert "doi:10." in metric.reference or metric.reference in {"porebench", WESTFALL, UNDERWOOD}

@@ -19,6 +19,7 @@ from porebench.metrics.adjustment import Adjustment, fitting_window, log_count
 from porebench.metrics.band_score import ScoreResult
 from porebench.metrics.bands import density_bands
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe
+from porebench.metrics.direction import DESCRIPTORS as DIRECTION
 from porebench.metrics.energy import (
     effects,
     energy_effect,
@@ -32,6 +33,7 @@ from porebench.metrics.energy import (
 from porebench.metrics.estimate import Estimate
 from porebench.metrics.physical import fit_density_law, percolation_share, wasserstein
 from porebench.metrics.score import score
+from porebench.metrics.suites import CURRENT, SUITES
 
 Floats = NDArray[np.float64]
 SIZE = 22  # the ladder's cubes: large enough for all effects, small enough for seconds
@@ -42,7 +44,8 @@ def invented(density: Floats, rng: np.random.Generator, *, shift: float = 0.0, p
     """Descriptors without volumes: every one follows ln n, with its own noise around it."""
     pores = np.maximum((density / 0.0882) ** 3.8 * rng.lognormal(0, 0.05, len(density)), 1).astype(np.int64)
     trend = 0.2 * np.log(pores)[:, None]
-    values = {name: trend + shift + rng.normal(0, 0.3, (len(density), points)) for name in HEADLINE}
+    shapes = {name: (len(density), 3 if name in DIRECTION else points) for name in HEADLINE}
+    values = {name: trend + shift + rng.normal(0, 0.3, shape) for name, shape in shapes.items()}
     percolating = rng.random((len(density), 3)) < density[:, None]
     return Descriptors(values, pores, percolating, (30, 30, 30))
 
@@ -174,7 +177,8 @@ def test_every_scored_band_has_all_descriptors_and_a_worst_one(ladder: Ladder) -
     assert list(result.bands) == ["0.0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1.0", "all"]
     for name in ("0.4-0.6", "0.6-0.8", "0.8-1.0", "all"):
         record = result.bands[name]
-        assert tuple(record.descriptors) == HEADLINE
+        assert tuple(record.descriptors) == SUITES[CURRENT].components
+        assert tuple(record.families) == tuple(SUITES[CURRENT].families)
         assert record.worst is not None
         assert record.descriptors[record.worst].value == max(each.value for each in record.descriptors.values())
         for each in record.descriptors.values():

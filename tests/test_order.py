@@ -15,9 +15,10 @@ from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.accuracy import accuracy_markdown, own_error
 from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Run, read_order
-from porebench.metrics.descriptors import HEADLINE
 from porebench.metrics.ranking import Replicates
+from porebench.metrics.suites import CURRENT, SUITES
 
+NUMBER = len(SUITES[CURRENT].components)
 QUICK = Options(quick=True, workers=1)
 
 
@@ -36,7 +37,8 @@ def test_a_run_writes_ranks_and_ties(results) -> None:
     assert len(ties) == 4 * 3 / 2
     assert ranking.groupby("left_out").which.nunique().to_dict() == {
         "band": 3,
-        "descriptor": len(HEADLINE),
+        "descriptor": NUMBER - 1,
+        "family": len(SUITES[CURRENT].families),
         "nothing": 1,
     }
     order = read_order(folder)
@@ -95,7 +97,7 @@ def test_lost_replicates_are_made_again_and_damaged_ones_leave_a_generator_unran
 
 def test_replicates_of_other_samples_do_not_count(tmp_path) -> None:
     rng = np.random.default_rng(0)
-    found = Replicates(("b",), ("d", "e"), rng.random((1, 2)), rng.random((1, 2, 50)))
+    found = Replicates(("b",), CURRENT, rng.random((1, NUMBER)), rng.random((1, NUMBER, 50)))
     run = {"seed": 0}
     for name in ("pca", "gaussian-field"):
         keep_replicates(tmp_path, name, found, run, "abc")
