@@ -68,6 +68,7 @@ class GaussianField(Generator):
 
     name = "gaussian-field"
     devices = ("cpu", "cuda")
+    trained_on: ClassVar[tuple[str, ...]] = ("two_point_correlation",)
     axes: ClassVar[dict[str, str]] = {
         "knots_": "n",
         "correlation_": "n lags lags lags",

@@ -57,6 +57,13 @@ class SpherePacking(Generator):
     """
 
     name = "sphere-packing"
+    trained_on: ClassVar[tuple[str, ...]] = (  # pairs, runs and cubes of voxels
+        "specific_surface",
+        "mean_chord",
+        "chord_lengths",
+        "two_point_correlation",
+        "lineal_path",
+    )
     axes: ClassVar[dict[str, str]] = {
         "volume_": "volume",
         "radius_": "radius",

@@ -8,7 +8,7 @@ of generators that were scored in different runs go together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -38,13 +38,13 @@ class Replicates:
     observed: Floats
     resampled: Floats
 
-    def ratio(self, without: str = "") -> tuple[float, Floats]:
+    def ratio(self, without: Collection[str] = ()) -> tuple[float, Floats]:
         """Return NFR100 as observed, and of each replicate, [draws].
 
         Args:
-            without: a component, a family or a band to leave out; nothing by default.
+            without: components, families and bands to leave out; nothing by default.
         """
-        bands = [i for i, name in enumerate(self.bands) if name != without]
+        bands = [i for i, name in enumerate(self.bands) if name not in without]
         weights = SUITES[self.suite].weights(without)
         kept = np.ix_(np.array(bands), np.flatnonzero(weights))
         weights = weights[weights > 0]
@@ -119,7 +119,7 @@ class Rank:
         return f"{self.place}{'=' if self.shared else ''}"
 
 
-def difference(first: Replicates, second: Replicates, without: str = "") -> Estimate:
+def difference(first: Replicates, second: Replicates, without: Collection[str] = ()) -> Estimate:
     """Return NFR100 of the first less that of the second, with the percentile interval of the paired replicates.
 
     The two tie if the interval holds 0; two identical sets differ by 0 in every replicate.
@@ -127,7 +127,7 @@ def difference(first: Replicates, second: Replicates, without: str = "") -> Esti
     Args:
         first: of one generator.
         second: of another, on the same test volumes and with the same seed.
-        without: a component, a family or a band to leave out.
+        without: components, families and bands to leave out.
 
     Raises:
         ValueError: if the two were not made of the same bands, suite and number of resamples.
@@ -142,7 +142,7 @@ def difference(first: Replicates, second: Replicates, without: str = "") -> Esti
     return percentile(value - other, draws - other_draws)
 
 
-def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Rank]:
+def ranks(entries: Mapping[str, Replicates], without: Collection[str] = ()) -> dict[str, Rank]:
     """Return the ranks of generators, best first, with ties.
 
     In order of score, a generator joins the group of the one before if it ties with the *best* of that group, and opens
@@ -150,7 +150,7 @@ def ranks(entries: Mapping[str, Replicates], without: str = "") -> dict[str, Ran
 
     Args:
         entries: generator -> its replicates.
-        without: a component, a family or a band to leave out.
+        without: components, families and bands to leave out.
     """
     ordered = sorted(entries, key=lambda name: entries[name].ratio(without)[0])
     groups: list[list[str]] = []
@@ -192,7 +192,7 @@ def sensitivity(entries: Mapping[str, Replicates]) -> list[dict[str, str | int |
             "shared": it.shared,
         }
         for kind, which in variants
-        for name, it in ranks(entries, which).items()
+        for name, it in ranks(entries, (which,)).items()
     ]
 
 

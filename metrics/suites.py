@@ -7,7 +7,7 @@ new name, and the one before stays computable for a release, so that published n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,18 +34,14 @@ class Suite:
         """Descriptors, and ``JOINT`` where it counts, family by family."""
         return tuple(name for family in self.families.values() for name in family)
 
-    def family(self, component: str) -> str:
-        """Return the family that a component belongs to."""
-        return next(name for name, components in self.families.items() if component in components)
-
-    def weights(self, without: str = "") -> NDArray[np.float64]:
+    def weights(self, without: Collection[str] = ()) -> NDArray[np.float64]:
         """Return the weight of each component, [components], together 1.
 
         Args:
-            without: a component or a family that is left out; its weight is 0.
+            without: components and families that are left out; their weight is 0.
         """
         kept = [
-            [0.0 if without in (family, name) else 1.0 for name in components]
+            [0.0 if {family, name} & {*without} else 1.0 for name in components]
             for family, components in self.families.items()
         ]
         shares = [np.array(each) / max(sum(each), 1.0) for each in kept]

@@ -86,6 +86,9 @@ METRICS: dict[str, Metric] = {
         Metric("c2st_auc_nonlinear", "AUC", "", 1, C2ST, "0.5 = no support vector machine can tell"),
         Metric("nfr100", "NFR100", "", 3, DISCO, "structure; 1 = cannot be told from real"),
         Metric("p", "p", "", 3, WESTFALL, "random swaps with as large an effect in any family"),
+        Metric(
+            "nfr100_unrelated", "NFR100*", "", 1, HERE, "NFR100 without the descriptors that the generator trained on"
+        ),
         Metric("worst_nfr100", "worst", "", 3, DISCO, "NFR100 of the worst descriptor"),
         Metric("density_bias", "Δn", "%", 1, HERE, "excess of pore voxels"),
         Metric("density_error", "|d̂−d|", "", 1, HERE, "density off its target"),

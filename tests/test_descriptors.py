@@ -394,8 +394,8 @@ def test_every_family_has_the_same_weight(suite: Suite) -> None:
     weights = dict(zip(suite.components, suite.weights(), strict=True))
     for members in suite.families.values():
         assert sum(weights[name] for name in members) == pytest.approx(1 / len(suite.families))
-    assert suite.weights(suite.components[0])[0] == 0
-    assert suite.weights(suite.components[0]).sum() == pytest.approx(1)
+    assert suite.weights([suite.components[0]])[0] == 0
+    assert suite.weights([suite.components[0]]).sum() == pytest.approx(1)
 
 
 def test_every_metric_of_a_row_has_its_source_and_version() -> None:

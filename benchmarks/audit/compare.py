@@ -137,7 +137,9 @@ def _scored(folder: Path, name: str, judge: Judge, record: dict[str, Any]) -> Sc
             if stored.arrays(stage).is_file():
                 _copy(stored.arrays(stage), scratch.arrays(stage))
     reconstructs = Cells(judge.folder, name).arrays("reconstruct").is_file()
-    scored = judge.scored(name, reconstructs=reconstructs, fits=record.get("fits", 1))
+    scored = judge.scored(
+        name, reconstructs=reconstructs, fits=record.get("fits", 1), relatives=record.get("trained_on", ())
+    )
     if scored.replicates is not None:
         keep_replicates(judge.folder, name, scored.replicates, judge.run, record["samples_digest"])
     return scored

@@ -41,6 +41,7 @@ class Plan:
         params: hyper-parameters by name.
         trained_on_request: whether the generator must not be trained unasked.
         any_shape: whether the generator can draw other shapes than it was fitted on.
+        trained_on: descriptors that the fit makes agree with the training volumes.
     """
 
     reference: str
@@ -54,6 +55,7 @@ class Plan:
     params: dict[str, Any]
     trained_on_request: bool
     any_shape: bool
+    trained_on: tuple[str, ...]
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options
         generator.params,
         generator.trained_on_request,
         generator.any_shape,
+        tuple(generator.trained_on),
     )
 
 

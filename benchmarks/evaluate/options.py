@@ -13,8 +13,8 @@ from porebench.metrics.suites import CURRENT
 
 from ..store.places import Places
 
-FULL = {"n_bootstrap": 1000, "n_permutations": 200}
-QUICK = {"n_bootstrap": 200, "n_permutations": 100}
+FULL = {"n_bootstrap": 1000, "n_permutations": 999}
+QUICK = {"n_bootstrap": 200, "n_permutations": 399}  # p-values small enough to be corrected for six tests
 QUICK_SAMPLES = 256
 FITS = 3
 FIT_SEEDS = 1_000_003

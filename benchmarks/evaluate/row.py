@@ -98,7 +98,9 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
     cell = cells.fresh("score", inputs)
     if cell is None or not has_replicates(judge.folder, planned.name, judge.run, samples):
         began = time.perf_counter()
-        scored = judge.scored(planned.name, reconstructs=planned.reconstructs, fits=n_fits)
+        scored = judge.scored(
+            planned.name, reconstructs=planned.reconstructs, fits=n_fits, relatives=planned.trained_on
+        )
         if scored.replicates is not None:
             keep_replicates(judge.folder, planned.name, scored.replicates, judge.run, samples)
         output = {"rows": scored.rows, "verdict": str(scored.verdict), "stamp": stamp}
@@ -113,6 +115,7 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
         **fit,
         **sample,
         "fits": n_fits,
+        "trained_on": list(planned.trained_on),
         "verdict": cell.output["verdict"],
         **cell.output["stamp"],
         "cells": {stage: done.summary() for stage, done in finished.items() if done is not None},

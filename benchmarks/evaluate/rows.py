@@ -10,7 +10,7 @@ from scipy.stats import t
 
 from porebench.metrics.band_score import ScoreResult
 from porebench.metrics.bands import ALL
-from porebench.metrics.estimate import Estimate
+from porebench.metrics.estimate import Estimate, percentile
 from porebench.metrics.novelty import NoveltyResult
 from porebench.metrics.patches import PatchCopyTest
 from porebench.metrics.reconstruction import MEANS, ReconstructionResult
@@ -20,8 +20,13 @@ NOVELTY = ("copy_rate", "leak_rate", "novelty", "diversity")
 RECONSTRUCTION = (*MEANS, "small_pore_recall", "speck_recall", "radius_w1")
 
 
-def score_rows(result: ScoreResult) -> list[dict[str, Any]]:
-    """Rows of the score and its companions by band, where a band has a score."""
+def score_rows(result: ScoreResult, relatives: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rows of the score and its companions by band, where a band has a score.
+
+    Args:
+        result: of one fit.
+        relatives: descriptors that the generator was trained on; the score without them has a row.
+    """
     rows = []
     for name, band in result.bands.items():
         n = (band.n_generated, band.n_real)
@@ -51,7 +56,15 @@ def score_rows(result: ScoreResult) -> list[dict[str, Any]]:
         for quantity, physical in band.physical.items():
             parts = ("error", "floor", "bias", "real_mean")
             rows += [_row(name, f"{quantity}:{part}", getattr(physical, part), None, n) for part in parts]
-    return rows
+    return rows + _unrelated(result, relatives)
+
+
+def _unrelated(result: ScoreResult, relatives: Sequence[str]) -> list[dict[str, Any]]:
+    """Row of the score without the descriptors that the generator was trained on."""
+    if result.replicates is None or not relatives:
+        return []
+    it, band = percentile(*result.replicates.ratio(relatives)), result.headline
+    return [_row(ALL, "nfr100_unrelated", it.value, (it.low, it.high), (band.n_generated, band.n_real))]
 
 
 def novelty_rows(result: NoveltyResult, n_real: int) -> list[dict[str, Any]]:

@@ -102,6 +102,7 @@ def numbers(
     seed: int,
     resampling: dict[str, int],
     suite: str = CURRENT,
+    relatives: Sequence[str] = (),
     workers: int = 1,
 ) -> Scored:
     """Return every number of one fit of a generator.
@@ -114,6 +115,7 @@ def numbers(
         seed: of the resampling.
         resampling: ``n_bootstrap`` and ``n_permutations``.
         suite: name of the list of what the score is made of.
+        relatives: descriptors that the generator was trained on.
         workers: threads.
     """
     kind, test, train = real.dataset.density_kind, real.test, real.dataset.train
@@ -144,7 +146,7 @@ def numbers(
         "amount": f"{'too much' if bias > 0 else 'too little'} pore ({bias:+.1f} %)",
     }
     found = verdict(result.headline, {name: p for name, p in tests.items() if p is not None}, words)
-    rows = score_rows(result) + novelty_rows(novelty, len(test)) + verdict_rows(found, patches, len(drawn))
+    rows = score_rows(result, relatives) + novelty_rows(novelty, len(test)) + verdict_rows(found, patches, len(drawn))
     if made is not None:
         rows += reconstruction_rows(reconstruction_scores(test, made.voxels, kind=kind, workers=workers))
     if real.radii is not None:
@@ -304,13 +306,14 @@ class Judge:
             )
         return stored
 
-    def scored(self, name: str, *, reconstructs: bool, fits: int = 1) -> Scored:
+    def scored(self, name: str, *, reconstructs: bool, fits: int = 1, relatives: Sequence[str] = ()) -> Scored:
         """Return every number of a generator, tidy, from its stored draws.
 
         Args:
             name: of the generator.
             reconstructs: whether it has stored reconstructions.
             fits: number of its fits that have stored draws.
+            relatives: descriptors that it was trained on.
         """
         each = [
             numbers(
@@ -321,6 +324,7 @@ class Judge:
                 seed=self.options.seed,
                 resampling=self.options.resampling,
                 suite=self.options.suite,
+                relatives=relatives,
                 workers=self.options.workers,
             )
             for judge in map(self.of_fit, range(fits))

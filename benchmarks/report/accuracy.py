@@ -5,16 +5,27 @@ from __future__ import annotations
 import pandas as pd
 
 from porebench.generators.controls import Twin
-from porebench.metrics.descriptors import HEADLINE
+from porebench.metrics.suites import CURRENT, SUITES
 
 from ..store.results import ALL, Order, Run, Score
 from .text import ABSENT, column_lines, one_line, short, table_lines
 
 READING = (
     "NFR100 (noise-floor ratio at 100 volumes): 1 = cannot be told from real volumes; 5 = the gap is five times what "
-    "two honest batches of 100 real volumes show. Over the headline bands; the 95 % interval resamples the test "
-    "densities, p swaps the drawn and the real volume of random densities."
+    "two honest batches of 100 real volumes show. Over the headline bands, and over families of descriptors with "
+    "equal weights, each of which has a column. The 95 % interval resamples the test densities, and holds for another "
+    "fit where a row stands on several. The verdict rests on tests of structure, of all descriptors together, of a "
+    "classifier, of copies and of the amount of pore, at 5 % together."
 )
+TESTS = {
+    "structure": "the largest effect of a family, against random swaps of drawn and real volumes",
+    "joint": "all descriptors together, against the same swaps",
+    "classifier": "a logistic regression and a support vector machine between drawn and real volumes",
+    "copies": "volumes that take half of their pores from one training volume",
+    "patches": "patches of 10³ voxels that occur in training volumes, against held-out real volumes",
+    "amount": "pore voxels against those of the real volumes of the same densities",
+}
+"""What each test of the verdict looks at."""
 PHYSICAL = {
     "pore_radius": "pore radius",
     "specific_surface": "specific surface",
@@ -26,42 +37,63 @@ SIZES = (
     "real ones, or the true radii of the simulator (the reference shows what the detector can reach); and the number "
     "of pores with a radius of at most 2 voxels, drawn over real. 95 % intervals resample the test densities."
 )
+RELATIVES = (
+    "A star marks descriptors that the generator was trained on, or close relatives of them: a good score there says "
+    "less. The score without them stands in the first column."
+)
 FEW = 50
 """Test volumes in a band, below which a table says so."""
-LONGEST = 16
-"""Characters of a generator's name that the compact table shows."""
+LONGEST, WORDS_WIDE = 15, 30
+"""Characters of a generator's name, and of its verdict, that the compact table shows."""
+GIVEN_AWAY, CANNOT = "gives itself away by: ", "cannot be told from real"
 RANKS = (
     "Generators share a rank (`=`) if a paired bootstrap over the test densities cannot tell them from the best of "
-    "their group (95 %). Controls hold no rank. Beside it, the best and the worst rank when each descriptor, or each "
-    "headline band, is left out of the score in turn."
+    "their group (95 %). Controls hold no rank. Beside it, the best and the worst rank when each descriptor, each "
+    "family or each headline band is left out of the score in turn."
 )
 
 
 def accuracy_markdown(run: Run) -> str:
     """Return the accuracy document of a run."""
     about = run.manifest["run"]
-    scored = run.generators
+    scored, components = run.generators, SUITES[suite_of(run)].components
     lines = [
         f"# Accuracy on {about['dataset']}",
         "",
         f"{about['n_test']} test volumes, one realisation for each test density, seed {about['seed']}"
         + (" (quick run)" if about["quick"] else "")
-        + f".{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
+        + f", suite {suite_of(run)}.{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
         "",
         READING,
         "",
         *summary_table(run),
         "",
         *_rank_section(run),
+        "## Score by density band, and tests of the verdict",
+        "",
+        *_bands_and_tests(run),
+        "",
         "## Companion columns",
         "",
         *_companions(run),
         "",
         "## Score by descriptor",
         "",
+        RELATIVES,
+        "",
         *table_lines(
-            ["generator", *HEADLINE],
-            [[name, *(_text(run, name, f"nfr100:{d}", "{:.1f}") for d in HEADLINE)] for name in scored],
+            ["generator", "NFR100 without *", *components],
+            [
+                [
+                    name,
+                    _interval(run, name, "nfr100_unrelated"),
+                    *(
+                        _text(run, name, f"nfr100:{each}", "{:.1f}") + "*" * (each in _trained_on(run, name))
+                        for each in components
+                    ),
+                ]
+                for name in scored
+            ],
         ),
     ]
     reconstructing = [name for name in scored if name in run.scores("iou")]
@@ -79,19 +111,21 @@ def accuracy_markdown(run: Run) -> str:
 
 def summary_table(run: Run) -> list[str]:
     """Return the main table, best generator first, and the benchmark's own error below it."""
-    header = ["rank", "generator", "NFR100 [95 % CI]", "p", *(f"NFR100 {band}" for band in run.bands)]
-    header += ["worst descriptor", "density bias %", "copy rate %", "IoU", "fit s", "ms a volume"]
+    families = SUITES[suite_of(run)].families
+    header = ["rank", "generator", "NFR100 [95 % CI]", "verdict", *families]
+    header += ["density bias %", "copies %", "copied patches %", "IoU", "fits", "fit s", "ms a volume"]
     rows = [
         [
             (run.order and run.order.rank(name)) or ABSENT,
             name,
             _interval(run, name, "nfr100"),
-            _text(run, name, "p", "{:.3f}"),
-            *(_text(run, name, "nfr100", "{:.1f}", band) for band in run.bands),
-            worst_descriptor(run, name),
+            verdict_text(run, name),
+            *(_text(run, name, f"family:{family}", "{:.1f}") for family in families),
             _text(run, name, "density_bias", "{:+.1f}"),
             _percent(run, name, "copy_rate"),
+            _percent(run, name, "patch_rate"),
             _text(run, name, "iou"),
+            str(run.records[name].get("fits", 1)),
             f"{run.records[name]['fit_seconds']:.1f}",
             f"{run.records[name]['sample_milliseconds']:.2f}",
         ]
@@ -105,17 +139,35 @@ def compact_table(run: Run) -> list[str]:
     rows = [
         [
             (run.order and run.order.rank(name)) or ABSENT,
-            name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…",
+            _clipped(name, LONGEST),
             _interval(run, name, "nfr100"),
-            worst_descriptor(run, name).partition(" ")[0],
+            _clipped(verdict_text(run, name).removeprefix(GIVEN_AWAY).replace(CANNOT, "nothing"), WORDS_WIDE),
             _percent(run, name, "copy_rate"),
             f"{run.records[name]['fit_seconds']:.1f}",
             f"{run.records[name]['sample_milliseconds']:.2f}",
         ]
         for name in run.generators
     ]
-    header = ["rank", "generator", "NFR100 [95 % CI]", "worst descriptor", "copies %", "fit s", "ms each"]
+    header = ["rank", "generator", "NFR100 [95 % CI]", "gives itself away by", "copies %", "fit s", "ms each"]
     return column_lines(header, rows)
+
+
+def verdict_text(run: Run, name: str) -> str:
+    """Return the verdict on a generator in words."""
+    return str(run.records[name].get("verdict", ABSENT))
+
+
+def _trained_on(run: Run, name: str) -> list[str]:
+    return list(run.records[name].get("trained_on", []))
+
+
+def suite_of(run: Run) -> str:
+    """Return the name of the suite that a run was scored with."""
+    return str(run.manifest["run"].get("suite", CURRENT))
+
+
+def _clipped(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def own_error(order: Order | None) -> list[str]:
@@ -128,11 +180,6 @@ def own_error(order: Order | None) -> list[str]:
         f"The benchmark's own error: `{Twin.name}` is `{Twin.original}` under another name and with other seeds; their "
         f"NFR100 differ by {value:+.2f} [{low:+.2f}, {high:+.2f}], and they are {'tied' if tied else 'not tied'}."
     )
-    if not tied:
-        text += (
-            " Intervals and ties hold for one fit of each generator; between two fits of one generator scores can "
-            "differ by as much as this."
-        )
     return ["", text]
 
 
@@ -153,7 +200,7 @@ def _rank_section(run: Run) -> list[str]:
     if order is None or order.ranking.empty:
         return []
     rows = [
-        [rank, name, _span(order.span(name, "descriptor")), _span(order.span(name, "band"))]
+        [rank, name, *(_span(order.span(name, part)) for part in ("descriptor", "family", "band"))]
         for name in run.generators
         if (rank := order.rank(name)) is not None
     ]
@@ -163,11 +210,26 @@ def _rank_section(run: Run) -> list[str]:
         "",
         RANKS,
         "",
-        *table_lines(["rank", "generator", "without one descriptor", "without one band"], rows),
+        *table_lines(["rank", "generator", "without one descriptor", "without one family", "without one band"], rows),
         "",
         f"Tied pairs, controls included: {'; '.join(tied) if tied else 'none'}.",
         "",
     ]
+
+
+def _bands_and_tests(run: Run) -> list[str]:
+    """Return NFR100 of each density band, and the p-values behind the verdict, uncorrected."""
+    rows = [
+        [
+            name,
+            *(_text(run, name, "nfr100", "{:.1f}", band) for band in run.bands),
+            *(_text(run, name, f"p:{test}", "{:.2g}") for test in TESTS),
+        ]
+        for name in run.generators
+    ]
+    known = "; ".join(f"{test}: {what}" for test, what in TESTS.items())
+    header = ["generator", *(f"NFR100 {band}" for band in run.bands), *(f"p {test}" for test in TESTS)]
+    return [*table_lines(header, rows), "", f"Tests: {known}."]
 
 
 def _span(ends: tuple[int, int] | None) -> str:
@@ -180,7 +242,13 @@ def _companions(run: Run) -> list[str]:
     """Return errors in physical units with their noise floors, and the second opinions."""
     header = ["generator", "density error (real)"]
     header += [f"{quantity} error (floor)" for quantity in PHYSICAL.values()]
-    header += ["percolation (real)", "C2ST AUC [95 % CI]", "fidelity", "coverage (real)"]
+    header += [
+        "percolation (real)",
+        "AUC, logistic [95 % CI]",
+        "AUC, nonlinear [95 % CI]",
+        "fidelity",
+        "coverage (real)",
+    ]
     header += ["leaks %", "novelty", "diversity", "empty volumes"]
     rows = [
         [
@@ -192,6 +260,7 @@ def _companions(run: Run) -> list[str]:
             ),
             f"{_text(run, name, 'percolation')} ({_text(run, name, 'percolation_real')})",
             _interval(run, name, "c2st_auc"),
+            _interval(run, name, "c2st_auc_nonlinear"),
             _text(run, name, "fidelity"),
             f"{_text(run, name, 'coverage')} ({_text(run, name, 'coverage_expected')})",
             _percent(run, name, "leak_rate"),
@@ -202,16 +271,6 @@ def _companions(run: Run) -> list[str]:
         for name in run.generators
     ]
     return table_lines(header, rows)
-
-
-def worst_descriptor(run: Run, name: str) -> str:
-    """Return the descriptor that is furthest from real, with its NFR100."""
-    found = {descriptor: run.scores(f"nfr100:{descriptor}").get(name) for descriptor in HEADLINE}
-    known = {descriptor: score.value for descriptor, score in found.items() if score is not None}
-    if not known:
-        return ABSENT
-    worst = max(known, key=lambda descriptor: known[descriptor])
-    return f"{worst} {short(known[worst])}"
 
 
 def _reconstruction(run: Run, names: list[str]) -> list[str]:

@@ -242,6 +242,14 @@ class CVAE(VAEGenerator):
     """
 
     name: ClassVar[str] = "cvae"
+    trained_on: ClassVar[tuple[str, ...]] = (  # relatives of the statistics of ``texture``
+        "specific_surface",
+        "euler_6",
+        "mean_chord",
+        "chord_lengths",
+        "two_point_correlation",
+        "lineal_path",
+    )
 
     width: int = 32
     latent_channels: int = 4
