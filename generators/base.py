@@ -53,8 +53,8 @@ class Generator(ABC):
         any_shape: False if it can draw the training shape only.
         devices: torch device types it can sample on.
         trained_on_request: True if it trains for hours, so that ``evaluate`` must not do so unasked.
-        trained_on: descriptors of volumes that the fit makes agree with those of the training volumes, or close relatives
-            of them; tables mark them, and show the score without them.
+        trained_on: descriptors that the fit makes agree with those of the training volumes, or close relatives of them;
+            tables mark them, and show the score without them.
         axes: axes of each learnt array, as ``stored.check_axes`` takes them, to refuse damaged files; None for any.
         precision: number format asked for in which a network multiplies; "auto" takes one that the device is fast at.
         law_: the number of pore voxels of the training volumes as a function of density.

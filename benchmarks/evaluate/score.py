@@ -141,8 +141,8 @@ def numbers(
         "amount": amount_p(described, real.test_descriptors),
     }
     words = {
-        "copies": f"copies of training volumes ({novelty.copy_rate or 0:.0%})",
-        "patches": f"copied patches ({0 if patches.rate is None else patches.rate.value:.0%} of them)",
+        "copies": f"copies of training volumes ({100 * (novelty.copy_rate or 0):.0f} %)",
+        "patches": f"copied patches ({0 if patches.rate is None else 100 * patches.rate.value:.2g} % of all)",
         "amount": f"{'too much' if bias > 0 else 'too little'} pore ({bias:+.1f} %)",
     }
     found = verdict(result.headline, {name: p for name, p in tests.items() if p is not None}, words)
