@@ -15,7 +15,7 @@ CANDIDATES = 4  # pieces of training volumes that are tried at each place
 def quilted(
     training: NDArray[np.bool_], count: int, rng: np.random.Generator, *, piece: int = 15, overlap: int = 5
 ) -> NDArray[np.bool_]:
-    """Volumes of the training shape, sewn from randomly turned cubes of training volumes along seams of least mismatch.
+    """Return volumes of the training shape, sewn from turned cubes of training volumes along seams of least mismatch.
 
     Pieces are laid in order of depth, height and width. Of four taken at random, the one that agrees best with what
     it overlaps is sewn on: along each axis in turn, every plane of the overlap is cut along the path with the fewest
@@ -53,7 +53,7 @@ def quilted(
 
 
 def _pieces(training: NDArray[np.bool_], count: int, piece: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Cubes at random places of random training volumes, each turned at random."""
+    """Return cubes at random places of random training volumes, each turned at random."""
     turns = symmetries((piece,) * 3)
     cubes = []
     for _ in range(count):
@@ -64,7 +64,7 @@ def _pieces(training: NDArray[np.bool_], count: int, piece: int, rng: np.random.
 
 
 def _beyond_seam(differs: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels on the far side of the cheapest path through each plane of an overlap, bool [overlap, length, ...]."""
+    """Return the voxels beyond the cheapest path through each plane of an overlap, bool [overlap, length, ...]."""
     width, length, *planes = differs.shape
     cost = np.full((length, width + 2, *planes), np.inf)
     cost[:, 1:-1] = np.moveaxis(differs, 0, 1)
