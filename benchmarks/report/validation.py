@@ -18,10 +18,11 @@ ALWAYS = 0.95
 READING = (
     "Share of trials in which the verdict tells a set with the planted defect from real volumes: over the headline "
     "bands, at least one of six tests rejects at the 5 % level after Holm's correction. `nothing` compares two real "
-    "sets, so its share is the rate of false alarms. Copies of training volumes are looked for in sets that are made of "
-    "them, and in real ones unless the validation is quick; elsewhere there are none. NFR100 is that of the laws compared. By: how often each test rejects, in "
-    "per cent. Coverage: how often the 95 % interval holds NFR100. Both at 100 volumes a band, or the largest number "
-    "below. A band by itself has the test of structure alone."
+    "sets, so its share is the rate of false alarms. Copies of training volumes are looked for in sets that are made "
+    "of them, and in real ones unless the validation is quick; elsewhere there are none. NFR100 is that of the laws "
+    "compared. By: how often each test rejects, in per cent. Coverage: how often the 95 % interval holds NFR100. Both "
+    "at 100 volumes a band, or the largest number below. A band by itself has the test of structure alone. Axes "
+    "swapped is a defect where a medium has a direction; elsewhere it should be found as often as nothing."
 )
 SWAPPED = "axes swapped"
 """Defect of media with a direction alone."""
@@ -124,8 +125,8 @@ def _overview(studies: Mapping[str, pd.DataFrame]) -> list[str]:
             ]
         )
     ending = (
-        "By the verdict over the headline bands. False alarms: two real sets told apart. Coverage of the 95 % interval: least "
-        f"and most over what is planted. Always: in at least {percent(ALWAYS)} % of the trials."
+        "By the verdict over headline bands. False alarms: two real sets told apart. Coverage of the 95 % interval: "
+        f"least and most over what is planted. Always: in at least {percent(ALWAYS)} % of the trials."
     )
     return [*table_lines(header, rows), "", ending]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -89,7 +90,7 @@ class Settings:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
-QUICK: dict[str, Any] = {"pool": 134, "trials": 100, "planted_trials": 20, "sizes": (50, 100), "traced": False}
+QUICK: dict[str, Any] = {"pool": 134, "trials": 100, "planted_trials": 20, "sizes": (100,), "traced": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +207,8 @@ def validate(
         ]
         tasks.append(joblib.delayed(tie_rows)(dataset, train, plants, settings))
         rows: list[list[dict[str, Any]]] = []
-        with bar("plant and find", len(tasks)) as advance:
+        with bar("plant and find", len(tasks)) as advance, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="A worker stopped")  # and another started: it had grown large
             for found in joblib.Parallel(settings.workers, return_as="generator", batch_size=1)(tasks):
                 rows.append(found)
                 advance(1)
