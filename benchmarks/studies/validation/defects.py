@@ -1,8 +1,8 @@
 """Known defects to plant, to find out what the score finds.
 
 Sphere data have a simulator, so laws with other numbers can be drawn from. Of other data nothing is known but the
-volumes: there the ladder is built from the volumes themselves. Each defect is one function from (real volumes, their
-densities, source) to flawed volumes at the same densities.
+volumes: there the ladder is built from the volumes themselves. A defect of volumes is planted in volumes, and one of an
+ensemble in their descriptors.
 """
 
 from __future__ import annotations
@@ -14,29 +14,60 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from sklearn.cluster import KMeans
 
 from porebench import generators
 from porebench.data import Dataset, SphereLaw, Volumes, simulate, stamp_balls
 from porebench.data.spheres import draw_spheres
 from porebench.generators.binarise import keep_highest
 from porebench.generators.controls import Memoriser
+from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.bands import Band, density_bands
+from porebench.metrics.descriptors import Descriptors
+from porebench.metrics.joint import standardised
 from porebench.metrics.physical import fit_density_law
+
+from .quilting import quilted
 
 Voxels = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Plant = Callable[[Voxels, Floats, np.random.Generator], Voxels]
+"""From real volumes, their densities and a source of randomness to flawed volumes at the same densities."""
+Rearrange = Callable[[Descriptors, Adjustment, Band, np.random.Generator], Descriptors]
+"""From the descriptors of the volumes of a band, and the adjustment there, to flawed ones at the same densities."""
 
 SPECKS = 10  # salt voxels a volume
-BLUR = 1.0  # standard deviation, voxels
+BLUR = (1.0, 1.0, 1.0)  # standard deviation along each axis, voxels
+ACROSS = {True: 1.5, False: 3.0}  # the same along depth and width alone, on sphere packs and on rock: pore–solid faces
+# are then about 18 % too few along these and 36 % too many along the height, as those of a trained decoder were
+STRETCH = 1.05  # along the depth
+PIECE = 15  # edge of the pieces that quilts are sewn from, voxels; they overlap by half
+ALIKE = 32  # originals of nearly one density that a quilt is sewn from
+ORIGINALS = 8  # one real volume in so many is put aside for generators to copy
 SHARE = 0.1  # of another model in a mixture
 OTHER = "gaussian-field"  # the other model
 CLUSTERED = 0.5  # share of spheres that move next to another one
 REACH = 4.0  # voxels that they come near, along each axis
 REAL = "nothing"  # what is planted in a second real set
 LESS = "10 % less pore"  # real structure of too low a density: nothing for a score of structure to find
+SWAPPED = "axes swapped"  # no defect of a medium that is alike along its axes
 
 RADIUS = {f"radius +{percent} %": 1 + percent / 100 for percent in (3, 5, 10)}
+
+
+@dataclass(frozen=True)
+class Defect:
+    """How real volumes are made flawed ones.
+
+    Attributes:
+        plant: acts on the volumes.
+        rearrange: acts on their descriptors, afterwards.
+        copies: whether the flawed volumes are made of training volumes.
+    """
+
+    plant: Plant = lambda real, _density, _rng: real
+    rearrange: Rearrange = lambda described, _adjustment, _band, _rng: described
+    copies: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +96,7 @@ def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generat
         rng: draws them.
     """
     found = []
-    everything = joined(dataset)
+    everything = divided(dataset)[1]
     for band in density_bands(dataset.test.density, dataset.density_kind):
         if dataset.law is not None:
             low, high = max(band.low, 0.001), min(band.high, 1.0)
@@ -81,20 +112,16 @@ def matched_sets(dataset: Dataset, count: int, size: int, rng: np.random.Generat
     return found
 
 
-def planted(dataset: Dataset) -> dict[str, Plant]:
+def planted(dataset: Dataset) -> dict[str, Defect]:
     """Return defects by name, in the order of the table: those of a sphere law, or the ladder built from data."""
     law = dataset.law
     other = generators.get(OTHER)().fit(dataset.train.voxels, dataset.train.density, rng=0)
-    copier = Memoriser().fit(dataset.train.voxels, dataset.train.density, rng=0)
-    everything = joined(dataset)
-    finder = Memoriser().fit(everything.voxels, everything.density, rng=0)
-    less = _less(dataset)
+    originals, others = divided(dataset)
+    copier, finder = (Memoriser().fit(part.voxels, part.density, rng=0) for part in (originals, others))
+    less, across = _less(dataset), ACROSS[law is not None]
 
     def simulate_or_find(density: Floats, rng: np.random.Generator) -> Voxels:
         return finder.sample(density, rng=rng) if law is None else simulate(density, law, rng, dataset.test.shape)
-
-    def from_other(_: Voxels, density: Floats, rng: np.random.Generator) -> Voxels:
-        return other.sample(density, rng=rng)
 
     def mixed(real: Voxels, density: Floats, rng: np.random.Generator) -> Voxels:
         foreign = rng.permutation(len(real))[: round(SHARE * len(real))]
@@ -103,20 +130,30 @@ def planted(dataset: Dataset) -> dict[str, Plant]:
             flawed[foreign] = other.sample(density[foreign], rng=rng)
         return flawed
 
-    always: dict[str, Plant] = {
-        f"{SPECKS} salt voxels": salted,
-        "blurred and cut again": lambda real, _density, _rng: blurred(real),
-        f"{SHARE:.0%} {OTHER}".replace("%", " %"): mixed,
-        LESS: lambda _real, density, rng: simulate_or_find(less * density, rng),
-        "copies of training volumes": lambda _real, density, rng: copier.sample(density, rng=rng),
+    swapped = {SWAPPED: Defect(lambda real, _density, _rng: np.ascontiguousarray(real.swapaxes(1, 2)))}
+    always = {
+        f"{SPECKS} salt voxels": Defect(salted),
+        "blurred and cut again": Defect(lambda real, _density, _rng: blurred(real)),
+        "anisotropy of a decoder": Defect(lambda real, _density, _rng: blurred(real, (across, 0.0, across))),
+        **(swapped if dataset.test.shape[0] == dataset.test.shape[1] else {}),
+        f"one axis stretched {STRETCH - 1:.0%}".replace("%", " %"): Defect(
+            lambda real, _density, _rng: stretched(real, STRETCH)
+        ),
+        f"{SHARE:.0%} {OTHER}".replace("%", " %"): Defect(mixed),
+        "marginals right, joint shuffled": Defect(rearrange=shuffled_joint),
+        "one mode dropped in one band": Defect(rearrange=without_a_mode),
+        LESS: Defect(lambda _real, density, rng: simulate_or_find(less * density, rng)),
+        "copies of training volumes": Defect(lambda _real, density, rng: copier.sample(density, rng=rng), copies=True),
+        "quilted copies": Defect(lambda _real, density, rng: quilts(originals, density, rng), copies=True),
     }
     if law is None:
-        return {**always, OTHER: from_other, "shuffled voxels": shuffled}
+        from_other = Defect(lambda _real, density, rng: other.sample(density, rng=rng))
+        return {**always, OTHER: from_other, "shuffled voxels": Defect(shuffled)}
     return {
-        **{name: _simulated(scaled(law, factor)) for name, factor in RADIUS.items()},
+        **{name: Defect(_simulated(scaled(law, factor))) for name, factor in RADIUS.items()},
         **always,
-        "one radius": _simulated(monodisperse(law)),
-        "clustered centres": lambda real, density, rng: clustered(density, law, rng, real.shape[1:]),
+        "one radius": Defect(_simulated(monodisperse(law))),
+        "clustered centres": Defect(lambda real, density, rng: clustered(density, law, rng, real.shape[1:])),
     }
 
 
@@ -160,11 +197,57 @@ def salted(real: Voxels, _density: Floats, rng: np.random.Generator) -> Voxels:
     return flawed
 
 
-def blurred(real: Voxels) -> Voxels:
-    """Return volumes smoothed and cut again at the same number of pore voxels, as an autoencoder would."""
-    smooth = ndimage.gaussian_filter(real.astype(np.float32), (0, BLUR, BLUR, BLUR))
+def blurred(real: Voxels, sigma: tuple[float, float, float] = BLUR) -> Voxels:
+    """Return volumes smoothed and cut again at the same number of pore voxels, as an autoencoder would.
+
+    Args:
+        real: bool [n, depth, height, width].
+        sigma: standard deviation along each axis, voxels.
+    """
+    smooth = ndimage.gaussian_filter(real.astype(np.float32), (0, *sigma))
     counts = np.count_nonzero(real, axis=(1, 2, 3))
     return keep_highest(torch.from_numpy(smooth), counts).numpy()
+
+
+def stretched(real: Voxels, factor: float) -> Voxels:
+    """Return the middle of volumes, stretched along the depth to the whole; each slice is the nearest real one."""
+    centre = (real.shape[1] - 1) / 2
+    nearest = np.rint(centre + (np.arange(real.shape[1]) - centre) / factor).astype(np.int64)
+    return real[:, nearest]
+
+
+def quilts(originals: Volumes, density: Floats, rng: np.random.Generator) -> Voxels:
+    """Return volumes that are sewn from pieces of originals of nearly the densities asked for."""
+    piece = min(PIECE, *originals.shape)
+    flawed = np.empty((len(density), *originals.shape), dtype=np.bool_)
+    order = np.argsort(density)
+    for some in np.split(order, range(ALIKE, len(order), ALIKE)):
+        alike = np.argsort(np.abs(originals.density - density[some].mean()), kind="stable")[:ALIKE]
+        flawed[some] = quilted(originals.voxels[alike], len(some), rng, piece=piece, overlap=piece // 2)
+    return flawed
+
+
+def shuffled_joint(
+    described: Descriptors, adjustment: Adjustment, _band: Band, rng: np.random.Generator
+) -> Descriptors:
+    """Return descriptors that are each right by itself: what the pore count leaves of each is dealt out anew."""
+    values = {}
+    for name, value in described.values.items():
+        residual = adjustment.residual(described, name)
+        values[name] = value - residual + rng.permutation(residual)
+    return replace(described, values=values)
+
+
+def without_a_mode(
+    described: Descriptors, adjustment: Adjustment, band: Band, _rng: np.random.Generator
+) -> Descriptors:
+    """Return, in the top band, one of two clusters alone; others give way to the nearest pore count in it."""
+    if np.isfinite(band.high):
+        return described
+    cluster = KMeans(2, n_init=4, random_state=0).fit_predict(standardised(adjustment, described))
+    kept = np.flatnonzero(cluster == np.bincount(cluster).argmax())
+    away = np.abs(described.pore_voxels[:, None] - described.pore_voxels[kept])
+    return described[kept[away.argmin(axis=1)]]
 
 
 def shuffled(real: Voxels, _density: Floats, rng: np.random.Generator) -> Voxels:
@@ -184,8 +267,17 @@ def _less(dataset: Dataset) -> float:
     return 0.9 if law is None else float(0.9 ** law[1])
 
 
-def joined(dataset: Dataset) -> Volumes:
-    """Return all volumes of a data set."""
-    return Volumes(
+def divided(dataset: Dataset) -> tuple[Volumes, Volumes]:
+    """Return volumes for generators to copy, and the real ones that they have not seen.
+
+    With a law, those are the training part and all volumes. Otherwise one volume in eight is put aside, spread evenly
+    over density, and real sets are made of the others.
+    """
+    everything = Volumes(
         np.concatenate([part.voxels for part in dataset]), np.concatenate([part.density for part in dataset])
     )
+    if dataset.law is not None:
+        return dataset.train, everything
+    aside = np.zeros(len(everything), dtype=np.bool_)
+    aside[np.argsort(everything.density, kind="stable")[ORIGINALS // 2 :: ORIGINALS]] = True
+    return everything[aside], everything[~aside]

@@ -2,31 +2,39 @@
 
 For each density band and the headline bands together: the share of trials in which a defect is found at 50, 100 and 200
 volumes a band, in which two real sets are declared different, in which the 95 % interval holds the true score, and in
-which the ranking tells two generators apart that do or do not differ.
+which the ranking tells two generators apart that do or do not differ. Found is what the verdict of the evaluation
+finds; a band by itself has the test of structure alone.
 """
 
 from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
-from porebench.data import Dataset
+from porebench.data import Dataset, Volumes
 from porebench.metrics.adjustment import MIN_TRAINING, Adjustment, fitting_window
 from porebench.metrics.bands import ALL, Band
 from porebench.metrics.descriptors import Descriptors, describe
 from porebench.metrics.energy import REFERENCE_SIZE
+from porebench.metrics.joint import Whitening
+from porebench.metrics.nearest import familiarity
+from porebench.metrics.novelty import COPIED
+from porebench.metrics.patches import PatchIndex
 from porebench.metrics.table import versions
+from porebench.metrics.verdict import LEVEL
 
 from ...evaluate.progress import bars
 from ...report import plots
@@ -37,15 +45,16 @@ from ...store import tables
 from ...store.files import write_text
 from ...store.provenance import ALL_PACKAGES
 from ...store.tables import Manifest, Record, write_table
-from .defects import RADIUS, REAL, Matched, Plant, matched_sets, planted
-from .trials import RESAMPLES, SWAPS, Pool, Trials, rate, run_trials, told_apart
+from .defects import RADIUS, REAL, Defect, Matched, divided, matched_sets, planted
+from .trials import RESAMPLES, SUITE, SWAPS, TESTS, Pool, Traces, Trials, corrected, rate, run_trials, told_apart
 
-SIZES = (50, 100, 200)  # volumes a band
+Floats = NDArray[np.float64]
 LEAST = 20  # that are tried where there are not enough for any of these
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one
 POWER_COLUMNS = (
     *("planted", "band", "headline", "volumes", "pool", "trials", "found", "found_low", "found_high", "nfr100_true"),
-    *("nfr100_mean", "nfr100_sd", "covered", "covered_low", "covered_high", "bias_found"),
+    *("nfr100_mean", "nfr100_sd", "covered", "covered_low", "covered_high"),
+    *(f"by_{test}" for test in TESTS),
 )
 TIE_COLUMNS = (
     *("first", "second", "same", "volumes", "pool", "trials", "told_apart", "told_apart_low", "told_apart_high"),
@@ -65,28 +74,32 @@ class Settings:
     Attributes:
         seed: of volumes, defects and trials.
         pool: densities in the pool of a band, each with a real and a flawed volume; fewer where the data set has fewer.
-        trials: comparisons of two real sets, for the rate of false alarms, at each number of volumes.
-        planted_trials: comparisons with each defect.
-        workers: threads that describe.
+        trials: comparisons of two real sets, for the rate of false alarms, at 100 volumes a band.
+        planted_trials: comparisons with each defect, and of two real sets at other numbers of volumes.
+        sizes: numbers of volumes a band that are tried.
+        traced: whether copies are looked for in two real sets too, which takes as long as in those that copy.
+        workers: processes.
     """
 
     seed: int = 0
-    pool: int = 600
+    pool: int = 400
     trials: int = 500
     planted_trials: int = 100
+    sizes: tuple[int, ...] = (50, 100, 200)
+    traced: bool = True
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
-QUICK: dict[str, int] = {"pool": 200, "trials": 100, "planted_trials": 20}
+QUICK: dict[str, Any] = {"pool": 134, "trials": 100, "planted_trials": 20, "sizes": (100,), "traced": False}
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """One density band: described real volumes, and the adjustment that the evaluation makes there."""
+    """One density band: described real volumes, and the adjustment and whitening that the evaluation makes there."""
 
     sets: Matched
     real: tuple[Descriptors, ...]
-    adjustment: Adjustment
+    whitening: Whitening
 
     @property
     def band(self) -> Band:
@@ -98,11 +111,54 @@ class Bench:
         """Number of volumes of one part."""
         return len(self.real[0])
 
-    def flawed(self, plant: Plant, part: int, settings: Settings, seed: Sequence[int]) -> Descriptors:
-        """Return descriptors of one part with a defect planted."""
+    def plant(self, defect: Defect, part: int, rng: np.random.Generator) -> Volumes:
+        """Return the volumes of one part with a defect planted."""
         volumes = self.sets.parts[part]
-        rng = np.random.default_rng([settings.seed, *seed])
-        return describe(plant(volumes.voxels, volumes.density, rng), workers=settings.workers)
+        return Volumes(defect.plant(volumes.voxels, volumes.density, rng), volumes.density)
+
+    def flawed(self, defect: Defect, volumes: Volumes, rng: np.random.Generator) -> Descriptors:
+        """Return descriptors of volumes with the defect planted in them."""
+        return defect.rearrange(describe(volumes.voxels), self.whitening.adjustment, self.band, rng)
+
+    def pool(self, parts: Sequence[Descriptors], traces: Sequence[Traces] = ()) -> Pool:
+        """Return the pool that trials in this band draw from, with the traces of the same volumes where any are."""
+        density = self.sets.parts[0].density
+        return Pool(parts, self.whitening, density, Traces.concatenate(traces) if traces else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a generator that copies has learnt from.
+
+    Attributes:
+        volumes: whose copies are looked for.
+        index: their patches.
+        real: headline band -> their traces in the first set of real volumes, which are there by chance.
+    """
+
+    volumes: Volumes
+    index: PatchIndex
+    real: dict[str, Traces]
+
+    @classmethod
+    def of(cls, volumes: Volumes, pairs: Sequence[Bench], workers: int) -> Learnt:
+        """Return what is known of some training volumes and the real volumes of every headline band."""
+        found = cls(volumes, PatchIndex.of(volumes.voxels, workers), {})
+        benches = [bench for bench in pairs if bench.band.headline]
+        tasks = [joblib.delayed(found.traces)(bench.sets.parts[0], bench.sets.parts[0], True) for bench in benches]
+        real = joblib.Parallel(workers)(tasks)
+        return cls(volumes, found.index, {bench.band.name: it for bench, it in zip(benches, real, strict=True)})
+
+    def traces(self, volumes: Volumes, unseen: Volumes, among: bool = False) -> Traces:
+        """Return the traces of the training volumes in volumes of one band.
+
+        Args:
+            volumes: to judge.
+            unseen: real volumes that the generator has not seen.
+            among: the two are the same.
+        """
+        found = familiarity(volumes, self.volumes, unseen, among=among)
+        return Traces(found.excess >= COPIED, found.train.judged, self.index.copies(volumes.voxels))
 
 
 def validate(
@@ -117,8 +173,8 @@ def validate(
 
     ``power.csv`` has one row a defect, band and number of volumes: how often it was found (``found``, with interval),
     the NFR100 of the laws that were compared (``nfr100_true``) and of the trials (mean and sd), how often
-    the 95 % interval held the true one (``covered``, at 100 volumes only) and how often a paired t-test of the pore
-    counts found a bias (``bias_found``). ``ties.csv`` has one row a pair of generators: how often the ranking told them
+    the 95 % interval held the true one (``covered``) and how often each test of the verdict rejected (``by_structure``
+    and so on); both at 100 volumes only. ``ties.csv`` has one row a pair of generators: how often the ranking told them
     apart. ``power.png`` and ``validation.md`` show them; ``manifest.json`` says how they were made.
 
     Args:
@@ -143,15 +199,20 @@ def validate(
     with style("page") as width, threadpool_limits(1, user_api="blas"):
         train = describe(dataset.train.voxels, workers=settings.workers)
         pairs = benches(dataset, train, 2, settings.pool, settings)
-        plants = planted(dataset)
-        power: list[dict[str, Any]] = []
-        for number, name in enumerate([REAL, *plants]):
-            with bar(f"plant {name}", len(plants) + 2) as advance:
-                advance(number)
-                power += power_rows(name, plants.get(name), number, pairs, settings)
-        with bar("rank twins", len(plants) + 2) as advance:
-            advance(len(plants) + 1)
-            ties = tie_rows(dataset, train, plants, settings)
+        plants = {REAL: Defect(copies=settings.traced), **planted(dataset)}
+        learnt = Learnt.of(divided(dataset)[0], pairs, settings.workers)
+        tasks = [
+            joblib.delayed(power_rows)(name, defect, number, pairs, learnt if defect.copies else None, settings)
+            for number, (name, defect) in enumerate(plants.items())
+        ]
+        tasks.append(joblib.delayed(tie_rows)(dataset, train, plants, settings))
+        rows: list[list[dict[str, Any]]] = []
+        with bar("plant and find", len(tasks)) as advance, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="A worker stopped")  # and another started: it had grown large
+            for found in joblib.Parallel(settings.workers, return_as="generator", batch_size=1)(tasks):
+                rows.append(found)
+                advance(1)
+        power, ties = [row for found in rows[:-1] for row in found], rows[-1]
         table = pd.DataFrame(power, columns=list(POWER_COLUMNS))
         write_table(folder / "power.csv", table)
         write_table(folder / "ties.csv", pd.DataFrame(ties, columns=list(TIE_COLUMNS)))
@@ -161,6 +222,7 @@ def validate(
         "data": dataset.digest(),
         "density_kind": dataset.density_kind,
         "settings": {key: value for key, value in asdict(settings).items() if key != "workers"},
+        "suite": SUITE.name,
         "swaps": SWAPS,
         "resamples": RESAMPLES,
         "metric_versions": versions(),
@@ -177,7 +239,7 @@ def validate(
 
 
 def benches(dataset: Dataset, train: Descriptors, count: int, size: int, settings: Settings) -> list[Bench]:
-    """Return described real volumes of every band, with the adjustment that the evaluation makes there.
+    """Return described real volumes of every band, with the adjustment and whitening that the evaluation makes there.
 
     Args:
         dataset: what to validate on.
@@ -192,63 +254,74 @@ def benches(dataset: Dataset, train: Descriptors, count: int, size: int, setting
     found = []
     for sets in matched_sets(dataset, count, size, np.random.default_rng([settings.seed, 0, count])):
         window = fitting_window(sets.band, dataset.train.density, dataset.test.density)
-        here, needed = len(sets.parts[0]) * count, 3 * min(LEAST, *SIZES) / MOST  # ties take threes
+        here, needed = len(sets.parts[0]) * count, 3 * min(LEAST, *settings.sizes) / MOST  # ties take threes
         if here < needed or len(train) < MIN_TRAINING:
             raise ValueError(
                 f"{dataset.name} has too few volumes to validate with: {here} in the band {sets.band.name}, "
                 f"where {needed:.0f} are needed"
             )
         real = tuple(describe(part.voxels, workers=settings.workers) for part in sets.parts)
-        found.append(Bench(sets, real, Adjustment.fit(train[window])))
+        found.append(Bench(sets, real, Whitening.fit(Adjustment.fit(train[window]), train[window])))
     return found
 
 
-def _sizes(pairs: Sequence[Bench]) -> list[int]:
-    """Return the numbers of volumes to try with the pools at hand: those of ``SIZES``, or the most that there are."""
+def _sizes(pairs: Sequence[Bench], settings: Settings) -> list[int]:
+    """Return the numbers of volumes to try with the pools at hand, or the most that there are."""
     most = int(MOST * min(bench.size for bench in pairs))
-    return [volumes for volumes in SIZES if volumes <= most] or [most]
+    return [volumes for volumes in settings.sizes if volumes <= most] or [most]
 
 
-def _suite_size(pairs: Sequence[Bench]) -> int:
+def _suite_size(pairs: Sequence[Bench], settings: Settings) -> int:
     """Return the number at which intervals and ties are tried: 100, as in the evaluation, or the most that is tried."""
-    return max(volumes for volumes in _sizes(pairs) if volumes <= REFERENCE_SIZE)
+    return max(volumes for volumes in _sizes(pairs, settings) if volumes <= REFERENCE_SIZE)
 
 
 def power_rows(
-    name: str, plant: Plant | None, number: int, pairs: Sequence[Bench], settings: Settings
+    name: str, defect: Defect, number: int, pairs: Sequence[Bench], learnt: Learnt | None, settings: Settings
 ) -> list[dict[str, Any]]:
     """Return rows of one defect: every band and number of volumes, then the headline bands together.
 
     Args:
-        name: of the defect.
-        plant: makes it; None for a second set of real volumes.
+        name: of the defect, or of none.
+        defect: what is planted.
         number: place of the defect in the table, for its random streams.
         pairs: two sets of real volumes in every band.
+        learnt: volumes whose copies are looked for; None where there can be none.
         settings: of the validation.
     """
     rng = np.random.default_rng([settings.seed, 2, number])
-    trials = settings.trials if plant is None else settings.planted_trials
-    sizes, tried = _sizes(pairs), _suite_size(pairs)
-    made = [
-        bench.real[1] if plant is None else bench.flawed(plant, 1, settings, [1, number, index])
-        for index, bench in enumerate(pairs)
-    ]
-    rows = []
+    sizes, tried = _sizes(pairs, settings), _suite_size(pairs, settings)
+    rows, pools = [], []
     headline: dict[int, list[Trials]] = {volumes: [] for volumes in sizes}
-    for bench, flawed in zip(pairs, made, strict=True):
-        pool = Pool([bench.real[0], flawed], bench.adjustment)
+    for place, bench in enumerate(pairs):
+        own = np.random.default_rng([settings.seed, 1, number, place])
+        drawn = bench.plant(defect, 1, own)
+        seen: list[Traces] = []
+        if learnt is not None and bench.band.headline:
+            seen = [learnt.real[bench.band.name], learnt.traces(drawn, bench.sets.parts[0])]
+        pool = bench.pool([bench.real[0], bench.flawed(defect, drawn, own)], seen)
         for volumes in sizes:
+            trials = settings.trials if name == REAL and volumes == tried else settings.planted_trials
             found = run_trials(
-                pool, bench.size, volumes, trials, rng, exchange=plant is None, intervals=volumes == tried
+                pool, bench.size, volumes, trials, rng, exchange=name == REAL, intervals=volumes == tried
             )
-            rows.append(_row(name, bench.band.name, bench.band.headline, volumes, bench.size, found))
+            rows.append(_row(name, bench.band.name, bench.band.headline, volumes, bench.size, found, found.p()))
             if bench.band.headline:
                 headline[volumes].append(found)
+        if bench.band.headline:
+            pools.append(pool)
     least = min(bench.size for bench in pairs if bench.band.headline)
-    return rows + [_row(name, ALL, True, volumes, least, Trials.over(bands)) for volumes, bands in headline.items()]
+    for volumes, bands in headline.items():
+        p = corrected(pools, bands, every=volumes == tried)
+        row = _row(name, ALL, True, volumes, least, Trials.over(bands), p.min(axis=1))
+        rejected = np.mean(p <= LEVEL, axis=0)
+        by = {f"by_{test}": float(share) for test, share in zip(TESTS, rejected, strict=True)}
+        rows.append(row | (by if volumes == tried else {}))
+    return rows
 
 
-def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: Trials) -> dict[str, Any]:
+def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: Trials, p: Floats) -> dict[str, Any]:
+    """Return a row of ``power.csv``; p is that of each trial, [trials]."""
     covered = trials.covered()
     return {
         "planted": name,
@@ -257,33 +330,32 @@ def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: 
         "volumes": volumes,
         "pool": pool,
         "trials": len(trials),
-        **_rate("found", trials.detected()),
+        **_rate("found", p <= LEVEL),
         "nfr100_true": trials.truth,
         "nfr100_mean": float(trials.ratios.mean()),
         "nfr100_sd": float(trials.ratios.std(ddof=1)),
         **({} if covered is None else _rate("covered", covered)),
-        "bias_found": float(trials.biased().mean()),
     }
 
 
 def tie_rows(
-    dataset: Dataset, train: Descriptors, plants: dict[str, Plant], settings: Settings
+    dataset: Dataset, train: Descriptors, plants: dict[str, Defect], settings: Settings
 ) -> list[dict[str, Any]]:
     """Return how often the ranking tells two generators apart: one and the same twice, and neighbours on the ladder."""
     threes = [bench for bench in benches(dataset, train, 3, settings.pool // 2, settings) if bench.band.headline]
-    ladder = [name for name in plants if name in RADIUS] or [*plants][:2]
+    ladder = [name for name in plants if name in RADIUS] or [name for name in plants if name != REAL][:2]
     made = {(REAL, part): [bench.real[part] for bench in threes] for part in (1, 2)}
     for number, name in enumerate(ladder):
         for part in (1, 2):
-            made[name, part] = [
-                bench.flawed(plants[name], part, settings, [3, number, part, index])
-                for index, bench in enumerate(threes)
-            ]
-    volumes, sizes = _suite_size(threes), [bench.size for bench in threes]
+            made[name, part] = []
+            for place, bench in enumerate(threes):
+                own = np.random.default_rng([settings.seed, 3, number, part, place])
+                made[name, part].append(bench.flawed(plants[name], bench.plant(plants[name], part, own), own))
+    volumes, sizes = _suite_size(threes, settings), [bench.size for bench in threes]
     rows = []
     for number, (first, second) in enumerate([(REAL, REAL), (ladder[0], ladder[0]), *pairwise(ladder)]):
         pools = [
-            Pool([bench.real[0], one, other], bench.adjustment)
+            bench.pool([bench.real[0], one, other])
             for bench, one, other in zip(threes, made[first, 1], made[second, 2], strict=True)
         ]
         rng = np.random.default_rng([settings.seed, 4, number])

@@ -3,25 +3,27 @@
 A trial draws densities without replacement from a pool in which every density has a real volume and a flawed (or a
 second real) one. (Drawn with replacement, the few volumes of a pool would be laws of their own, which differ: pools of
 400 would show an NFR100 of 1.1 without any defect.) Sets of different trials share volumes, the fewer the larger the
-pool: what scatters between trials is a little less than between fresh sets. Statistics come from the functions that
-the evaluation itself uses.
+pool: what scatters between trials is a little less than between fresh sets. Statistics, tests and their correction
+come from the functions that the evaluation itself uses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from porebench.metrics.adjustment import Adjustment, log_count
-from porebench.metrics.descriptors import HEADLINE, Descriptors
+from porebench.metrics.descriptor_classifier import classify
+from porebench.metrics.descriptors import Descriptors
 from porebench.metrics.energy import (
+    LARGEST,
     Kernel,
     effects,
     kernel,
+    largest_swap,
     noise_floor_ratio,
     pairwise,
     resample,
@@ -29,13 +31,51 @@ from porebench.metrics.energy import (
     toss,
 )
 from porebench.metrics.estimate import INTERVAL, Estimate, binomial
+from porebench.metrics.joint import Whitening, standardised
+from porebench.metrics.patches import PatchCopies, patch_copy_test
 from porebench.metrics.ranking import Replicates, difference
+from porebench.metrics.suites import CURRENT, JOINT, SUITES
+from porebench.metrics.verdict import LEVEL, amount_p, copies_p, holm
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-LEVEL = 0.05
-SWAPS = 99  # p ≤ 0.05 in exactly 5 % of the trials where there is no difference
+SWAPS = 199  # p ≤ 0.05 in exactly 5 % of the trials where there is no difference, and small enough for six tests
 RESAMPLES = 200
+SUITE = SUITES[CURRENT]
+FAMILIES = [*SUITE.families]
+TESTS = ("structure", JOINT, "classifier", "amount", "copies", "patches")
+"""Tests that a verdict rests on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """Traces of training volumes in the volumes of a pool.
+
+    Attributes:
+        copied: whether a volume is a copy of one training volume, bool [rows].
+        judged: whether that can be said of it, bool [rows].
+        patches: copied patches of each volume.
+    """
+
+    copied: NDArray[np.bool_]
+    judged: NDArray[np.bool_]
+    patches: PatchCopies
+
+    @staticmethod
+    def concatenate(parts: Sequence[Traces]) -> Traces:
+        """Return the traces of several sets of volumes, in order."""
+        return Traces(
+            np.concatenate([part.copied for part in parts]),
+            np.concatenate([part.judged for part in parts]),
+            PatchCopies(
+                np.concatenate([part.patches.share for part in parts]),
+                np.concatenate([part.patches.counted for part in parts]),
+            ),
+        )
+
+    def __getitem__(self, rows: Rows) -> Traces:
+        patches = PatchCopies(self.patches.share[rows], self.patches.counted[rows])
+        return Traces(self.copied[rows], self.judged[rows], patches)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,27 +83,28 @@ class Trials:
     """Repeated comparisons of two sets of volumes in one density band, or over several.
 
     Attributes:
-        observed: mean effect over the descriptors, [trials].
-        swapped: the same with volumes swapped, [trials, swaps].
-        resampled: the same for resampled sets, [trials, resamples]; no columns where no interval was asked for.
-        counts: of the paired differences of ln(pore voxels), number, sum and sum of squares, [trials, 3].
-        population: the effect over the whole pool; 0 where both sets have one law.
+        observed: effect of each family, [trials, families].
+        swapped: the same with volumes swapped, [trials, families, swaps].
+        resampled: mean over the families for resampled sets, [trials, resamples]; no columns where no interval was
+            asked for.
+        rows: generated and real volumes of each trial among those of the pool, [trials, 2, volumes]; none over bands.
+        population: the mean effect over the whole pool; 0 where both sets have one law.
     """
 
     observed: Floats
     swapped: Floats
     resampled: Floats
-    counts: Floats
+    rows: Rows
     population: float
 
     @staticmethod
     def over(bands: Sequence[Trials]) -> Trials:
-        """Return the headline of trials in several bands: effects are averaged, pairs of volumes pooled."""
+        """Return the headline of trials in several bands, whose effects are averaged."""
         return Trials(
             np.mean([band.observed for band in bands], axis=0),
             np.mean([band.swapped for band in bands], axis=0),
             np.mean([band.resampled for band in bands], axis=0),
-            np.sum([band.counts for band in bands], axis=0),
+            np.empty((len(bands[0]), 2, 0), dtype=np.int64),
             float(np.mean([band.population for band in bands])),
         )
 
@@ -78,16 +119,13 @@ class Trials:
     @property
     def ratios(self) -> Floats:
         """NFR100 of each trial, [trials]."""
-        return noise_floor_ratio(self.observed[:, None], axis=1)
+        return noise_floor_ratio(self.observed, axis=1)
 
-    def p(self) -> Floats:
-        """Return the p-value of each trial, [trials], as in the evaluation."""
-        larger = np.count_nonzero(self.swapped >= self.observed[:, None] - 1e-12, axis=1)
-        return np.asarray((1 + larger) / (1 + self.swapped.shape[1]))
-
-    def detected(self) -> NDArray[np.bool_]:
-        """Return whether the swap test declares the sets different at the 5 % level, [trials]."""
-        return self.p() <= LEVEL
+    def p(self, families: Sequence[str] = FAMILIES) -> Floats:
+        """Return the p-value of the largest effect of some families in each trial, [trials], as in the evaluation."""
+        chosen = [FAMILIES.index(name) for name in families]
+        tried = zip(self.observed[:, chosen], self.swapped[:, chosen], strict=True)
+        return np.array([largest_swap(observed, swapped) for observed, swapped in tried])
 
     def covered(self) -> NDArray[np.bool_] | None:
         """Return whether each 95 % bootstrap interval holds the true NFR100, [trials]; None without resamples."""
@@ -96,61 +134,69 @@ class Trials:
         low, high = np.percentile(noise_floor_ratio(self.resampled[..., None], axis=2), INTERVAL, axis=1)
         return np.asarray((low <= self.truth) & (self.truth <= high))
 
-    def biased(self) -> NDArray[np.bool_]:
-        """Return whether a paired t-test finds another amount of pore at the 5 % level, [trials]."""
-        number, total, squares = self.counts.T
-        mean = total / number
-        error = np.sqrt(np.maximum(squares / number - mean**2, 0.0) / (number - 1))
-        t = np.divide(np.abs(mean), error, out=np.where(mean == 0, 0.0, np.inf), where=error > 0)
-        return np.asarray(2 * student.sf(t, number - 1) <= LEVEL)
-
 
 class Pool:
-    """Distances between the described volumes of one density band, for each headline descriptor.
+    """Distances between the described volumes of one density band, for each component of the suite.
 
     Args:
         parts: ensembles; the rows of the first come first.
-        adjustment: what the evaluation would adjust this band with.
+        whitening: what the evaluation would adjust and whiten this band with.
+        density: of the volumes of one part; those of the others are the same or nearly so.
+        traces: of training volumes, in the order of the rows; None where there can be none.
     """
 
-    def __init__(self, parts: Sequence[Descriptors], adjustment: Adjustment) -> None:
-        described = Descriptors.concatenate(parts)
-        self.distances = [pairwise(adjustment.standardise(described, name)) for name in HEADLINE]
-        self.least = [adjustment.fits[name].least for name in HEADLINE]
-        self.log_count = log_count(described.pore_voxels)
+    def __init__(
+        self, parts: Sequence[Descriptors], whitening: Whitening, density: Floats, traces: Traces | None = None
+    ) -> None:
+        adjustment = whitening.adjustment
+        self.described = Descriptors.concatenate(parts)
+        self.features = standardised(adjustment, self.described)
+        self.density = np.tile(density, len(parts))
+        self.traces = traces
+        self.distances = [
+            pairwise(
+                (whitening.points if name == JOINT else partial(adjustment.standardise, name=name))(self.described)
+            )
+            for name in SUITE.components
+        ]
+        self.least = [0.0 if name == JOINT else adjustment.fits[name].least for name in SUITE.components]
 
     def kernels(self, generated: Rows, real: Rows) -> list[tuple[Kernel, float]]:
-        """Return the kernel of these rows for each descriptor, with the least spread to divide by."""
+        """Return the kernel of these rows for each component, with the least spread to divide by."""
         rows = np.concatenate([generated, real])
         return [
-            (kernel(distances[rows][:, rows]), least)
+            (kernel(distances[np.ix_(rows, rows)]), least)
             for distances, least in zip(self.distances, self.least, strict=True)
         ]
 
     def population(self, size: int) -> float:
-        """Return the mean effect of the second part of ``size`` rows against the first."""
+        """Return the effect, averaged over the families, of the second part of ``size`` rows against the first."""
         rows = np.arange(size)
-        return float(
-            np.mean([effects(pairs, np.ones((1, size)), least) for pairs, least in self.kernels(rows + size, rows)])
-        )
+        found = [effects(pairs, np.ones((1, size)), least)[0] for pairs, least in self.kernels(rows + size, rows)]
+        return float(_by_family(np.array(found)).mean())
 
     def compare(self, generated: Rows, real: Rows, resamples: int, rng: np.random.Generator) -> tuple[Floats, ...]:
-        """Return one trial: the mean effect [1], swapped [swaps], resampled [resamples], and the pore counts [3]."""
+        """Return the effects of one trial: of each family, the same swapped [families, swaps], and [resamples]."""
         n = len(real)
         counts = np.concatenate([np.ones((1, n)), resample(n, resamples, [int(rng.integers(2**31))])])
         signs = toss(n, SWAPS, rng)
-        weighted, swapped = np.zeros(1 + resamples), np.zeros(SWAPS)
-        for pairs, least in self.kernels(generated, real):
-            weighted += effects(pairs, counts, least) / len(HEADLINE)
-            swapped += swapped_effects(pairs, signs, least) / len(HEADLINE)
-        more = self.log_count[generated] - self.log_count[real]
-        return weighted[:1], swapped, weighted[1:], np.array([n, more.sum(), (more**2).sum()])
+        kernels = self.kernels(generated, real)
+        weighted = _by_family(np.stack([effects(pairs, counts, least) for pairs, least in kernels]))
+        swapped = _by_family(np.stack([swapped_effects(pairs, signs, least) for pairs, least in kernels]))
+        return weighted[:, 0], swapped, weighted[:, 1:].mean(axis=0)
 
     def replicates(self, band: str, generated: Rows, real: Rows, seed: list[int]) -> Replicates:
         """Return paired replicates of one set, as the ranking uses them; the seed is that of resampled densities."""
         counts = np.concatenate([np.ones((1, len(real))), resample(len(real), RESAMPLES, seed)])
         found = np.stack([effects(pairs, counts, least) for pairs, least in self.kernels(generated, real)])
-        return Replicates((band,), HEADLINE, found[None, :, 0], found[None, :, 1:])
+        return Replicates((band,), SUITE.name, found[None, :, 0], found[None, :, 1:])
+
+
+def _by_family(effect: Floats) -> Floats:
+    """Return the mean effect of each family, [families, ...], from those of the components, [components, ...]."""
+    members = [np.isin(SUITE.components, names) for names in SUITE.families.values()]
+    finite = np.clip(effect, -LARGEST, LARGEST)
+    return np.stack([finite[chosen].mean(axis=0) for chosen in members])
 
 
 def run_trials(
@@ -179,9 +225,52 @@ def run_trials(
         chosen = rng.permutation(size)[:volumes]
         tossed = rng.integers(2, size=volumes) if exchange else np.zeros(volumes, dtype=np.int64)
         real, generated = chosen + size * tossed, chosen + size * (1 - tossed)
-        results.append(pool.compare(generated, real, RESAMPLES if intervals else 0, rng))
-    observed, swapped, resampled, counts = (np.stack(column) for column in zip(*results, strict=True))
-    return Trials(observed[:, 0], swapped, resampled, counts, 0.0 if exchange else pool.population(size))
+        results.append(
+            (*pool.compare(generated, real, RESAMPLES if intervals else 0, rng), np.stack([generated, real]))
+        )
+    observed, swapped, resampled, rows = (np.stack(column) for column in zip(*results, strict=True))
+    return Trials(observed, swapped, resampled, rows, 0.0 if exchange else pool.population(size))
+
+
+def corrected(pools: Sequence[Pool], bands: Sequence[Trials], *, every: bool) -> Floats:
+    """Return the p-values of a verdict over the headline bands, corrected by Holm's method, [trials, ``TESTS``].
+
+    Where a pool has no traces of training volumes, nothing in it is a copy. A test that cannot be made has 1.
+
+    Args:
+        pools: one a band.
+        bands: trials of each band.
+        every: train the classifier in each trial. It takes most of the time; otherwise it is left at 1 in the trials
+            that another test decides already, which changes nothing about what a trial finds.
+    """
+    together = Trials.over(bands)
+    found = np.ones((len(together), len(TESTS)))
+    for trial, (structure, joint) in enumerate(zip(together.p(), together.p([JOINT]), strict=True)):
+        p = {"structure": float(structure), JOINT: float(joint), "classifier": 1.0}
+        p |= _of_volumes(pools, [band.rows[trial] for band in bands])
+        if every or min(holm(p).values()) > LEVEL:
+            features = [
+                np.concatenate([pool.features[band.rows[trial, side]] for pool, band in zip(pools, bands, strict=True)])
+                for side in (0, 1)
+            ]
+            density = [pool.density[band.rows[trial, 1]] for pool, band in zip(pools, bands, strict=True)]
+            judged = classify(features[0], features[1], np.concatenate(density), trial)
+            p["classifier"] = 1.0 if judged is None else judged.p
+        found[trial] = [holm(p)[name] for name in TESTS]
+    return found
+
+
+def _of_volumes(pools: Sequence[Pool], rows: Sequence[Rows]) -> dict[str, float]:
+    """Return the p-values of the tests of amount and of copies in one trial."""
+    tried = list(zip(pools, rows, strict=True))
+    sides = [Descriptors.concatenate([pool.described[both[side]] for pool, both in tried]) for side in (0, 1)]
+    found = {"amount": amount_p(sides[0], sides[1]), "copies": 1.0, "patches": 1.0}
+    traced = [[pool.traces[both[side]] for pool, both in tried if pool.traces is not None] for side in (0, 1)]
+    if all(traced):
+        generated, real = map(Traces.concatenate, traced)
+        found["copies"] = copies_p(int(np.count_nonzero(generated.copied)), int(np.count_nonzero(generated.judged)))
+        found["patches"] = patch_copy_test(generated.patches, real.patches).p
+    return {name: 1.0 if p is None else p for name, p in found.items()}
 
 
 def told_apart(
@@ -214,7 +303,7 @@ def told_apart(
 def _stacked(bands: Sequence[Replicates]) -> Replicates:
     return Replicates(
         tuple(name for band in bands for name in band.bands),
-        HEADLINE,
+        SUITE.name,
         np.concatenate([band.observed for band in bands]),
         np.concatenate([band.resampled for band in bands]),
     )
