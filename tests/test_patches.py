@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.quilting import quilted
 
 from porebench import data
+from porebench.benchmarks.studies.validation.quilting import quilted
 from porebench.data.symmetry import symmetries, transform
 from porebench.metrics.patches import LEAST, PATCH, PatchCopies, PatchIndex, patch_copy_test
 
