@@ -108,10 +108,13 @@ class Adjustment:
         design = np.vander(logarithm - self.centre, 3, increasing=True)
         return np.asarray(described.values[name] - design @ self.fits[name].coefficients)
 
-    def standardise(self, described: Descriptors, name: str) -> NDArray[np.float64]:
-        """Return the residual in units of the real spread over the root of the number of points, [n, points]."""
-        residual = self.residual(described, name)
-        return residual / (self.fits[name].scale * float(np.sqrt(residual.shape[1])))
+    def standardise(self, described: Descriptors) -> dict[str, NDArray[np.float64]]:
+        """Return each residual in units of the real spread over the root of the number of its points, [n, points]."""
+        residuals = {name: self.residual(described, name) for name in self.fits}
+        return {
+            name: residual / (self.fits[name].scale * float(np.sqrt(residual.shape[1])))
+            for name, residual in residuals.items()
+        }
 
 
 def fitting_window(band: Band, density: ArrayLike, reference: ArrayLike) -> NDArray[np.bool_]:

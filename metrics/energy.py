@@ -123,6 +123,24 @@ def largest_swap(observed: Floats, swapped: Floats) -> float | None:
     return float((1 + np.count_nonzero(largest[1:] >= largest[0] - 1e-12)) / len(largest))
 
 
+def compared(points: Sequence[Floats], least: Sequence[float], counts: Floats, signs: Floats) -> tuple[Floats, Floats]:
+    """Return the energy effects of several components for many resamples and for random swaps of the pairs.
+
+    Args:
+        points: generated volumes and then the real ones in the same order, [2n, features], for each component.
+        least: least real spread to divide by, of each component.
+        counts: see ``effects``, [k, n].
+        signs: see ``swapped_effects``, [swaps, n].
+
+    Returns:
+        [components, k] and [components, swaps].
+    """
+    kernels = [kernel(pairwise(each)) for each in points]
+    resampled = [effects(pairs, counts, floor) for pairs, floor in zip(kernels, least, strict=True)]
+    swapped = [swapped_effects(pairs, signs, floor) for pairs, floor in zip(kernels, least, strict=True)]
+    return np.stack(resampled), np.stack(swapped)
+
+
 def _quadratic(matrix: Floats, weights: Floats) -> Floats:
     """Return wᵀMw for each row of weights, [k]."""
     return np.asarray(np.einsum("kn,kn->k", weights @ matrix, weights))

@@ -27,8 +27,13 @@ class Estimate:
 
 def percentile(value: float, draws: NDArray[np.float64]) -> Estimate:
     """Return a value with the percentile interval of its resampled draws, [draws]."""
-    low, high = np.percentile(draws, INTERVAL)
-    return Estimate(float(value), float(low), float(high))
+    return percentiles(np.array([value]), draws[None])[0]
+
+
+def percentiles(values: NDArray[np.float64], draws: NDArray[np.float64]) -> list[Estimate]:
+    """Return values [k] with the percentile intervals of their resampled draws, [k, draws]."""
+    low, high = np.percentile(draws, INTERVAL, axis=1)
+    return [Estimate(*map(float, ends)) for ends in zip(values, low, high, strict=True)]
 
 
 def normal(values: NDArray[np.float64]) -> Estimate:

@@ -6,6 +6,7 @@ and the right chords, but not in the same volumes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from .adjustment import Adjustment
 from .descriptors import HEADLINE, Descriptors
+from .suites import JOINT
 
 Floats = NDArray[np.float64]
 
@@ -41,18 +43,19 @@ class Whitening:
     @classmethod
     def fit(cls, adjustment: Adjustment, train: Descriptors) -> Whitening:
         """Fit to the volumes that the adjustment was fitted on."""
-        features = standardised(adjustment, train)
+        features = side_by_side(adjustment.standardise(train))
         centre = features.mean(axis=0)
         _, spread, axes = np.linalg.svd(features - centre, full_matrices=False)
         variance = spread**2 / max(len(features) - 1, 1)
         ridge = float(np.median(variance[spread > spread[0] * 1e-6])) if spread[0] > 0 else 1.0
         return cls(adjustment, centre, axes.T / np.sqrt(variance + ridge))
 
-    def points(self, described: Descriptors) -> Floats:
-        """Return volumes as points, [n, components]."""
-        return np.asarray((standardised(self.adjustment, described) - self.centre) @ self.axes)
+    def points(self, described: Descriptors) -> dict[str, Floats]:
+        """Return volumes as points: by each standardised descriptor, [n, points], and as ``JOINT`` by all of them."""
+        single = self.adjustment.standardise(described)
+        return {**single, JOINT: (side_by_side(single) - self.centre) @ self.axes}
 
 
-def standardised(adjustment: Adjustment, described: Descriptors) -> Floats:
-    """Return all descriptors, adjusted and in units of the real spread, side by side, [n, features]."""
-    return np.concatenate([adjustment.standardise(described, name) for name in HEADLINE], axis=1)
+def side_by_side(standardised: Mapping[str, Floats]) -> Floats:
+    """Return all headline descriptors of standardised volumes in one array, [n, features]."""
+    return np.concatenate([standardised[name] for name in HEADLINE], axis=1)

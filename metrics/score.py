@@ -24,9 +24,9 @@ from .coverage import coverage
 from .descriptor_classifier import classify
 from .descriptors import Descriptors
 from .direction import DESCRIPTORS as DIRECTION
-from .energy import effects, kernel, largest_swap, noise_floor_ratio, pairwise, resample, swapped_effects, toss
-from .estimate import Estimate, percentile
-from .joint import Whitening, standardised
+from .energy import LARGEST, compared, largest_swap, noise_floor_ratio, resample, toss
+from .estimate import Estimate, percentiles
+from .joint import Whitening, side_by_side
 from .physical import PhysicalError, density_bias, density_error, fit_density_law, percolation_share, physical_errors
 from .physics import AXES
 from .ranking import Replicates
@@ -156,22 +156,15 @@ def _compare(
 ) -> _Comparison:
     """Return the effects of all components within one band: as observed, resampled and with volumes swapped."""
     n, adjustment = len(real), whitening.adjustment
-    weights = np.concatenate([np.ones((1, n)), counts])
-    signs = toss(n, n_permutations, rng)
-    both = Descriptors.concatenate([fake, real])
-    weighted, swapped, shifts = [], [], {}
-    for name in suite.components:
-        points = whitening.points(both) if name == JOINT else adjustment.standardise(both, name)
-        pairs, least = kernel(pairwise(points)), 0.0 if name == JOINT else adjustment.fits[name].least
-        weighted.append(effects(pairs, weights, least))
-        swapped.append(swapped_effects(pairs, signs, least))
-        if name in DIRECTION:
-            shifts[name] = points[:n].mean(axis=0) - points[n:].mean(axis=0)
-    found = np.stack(weighted)
-    joined = standardised(adjustment, both)
+    points = whitening.points(Descriptors.concatenate([fake, real]))
+    least = [adjustment.fits[name].least if name in adjustment.fits else 0.0 for name in suite.components]
+    weights, signs = np.concatenate([np.ones((1, n)), counts]), toss(n, n_permutations, rng)
+    found, swapped = compared([points[name] for name in suite.components], least, weights, signs)
+    shifts = {name: points[name][:n].mean(axis=0) - points[name][n:].mean(axis=0) for name in DIRECTION}
+    joined = side_by_side(points)
     physical = physical_errors(fake, real, more, adjustment, rng)
     halves = joined[:n], joined[n:]
-    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], np.stack(swapped), halves, shifts, physical)
+    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], swapped, halves, shifts, physical)
 
 
 def _record(
@@ -194,16 +187,15 @@ def _record(
     if JOINT in families:
         tests[JOINT] = largest_swap(observed[families[JOINT]], swapped[families[JOINT]])
     tests["classifier"] = classifier.p if (classifier := classify(features[0], features[1], density, seed)) else None
+    rows = np.stack([suite.weights(), *(chosen / chosen.sum() for chosen in families.values()), *np.eye(len(observed))])
+    whole, *parts = _ratios(rows, observed, bootstrap)
     return replace(
         _unscored(headline, [it.generated for it in comparisons]),
-        nfr100=_ratio(suite.weights(), observed, bootstrap),
+        nfr100=whole,
         p=tests["structure"],
         tests={name: p for name, p in tests.items() if p is not None},
-        families={name: _ratio(chosen / chosen.sum(), observed, bootstrap) for name, chosen in families.items()},
-        descriptors={
-            name: _ratio(one, observed, bootstrap)
-            for name, one in zip(suite.components, np.eye(len(observed)), strict=True)
-        },
+        families=dict(zip(families, parts, strict=False)),
+        descriptors=dict(zip(suite.components, parts[len(families) :], strict=True)),
         axes=_axes([it.shifts for it in comparisons]),
         density_bias=mean_defined([density_bias(it.generated, it.test) for it in comparisons]),
         density_error=mean_defined([density_error(it.generated, it.density, kind, law) for it in comparisons]),
@@ -224,11 +216,17 @@ def _by_family(families: dict[str, NDArray[np.bool_]], effect: Floats) -> Floats
     return np.stack([effect[chosen].mean(axis=0) for chosen in families.values()])
 
 
-def _ratio(weights: Floats, observed: Floats, bootstrap: Floats) -> Estimate:
-    """Return NFR100 over some components, from their effects [components] and [components, draws]."""
-    kept = weights > 0
-    mean, draws = weights[kept] @ observed[kept], weights[kept] @ bootstrap[kept]
-    return percentile(float(noise_floor_ratio(mean)), noise_floor_ratio(draws[None], axis=0))
+def _ratios(weights: Floats, observed: Floats, bootstrap: Floats) -> list[Estimate]:
+    """Return NFR100 over some components, for each row of their weights.
+
+    Args:
+        weights: [k, components], each row together 1.
+        observed: effects, [components].
+        bootstrap: the same of resampled pairs, [components, draws].
+    """
+    every = np.clip(np.concatenate([observed[:, None], bootstrap], axis=1), -LARGEST, LARGEST)
+    ratios = noise_floor_ratio((weights @ every)[None], axis=0)
+    return percentiles(ratios[:, 0], ratios[:, 1:])
 
 
 def _axes(shifts: Sequence[dict[str, Floats]]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from porebench.generators.controls import Memoriser
 from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.bands import Band, density_bands
 from porebench.metrics.descriptors import Descriptors
-from porebench.metrics.joint import standardised
+from porebench.metrics.joint import side_by_side
 from porebench.metrics.physical import fit_density_law
 
 from .quilting import quilted
@@ -244,7 +244,7 @@ def without_a_mode(
     """Return, in the top band, one of two clusters alone; others give way to the nearest pore count in it."""
     if np.isfinite(band.high):
         return described
-    cluster = KMeans(2, n_init=4, random_state=0).fit_predict(standardised(adjustment, described))
+    cluster = KMeans(2, n_init=4, random_state=0).fit_predict(side_by_side(adjustment.standardise(described)))
     kept = np.flatnonzero(cluster == np.bincount(cluster).argmax())
     away = np.abs(described.pore_voxels[:, None] - described.pore_voxels[kept])
     return described[kept[away.argmin(axis=1)]]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ from porebench.metrics.energy import (
     toss,
 )
 from porebench.metrics.estimate import INTERVAL, Estimate, binomial
-from porebench.metrics.joint import Whitening, standardised
+from porebench.metrics.joint import Whitening, side_by_side
 from porebench.metrics.patches import PatchCopies, patch_copy_test
 from porebench.metrics.ranking import Replicates, difference
 from porebench.metrics.suites import CURRENT, JOINT, SUITES
@@ -150,15 +149,11 @@ class Pool:
     ) -> None:
         adjustment = whitening.adjustment
         self.described = Descriptors.concatenate(parts)
-        self.features = standardised(adjustment, self.described)
+        points = whitening.points(self.described)
+        self.features = side_by_side(points)
         self.density = np.tile(density, len(parts))
         self.traces = traces
-        self.distances = [
-            pairwise(
-                (whitening.points if name == JOINT else partial(adjustment.standardise, name=name))(self.described)
-            )
-            for name in SUITE.components
-        ]
+        self.distances = [pairwise(points[name]) for name in SUITE.components]
         self.least = [0.0 if name == JOINT else adjustment.fits[name].least for name in SUITE.components]
 
     def kernels(self, generated: Rows, real: Rows) -> list[tuple[Kernel, float]]:
