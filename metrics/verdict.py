@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,12 +112,14 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
     return corrected
 
 
-def verdict(band: BandScore, others: Mapping[str, float], words: Mapping[str, str]) -> Verdict:
+def verdict(
+    band: BandScore, others: Mapping[str, float] = MappingProxyType({}), words: Mapping[str, str] = MappingProxyType({})
+) -> Verdict:
     """Return the verdict on a generator.
 
     Args:
         band: its score over the headline bands.
-        others: p-values of the tests that are not part of the score: "copies", "patches" and "amount".
+        others: p-values of the tests that are not part of the score: "copies", "patches" and "amount"; none by default.
         words: what each of those says where it rejects, such as "copies of training volumes (12 %)".
     """
     p = {**band.tests, **others}
