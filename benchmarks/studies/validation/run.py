@@ -211,7 +211,8 @@ def validate(
         elsewhere = 0.0
         with bar("plant and find", len(tasks)) as advance, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="A worker stopped")  # and another started: it had grown large
-            for found, seconds in joblib.Parallel(settings.workers, return_as="generator", batch_size=1)(tasks):
+            parallel = joblib.Parallel(settings.workers, return_as="generator", batch_size=1, mmap_mode="c")
+            for found, seconds in parallel(tasks):
                 rows.append(found)
                 elsewhere += seconds if settings.workers > 1 else 0.0
                 advance(1)
