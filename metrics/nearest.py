@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of i
 BLOCK = 64  # query volumes at a time
 REACH = 1  # voxels that a copy may be shifted by, along each axis
 INNER = (slice(None), *(slice(REACH, -REACH),) * 3)  # volumes without their margins
-LOOK_UPS = 500_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
+LOOK_UPS = 250_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,9 @@ class Familiarity:
         return np.asarray(np.divide(gap, left, out=np.zeros_like(gap), where=left != 0))
 
 
-def familiarity(volumes: Volumes, train: Volumes, unseen: Volumes, *, among: bool = False) -> Familiarity:
+def familiarity(
+    volumes: Volumes, train: Volumes, unseen: Volumes, *, among: bool = False, workers: int = 1
+) -> Familiarity:
     """Return the nearest training and the nearest held-out volume of each volume.
 
     Args:
@@ -72,14 +75,15 @@ def familiarity(volumes: Volumes, train: Volumes, unseen: Volumes, *, among: boo
         train: training volumes.
         unseen: held-out real volumes.
         among: ``volumes`` are the held-out volumes, and each is compared with the others.
+        workers: threads.
 
     Raises:
         ValueError: if the volumes differ in shape.
     """
-    return Familiarity(nearest(volumes, train), nearest(volumes, unseen, among=among))
+    return Familiarity(nearest(volumes, train, workers=workers), nearest(volumes, unseen, among=among, workers=workers))
 
 
-def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
+def nearest(volumes: Volumes, real: Volumes, *, among: bool = False, workers: int = 1) -> Nearest:
     """Return the nearest real volume of each volume, by chance-corrected IoU over symmetries and shifts by a voxel.
 
     Overlaps are counted bit by bit over all symmetries of the grid. The nearest pairs of real volume and symmetry
@@ -91,6 +95,7 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
         volumes: n volumes to judge.
         real: training volumes, or held-out ones.
         among: ``volumes`` and ``real`` are the same set; no volume is its own neighbour.
+        workers: threads.
 
     Raises:
         ValueError: if the volumes differ in shape.
@@ -105,8 +110,8 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
     flat = roomy.reshape(len(order), math.prod(roomy.shape[1:]))
     overlap, index = np.full(len(volumes), np.nan), np.full(len(volumes), -1)
     pores, rows = volumes.pore_voxels, np.flatnonzero(judged(volumes.voxels))
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
+
+    def look(block: NDArray[np.int64]) -> None:
         own, turned = pores[block], orientations(_with_margin(volumes.voxels[block]))
         first = np.searchsorted(counts, own / COUNT_RATIO, side="left")
         last = np.searchsorted(counts, own * COUNT_RATIO, side="right")
@@ -130,6 +135,10 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False) -> Nearest:
             if len(at):
                 best = values.argmax()
                 overlap[volume], index[volume] = values[best], order[at[best]]
+
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(look, blocks))
     return Nearest(overlap, index)
 
 

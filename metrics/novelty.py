@@ -69,7 +69,13 @@ class NoveltyResult:
 
 
 def judge_novelty(
-    generated: Volumes, train: Volumes, test: Volumes, *, kind: DensityKind = "factor", real: Familiarity | None = None
+    generated: Volumes,
+    train: Volumes,
+    test: Volumes,
+    *,
+    kind: DensityKind = "factor",
+    real: Familiarity | None = None,
+    workers: int = 1,
 ) -> NoveltyResult:
     """Return the share of generated volumes that are copies of training volumes, and the variety of the set.
 
@@ -85,6 +91,7 @@ def judge_novelty(
         test: held-out real volumes.
         kind: what density means.
         real: ``familiarity(test, train, test, among=True)``, if it is known already.
+        workers: threads.
 
     Raises:
         ValueError: if the volumes differ in shape.
@@ -92,8 +99,8 @@ def judge_novelty(
     References:
         Meehan, Chaudhuri and Dasgupta (2020), doi:10.48550/arXiv.2004.05675, for the comparison with held-out data.
     """
-    own = familiarity(generated, train, test)
-    real = familiarity(test, train, test, among=True) if real is None else real
+    own = familiarity(generated, train, test, workers=workers)
+    real = familiarity(test, train, test, among=True, workers=workers) if real is None else real
     excess, expected = own.excess, real.excess
     pooled = expected[real.train.judged]
     bands = density_bands(test.density, kind)

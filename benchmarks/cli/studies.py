@@ -52,7 +52,9 @@ def validate(
     dataset: Dataset,
     seed: SeedOption = 0,
     out: ResultsOption = RESULTS,
-    quick: Annotated[bool, typer.Option("--quick", help="A third of the volumes, a fifth of the trials, N = 100.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A third of the volumes, a fifth of the trials, N = 100.")
+    ] = False,
 ) -> None:
     """Measure the benchmark itself: plant known defects, count false alarms, check intervals and ties."""
     from ..studies.validation.run import QUICK, Settings

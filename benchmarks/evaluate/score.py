@@ -132,7 +132,7 @@ def numbers(
         n_bootstrap=resampling["n_bootstrap"],
         n_permutations=resampling["n_permutations"],
     )
-    novelty = judge_novelty(drawn, train, test, kind=kind, real=real.familiarity)
+    novelty = judge_novelty(drawn, train, test, kind=kind, real=real.familiarity, workers=workers)
     patches = patch_copy_test(real.index.copies(drawn.voxels, workers), real.patches)
     bias = result.headline.density_bias or 0.0
     tests = {
@@ -211,7 +211,7 @@ class Judge:
         cells, inputs = Cells(self.folder, REAL), self._real_inputs
         if cells.fresh("describe", inputs) is None:
             began = time.perf_counter()
-            near = familiarity(self.test, self.dataset.train, self.test, among=True)
+            near = familiarity(self.test, self.dataset.train, self.test, among=True, workers=self.options.workers)
             arrays = {
                 f"nearest-{side}/{key}": value
                 for side in ("train", "unseen")
