@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import spsolve
 from scipy.stats import binom
+from tests.diffusion import directly
 from tests.surrogates import spheres
 
 from porebench.metrics.descriptors import percolation
@@ -132,24 +128,3 @@ def test_diffusivity_agrees_with_a_direct_solution() -> None:
     solid = ~spheres(np.array([0.9]), np.random.default_rng(45), size=10)[0]
     for axis in range(3):
         assert effective_diffusivity(solid, axis=axis) == pytest.approx(directly(np.moveaxis(solid, axis, 0)), rel=1e-5)
-
-
-def directly(phase: NDArray[np.bool_]) -> float:
-    """D_eff/D0 along the first axis by SciPy's sparse LU, voxel by voxel and face by face."""
-    clusters, _ = ndimage.label(phase)
-    reaching = np.isin(clusters, np.setdiff1d(np.concatenate([clusters[0], clusters[-1]]), [0])) & phase
-    places = {tuple(int(i) for i in place): number for number, place in enumerate(np.argwhere(reaching))}
-    matrix, source = sparse.lil_matrix((len(places), len(places))), np.zeros(len(places))
-    for place, number in places.items():
-        for axis, side in product(range(3), (-1, 1)):
-            other = places.get(tuple(i + side * (axis == a) for a, i in enumerate(place)))
-            if other is not None:
-                matrix[number, number] += 1
-                matrix[number, other] -= 1
-        for layer, held in ((0, 1.0), (len(phase) - 1, 0.0)):
-            if place[0] == layer:
-                matrix[number, number] += 2
-                source[number] += 2 * held
-    found = spsolve(matrix.tocsc(), source)
-    flux = sum(2 * (1 - found[number]) for place, number in places.items() if place[0] == 0)
-    return float(flux * len(phase) / phase[0].size)
