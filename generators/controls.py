@@ -118,9 +118,8 @@ class Noise(Generator):
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
-        source = torch.Generator(self.device)
-        for row, seed in enumerate(rng.integers(2**62, size=len(density)).tolist()):
-            scores = torch.rand((1, *shape), generator=source.manual_seed(seed), device=self.device)
+        for row, stream in enumerate(rng.spawn(len(density))):
+            scores = torch.from_numpy(stream.random((1, *shape), dtype=np.float32)).to(self.device)
             keep_highest(scores, counts[row : row + 1], out=drawn[row : row + 1])
         return drawn
 

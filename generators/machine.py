@@ -13,8 +13,6 @@ DECODED = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
 """Voxels that a network decodes at a time, one volume excepted: a GPU is busy with many only."""
 AMPLITUDES = {"cpu": 2**21, "cuda": 2**27}
 """Amplitudes of Gaussian fields that are in memory at a time, one field excepted, for the same reason."""
-LONG_GRID = 430
-"""Sum of a grid's sides from which a Fourier transform is faster than products axis by axis."""
 
 
 @functools.cache
