@@ -67,7 +67,7 @@ def test_a_longer_list_begins_with_the_same_volumes(name, fitted) -> None:
 def test_the_number_of_volumes_at_a_time_does_not_change_them(name, fitted, monkeypatch) -> None:
     density = np.linspace(0.2, 1, 70)
     whole = fitted(name).sample(density, rng=3)
-    monkeypatch.setitem(machine.DECODED, "cpu", 16)
+    monkeypatch.setitem(machine.DECODED, "cpu", 2 * np.prod(SHAPE))
     monkeypatch.setattr(pca, "_CHUNK", 3000)
     monkeypatch.setitem(machine.AMPLITUDES, "cpu", 5000)
     monkeypatch.setattr(sphere_packing, "_BALLS", 500)
