@@ -29,7 +29,7 @@ _REACH = 16  # longest lag that is estimated, in voxels
 _QUIET = 0.05  # correlation below which a lag is taken for noise
 _GAP = 2  # voxels between two lags that are not noise, at most; what lies beyond a wider gap is noise too
 _SIGNIFICANT, _FEW = 6, 20  # standard deviations and pairs of pore voxels below which a lag is taken for noise
-_SLAB = 2**20  # means of voxels in memory at a time
+_SLAB = 2**20  # points of a grid that are transformed, and means of voxels that are added, at a time
 _FAINT = 0.05  # share of the mean variance below which waves are left out: all of them have less than 1 %
 _STEPS = 8  # spectra between two knots
 _BYTE_SCALE = math.sqrt((2**16 - 1) / 12)  # standard deviation of the numbers -127.5, -126.5, ..., 127.5
@@ -262,15 +262,25 @@ def _sums(amplitudes: torch.Tensor, grid: Shape, points: Shape) -> torch.Tensor:
         grid: period along each axis.
         points: number of points along each axis.
     """
-    for axis in (1, 2):
-        beyond = grid[axis - 1] - amplitudes.shape[axis]
-        if beyond:
-            low, high = amplitudes.tensor_split([(amplitudes.shape[axis] + 1) // 2], dim=axis)
-            empty = amplitudes.new_zeros(()).expand(*amplitudes.shape[:axis], beyond, *amplitudes.shape[axis + 1 :])
-            amplitudes = torch.cat([low, empty, high], dim=axis)
-        amplitudes = torch.fft.ifft(amplitudes, dim=axis, norm="forward").narrow(axis, 0, points[axis - 1])
-    field: torch.Tensor = torch.fft.irfft(amplitudes, n=grid[2], dim=3, norm="forward")
-    return field.narrow(3, 0, points[2])
+    planes = _axis_sums(amplitudes, 1, grid[0], points[0])
+    del amplitudes
+    field = torch.empty((len(planes), *points), device=planes.device)
+    thickness = max(1, _SLAB // (len(planes) * grid[1] * grid[2]))
+    for start in range(0, points[0], thickness):  # so that memory is taken for little more than the result
+        slab = slice(start, start + thickness)
+        lines = _axis_sums(planes[:, slab], 2, grid[1], points[1])
+        field[:, slab] = torch.fft.irfft(lines, n=grid[2], dim=3, norm="forward").narrow(3, 0, points[2])
+    return field
+
+
+def _axis_sums(amplitudes: torch.Tensor, axis: int, period: int, points: int) -> torch.Tensor:
+    """Replace an axis of wave numbers 0, 1, ..., -2, -1 by one of the first points of a period."""
+    if beyond := period - amplitudes.shape[axis]:
+        low, high = amplitudes.tensor_split([(amplitudes.shape[axis] + 1) // 2], dim=axis)
+        empty = amplitudes.new_zeros(()).expand(*amplitudes.shape[:axis], beyond, *amplitudes.shape[axis + 1 :])
+        amplitudes = torch.cat([low, empty, high], dim=axis)
+    sums: torch.Tensor = torch.fft.ifft(amplitudes, dim=axis, norm="forward")
+    return sums.narrow(axis, 0, points)
 
 
 def _simplex_level(power: Floats) -> float:
