@@ -3,9 +3,9 @@
 A new generator derives from :class:`Generator`, writes ``_fit`` and ``_sample``, and gets everything else:
 checked input and output, seeding, saving and loading, voxel-wise occupancy.
 
-Every public method makes one ``numpy.random.Generator`` of ``rng``, and nothing else is random: a volume depends on the
-seed and on its place in the list alone, because ``_sample`` takes numbers from that stream volume by volume, or one key
-from which ``counter_rng`` makes those of each volume on any device.
+Every public method makes one ``numpy.random.Generator`` of ``rng``, and nothing else is random. ``_sample`` spawns a
+stream for each volume from it (``rng.spawn``) and copies what it draws to the device. So a volume depends on the seed
+and on its place in the list alone; batches, threads and, but for rounding, the device change nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
@@ -33,6 +33,8 @@ from .stored import check_axes, check_params, check_sizes, check_stored_shape, p
 Floats = NDArray[np.float64]
 Shape = tuple[int, int, int]
 Rng = int | np.random.Generator | None
+Streams = Sequence[np.random.Generator]
+"""Sources of random numbers, one for each volume."""
 
 FORMAT = 1
 SPENT = "seconds"

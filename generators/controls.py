@@ -123,14 +123,11 @@ class Noise(Generator):
         voxels = math.prod(shape)
         counts = self.law_.pore_voxels(density, voxels)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
-        source, seeds = torch.Generator(self.device), rng.integers(2**62, size=len(density))
-        step = max(1, _CHUNK // voxels)
-        scores = torch.empty((min(step, len(density)), *shape), device=self.device)
+        streams, step = rng.spawn(len(density)), max(1, _CHUNK // voxels)
         for start in range(0, len(density), step):
             rows = slice(start, min(start + step, len(density)))
-            for volume, seed in zip(scores, seeds[rows].tolist(), strict=False):
-                torch.rand(shape, generator=source.manual_seed(seed), out=volume)
-            keep_highest(scores[: rows.stop - start], counts[rows], out=drawn[rows])
+            scores = np.stack([stream.random(shape, dtype=np.float32) for stream in streams[rows]])
+            keep_highest(torch.from_numpy(scores).to(self.device), counts[rows], out=drawn[rows])
         return drawn
 
 

@@ -84,12 +84,12 @@ def mix(waves: torch.Tensor) -> torch.Tensor:
 
     2 cas(a + b + c) = cas(-a) cas b cas c + cas a cas(-b) cas c + cas a cas b cas(-c) - cas(-a) cas(-b) cas(-c).
     """
-    opposite = {axis: _opposite(waves.shape[axis]).to(waves.device) for axis in (-3, -2, -1)}
-    mirrored = [waves.index_select(axis, place) for axis, place in opposite.items()]
-    all_three = waves
-    for axis, place in opposite.items():
+    sums, all_three = torch.zeros_like(waves), waves
+    for axis in (-3, -2, -1):
+        place = _opposite(waves.shape[axis]).to(waves.device)
+        sums += waves.index_select(axis, place)
         all_three = all_three.index_select(axis, place)
-    return (mirrored[0] + mirrored[1] + mirrored[2] - all_three) / 2
+    return sums.sub_(all_three).div_(2)
 
 
 def _opposite(waves: int) -> torch.Tensor:

@@ -11,8 +11,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 """Number format of products and convolutions, as a user asks for it."""
 DECODED = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
 """Voxels that a network decodes at a time, one volume excepted: a GPU is busy with many only."""
-AMPLITUDES = {"cpu": 2**21, "cuda": 2**27}
-"""Amplitudes of Gaussian fields that are in memory at a time, one field excepted, for the same reason."""
+AMPLITUDES = {"cpu": 2**19, "cuda": 2**27}
+"""Amplitudes of Gaussian fields in memory at a time, one field excepted: more leave the cache of a CPU with AVX2, which
+then takes a sixth longer, and fewer keep it busy with calls."""
 LONG_GRID = 430
 """Sum of a grid's sides from which a Fourier transform is faster than products axis by axis."""
 

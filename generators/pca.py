@@ -97,7 +97,7 @@ class PCASampler(Generator):
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> torch.Tensor:  # noqa: ARG002
         mean, weight = self._expected(density)
-        white = rng.standard_normal(weight.shape)
+        white = np.stack([stream.standard_normal(weight.shape[1]) for stream in rng.spawn(len(density))])
         return self._render(mean + _weigh(np.sqrt(weight) * white, self.residuals_), density)
 
     def _reconstruct(self, volumes: NDArray[np.bool_], density: Floats) -> torch.Tensor:

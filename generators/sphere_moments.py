@@ -18,10 +18,8 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from .base import Floats, Shape
+from .base import Floats, Shape, Streams
 from .porosity_law import PorosityLaw
-
-Keys = NDArray[np.int64]
 
 NODES = np.linspace(0, 1, 33)  # probabilities at which the quantile function of the radius is kept
 START = np.array([0.3, 0.0, 0.0])  # Legendre coefficients of the quantile function above the constant, before fitting
@@ -58,8 +56,8 @@ class Packing(Protocol):
     def room(self, radius: Floats, shape: Shape) -> Floats:
         """Return the room for centres in a shape, relative to that in the training shape."""
 
-    def stamp(self, number: Floats, radius: Floats, shape: Shape, keys: Keys, out: NDArray[np.bool_]) -> None:
-        """Write one volume for each key."""
+    def stamp(self, number: Floats, radius: Floats, shape: Shape, streams: Streams, out: NDArray[np.bool_]) -> None:
+        """Write one volume for each stream."""
 
 
 def ball_number(volume: Floats, radius: Floats) -> Floats:
@@ -168,13 +166,14 @@ class _Trials:
         self.model.volume_, self.model.radius_ = theta[:a], theta[a:b]
         self.model.quantiles_ = quantiles(self.form)
 
-    def volumes(self, keys: Keys, change: Floats) -> NDArray[np.bool_]:
+    def volumes(self, keys: NDArray[np.int64], change: Floats) -> NDArray[np.bool_]:
         """Simulate a volume at each density, with ln volume, ln radius and coefficients of the quantiles changed."""
         model, out = self.model, np.empty((len(keys), *self.shape), dtype=np.bool_)
         model.quantiles_ = quantiles(self.form + change[2:])
         volume, radius = model.curves(self.density)
         number = ball_number(volume + change[0], radius + change[1])
-        model.stamp(number, radius + change[1], self.shape, keys, out)
+        streams = [np.random.default_rng(key) for key in keys.tolist()]  # the same in all trials
+        model.stamp(number, radius + change[1], self.shape, streams, out)
         model.quantiles_ = quantiles(self.form)
         return out
 

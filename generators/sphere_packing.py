@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from porebench.data.spheres import stamp_balls
 
-from .base import Floats, Generator, Shape
-from .sphere_moments import NODES, START, Keys, ball_number, match_moments, quantiles, standard
+from .base import Floats, Generator, Shape, Streams
+from .sphere_moments import NODES, START, ball_number, match_moments, quantiles, standard
 
 _BALLS = 2**20  # balls placed at a time
 _CROWD = 0.5  # balls a voxel at most, whatever was learnt
@@ -132,21 +132,21 @@ class SpherePacking(Generator):
         wanted = self.law_.pore_voxels(density, voxels)
         volume, radius = self.curves(density)
         number = np.where(wanted == voxels, 0, ball_number(volume, radius) * self.room(radius, shape))
-        keys = rng.integers(2**62, size=len(density))
+        streams = rng.spawn(len(density))
         drawn = np.zeros((len(density), *shape), dtype=np.bool_)
         if self.matches_count_:
             for part in _parts(number):
-                drawn[part] = self._stamp_matched(number[part], radius[part], shape, keys[part], wanted[part])
+                drawn[part] = self._stamp_matched(number[part], radius[part], shape, streams[part], wanted[part])
         else:
-            self.stamp(number, radius, shape, keys, drawn)
+            self.stamp(number, radius, shape, streams, drawn)
         drawn[wanted == voxels] = True
         return drawn
 
-    def stamp(self, number: Floats, radius: Floats, shape: Shape, keys: Keys, out: NDArray[np.bool_]) -> None:
-        """Write one volume for each key into ``out``."""
+    def stamp(self, number: Floats, radius: Floats, shape: Shape, streams: Streams, out: NDArray[np.bool_]) -> None:
+        """Write one volume for each stream into ``out``."""
         for part in _parts(number):
-            balls = self._draw(number[part], radius[part], shape, keys[part])
-            out[part] = stamp_balls(*balls, shape=shape, n=len(keys[part]))
+            balls = self._draw(number[part], radius[part], shape, streams[part])
+            out[part] = stamp_balls(*balls, shape=shape, n=len(streams[part]))
 
     def room(self, radius: Floats, shape: Shape) -> Floats:
         """Return the room for centres in a shape, relative to that in the training shape."""
@@ -155,12 +155,11 @@ class SpherePacking(Generator):
         room: Floats = np.prod(sides[0], axis=1) / np.prod(sides[1], axis=1)
         return room
 
-    def _draw(self, number: Floats, radius: Floats, shape: Shape, keys: Keys) -> _Balls:
-        """Return the balls of a volume for each key, in random order; each volume depends on its own key only."""
-        streams = [np.random.Generator(np.random.PCG64(key)) for key in keys.tolist()]
+    def _draw(self, number: Floats, radius: Floats, shape: Shape, streams: Streams) -> _Balls:
+        """Return the balls of a volume for each stream, in random order."""
         number = np.minimum(number, _CROWD * np.prod(shape))
         count = np.floor(number + [stream.random() for stream in streams]).astype(np.int64)
-        owner = np.repeat(np.arange(len(keys)), count)
+        owner = np.repeat(np.arange(len(streams)), count)
         uniform = _uniform(streams, count, 4)
         radii = np.exp(radius)[owner] * np.interp(uniform[:, 0], NODES, self.quantiles_)
         margin = radii if self.inside_ else -np.exp(radius)[owner] * self.quantiles_[-1]
@@ -171,20 +170,20 @@ class SpherePacking(Generator):
         return balls if self.overlap else _set_apart(balls, corner, room, streams)
 
     def _stamp_matched(
-        self, number: Floats, radius: Floats, shape: Shape, keys: Keys, wanted: NDArray[np.int64]
+        self, number: Floats, radius: Floats, shape: Shape, streams: Streams, wanted: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Return volumes with wanted numbers of pore voxels: the first balls of a sequence, the last one shrunk."""
-        balls = self._draw(1.5 * number + 3 * np.sqrt(number) + 3, radius, shape, keys)
-        longest = np.bincount(balls.owner, minlength=len(keys))
+        balls = self._draw(1.5 * number + 3 * np.sqrt(number) + 3, radius, shape, streams)
+        longest = np.bincount(balls.owner, minlength=len(number))
         rank = np.arange(len(balls.owner)) - np.repeat(np.cumsum(longest) - longest, longest)
-        low, high = np.zeros(len(keys)), longest.astype(np.float64)
+        low, high = np.zeros(len(number)), longest.astype(np.float64)
         trial = np.minimum(number, high)
-        best, error = np.zeros((len(keys), *shape), dtype=np.bool_), wanted.copy()
+        best, error = np.zeros((len(number), *shape), dtype=np.bool_), wanted.copy()
         for turn in range(_MATCHINGS):
             active = np.flatnonzero((error > 0) & (high > low))
             if len(active) == 0:
                 break
-            place = np.full(len(keys), -1)
+            place = np.full(len(number), -1)
             place[active] = np.arange(len(active))
             used = np.flatnonzero((place[balls.owner] >= 0) & (rank < trial[balls.owner]))
             radii = balls.radii[used] * np.cbrt(np.minimum(trial[balls.owner[used]] - rank[used], 1))
@@ -208,13 +207,13 @@ def _parts(number: Floats) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
-def _uniform(streams: list[np.random.Generator], count: NDArray[np.int64], width: int) -> Floats:
+def _uniform(streams: Streams, count: NDArray[np.int64], width: int) -> Floats:
     """Return uniform draws, ``count[i]`` rows from stream i, one stream after the other."""
     drawn = [stream.random((k, width)) for stream, k in zip(streams, count.tolist(), strict=True) if k]
     return np.concatenate([*drawn, np.empty((0, width))])
 
 
-def _set_apart(balls: _Balls, corner: Floats, room: Floats, streams: list[np.random.Generator]) -> _Balls:
+def _set_apart(balls: _Balls, corner: Floats, room: Floats, streams: Streams) -> _Balls:
     """Move balls so that none overlap, one by one, the largest first; leave out those that find no place."""
     centres, radii, owner = balls
     count = np.bincount(owner, minlength=len(streams))

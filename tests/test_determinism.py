@@ -14,12 +14,12 @@ from porebench.generators import GENERATORS, get, machine, pca, sphere_packing
 SHAPE = (8, 9, 10)
 MADE_WITH = "numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1, torch 2.13.0"
 PINNED = {
-    "sphere-packing": "b8a42761df36eb30",
-    "gaussian-field": "9816996dc124827a",
-    "pca": "e23cadb13ed8e606",
+    "sphere-packing": "4be431322b71f86f",
+    "gaussian-field": "3e88db4e693bbf74",
+    "pca": "5cec9a24d94a7b5a",
     "reference": "e774c298e351f661",
     "memoriser": "d994fc03c950a8c1",
-    "noise": "eba3006a7fbac703",
+    "noise": "293a461fa21592cd",
 }
 
 

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 
 from porebench import data
 from porebench.generators.gaussian_field import GaussianField, _invert, _pairs, _simplex_level
-from porebench.generators.hartley import basis, product
+from porebench.generators.hartley import basis, mix, product
 from porebench.generators.walls import layers
 
 
@@ -147,23 +147,40 @@ def test_a_transform_makes_fields_of_the_same_kind_as_products(monkeypatch, isot
     assert found[0] == pytest.approx(found[1], abs=0.01)
 
 
+def _values(field: GaussianField, grid: tuple[int, int, int], n: int) -> torch.Tensor:
+    amplitudes = field._amplitudes(np.random.default_rng(0).spawn(n), grid, [0] * n)
+    return product(amplitudes, [basis(period, np.arange(period), period) for period in grid]).double()
+
+
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_waves_have_a_total_variance_of_1(isotropic) -> None:
     field = GaussianField(isotropic=isotropic).fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
     for grid in ((20, 24, 18), (20, 24, 25)):
-        assert field._power(grid, 0).mean().item() == pytest.approx(1)
-        amplitudes = field._amplitudes(0, grid, list(range(300)), [0] * 300)
-        assert amplitudes[0].numel() < math.prod(grid), "short waves that there are none of are left out"
-        values = product(amplitudes, [basis(period, np.arange(period), period) for period in grid])
-        assert values.var().item() == pytest.approx(1, abs=0.02)
+        power = field._power(grid, 0)
+        assert power.mean().item() == pytest.approx(1)
+        kept = field._deviation(grid, 0).shape
+        assert math.prod(kept) < math.prod(grid), "short waves that there are hardly any of are left out"
+        assert power[tuple(map(slice, kept))].sum().item() > 0.99 * math.prod(grid)
+        assert _values(field, grid, 300).var().item() == pytest.approx(1, abs=0.02)
 
 
 def test_voxels_of_a_field_have_the_moments_of_a_normal_law() -> None:
     field = GaussianField().fit(_fields(8, edge=16), np.full(8, 0.5), rng=0)
-    grid = (20, 20, 20)
-    amplitudes = field._amplitudes(0, grid, list(range(400)), [0] * 400)
-    values = product(amplitudes, [basis(20, np.arange(20), 20)] * 3).double()
+    values = _values(field, (20, 20, 20), 400)
     assert [values.pow(k).mean().item() for k in (1, 2, 3, 4, 6)] == pytest.approx([0, 1, 0, 3, 15], rel=0.05, abs=0.05)
+
+
+def test_a_field_has_the_correlation_of_its_spectrum_in_every_direction() -> None:
+    rng = np.random.default_rng(0)
+    smooth = gaussian_filter(rng.standard_normal((24, 20, 20, 20)), (0, 2, 0.7, 0.7), mode="wrap")
+    field = GaussianField(isotropic=False).fit(smooth + np.roll(smooth, (1, 1), (1, 2)) > 0.1, np.full(24, 0.5), rng=0)
+    grid = (20, 20, 20)
+    values = _values(field, grid, 300)
+    bases = [basis(20, np.arange(20), 20)] * 3
+    wanted = product(mix(field._power(grid, 0))[None], bases)[0] / math.prod(grid)
+    for lag in ((0, 0, 1), (0, 2, 0), (3, 0, 0), (1, 1, 0), (1, -1, 0), (0, 1, -1), (2, 1, 1)):
+        found = (values * torch.roll(values, [-step for step in lag], (1, 2, 3))).mean().item()
+        assert found == pytest.approx(wanted[lag].item(), abs=0.015)
 
 
 @pytest.mark.parametrize("shape", [(10, 11, 12), (130, 130, 130), (150, 150, 150)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from ..base import Floats, Generator, Shape
 from ..binarise import keep_highest
-from ..counter_rng import normal
 from ..machine import DECODED, product_format
 from ..stored import check_sizes
 from ..walls import empty_layers, profile
@@ -113,15 +111,15 @@ class VAEGenerator(Generator):
         Volumes of an unbounded medium that are larger than the training volumes are cut from the middle of ones so wide
         that their walls are outside the receptive field.
         """
-        key = int(rng.integers(2**62))
+        streams = rng.spawn(len(density))
         larger = [self.unbounded_ and size > known for size, known in zip(shape, self.shape_, strict=True)]
         beyond = [self.network_.sight if more else 0 for more in larger]
         wide = check_sizes(size + 2 * more for size, more in zip(shape, beyond, strict=True))
         size = self.network_.latent_shape(wide)
 
         def latent(rows: slice, condition: Tensor) -> Tensor:
-            noise = normal(key, range(rows.start, rows.stop), prod(size), self.device).reshape(-1, *size)
-            return self.network_.from_prior(noise, condition, wide)
+            noise = np.stack([stream.standard_normal(size, dtype=np.float32) for stream in streams[rows]])
+            return self.network_.from_prior(torch.from_numpy(noise).to(self.device), condition, wide)
 
         kept = [slice(more, more + edge) for more, edge in zip(beyond, shape, strict=True)]
         for rows, logits in self._decode(latent, density, wide):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from functools import reduce
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +71,13 @@ def _convolve(layer: nn.Conv3d, x: Tensor, walls: Tensor | None = None) -> Tenso
     return F.conv3d(x.movedim(-1, 1), own, padding=layer.padding).movedim(1, -1) + _last(shared)
 
 
+def _linear(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a layer for the condition in float64, as the order of sums in float32 depends on the number of rows."""
+    if not isinstance(layer, nn.Linear):
+        return cast("Tensor", layer(x))
+    return F.linear(x.double(), layer.weight.double(), layer.bias.double()).float()
+
+
 def _last(x: Tensor) -> Tensor:
     """Move channels last, where a CPU is fastest: [B, channels, d, h, w] -> [B, d, h, w, channels]."""
     return x.movedim(1, -1).contiguous()
@@ -88,8 +97,9 @@ class FiLMBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Return features [B, d, h, w, width] from features and an embedded condition [B, condition_width]."""
-        scale, shift = self.film(condition)[:, None, None, None].chunk(2, dim=-1)
-        y = torch.addcmul(shift, _convolve(self.first, F.silu(x)), 1 + scale)
+        y = _convolve(self.first, F.silu(x))
+        scale, shift = _linear(self.film, condition).to(y.dtype)[:, None, None, None].chunk(2, dim=-1)
+        y = torch.addcmul(shift, y, 1 + scale)
         y = F.silu(y, inplace=not torch.is_grad_enabled())  # kept for gradients only
         return _convolve(self.second, y).add_(x)
 
@@ -132,7 +142,7 @@ class LatticeVAE(nn.Module):
         beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
         padded = F.pad(voxels, (0, beyond[2], 0, beyond[1], 0, beyond[0]))
         x = _convolve(self.encoder_in, _last(space_to_depth(padded)), _walls(shape, voxels))
-        embedded = self.embed(condition)
+        embedded = reduce(lambda x, layer: _linear(layer, x), self.embed, condition)
         for block in self.encoder:
             x = block(x, embedded)
         posterior = _convolve(self.encoder_out, F.silu(x)).movedim(-1, 1).float()
@@ -143,7 +153,7 @@ class LatticeVAE(nn.Module):
         """Return a latent of the learned or standard normal prior from standard normal noise: [B, C, d, h, w]."""
         if not len(self.prior):
             return noise
-        embedded = self.embed(condition)
+        embedded = reduce(lambda x, layer: _linear(layer, x), self.embed, condition)
 
         def run(cells: Tensor, walls: Tensor) -> Tensor:
             x = _convolve(self.prior_in, cells, walls)
@@ -155,7 +165,7 @@ class LatticeVAE(nn.Module):
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Return logits [B, 1, *shape] of the pore probability."""
-        embedded = self.embed(condition)
+        embedded = reduce(lambda x, layer: _linear(layer, x), self.embed, condition)
 
         def run(cells: Tensor, walls: Tensor) -> Tensor:
             x = _convolve(self.decoder_in, cells, walls)
