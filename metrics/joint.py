@@ -17,6 +17,7 @@ from .descriptors import HEADLINE, Descriptors
 from .suites import JOINT
 
 Floats = NDArray[np.float64]
+SAME = 1e-9  # spread of training volumes, in units of the least that counts, below which they are all alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Whitening:
         centre = features.mean(axis=0)
         _, spread, axes = np.linalg.svd(features - centre, full_matrices=False)
         variance = spread**2 / max(len(features) - 1, 1)
-        ridge = float(np.median(variance[spread > spread[0] * 1e-6])) if spread[0] > 0 else 1.0
+        ridge = float(np.median(variance[spread > spread[0] * 1e-6])) if spread[0] > SAME else 1.0
         return cls(adjustment, centre, axes.T / np.sqrt(variance + ridge))
 
     def points(self, described: Descriptors) -> dict[str, Floats]:

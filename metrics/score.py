@@ -21,7 +21,7 @@ from .adjustment import MIN_TRAINING, Adjustment, fitting_window
 from .band_score import BandScore, ScoreResult
 from .bands import ALL, density_bands, mean_defined
 from .coverage import coverage
-from .descriptor_classifier import classify
+from .descriptor_classifier import classifier_test, classify
 from .descriptors import Descriptors
 from .direction import DESCRIPTORS as DIRECTION
 from .energy import LARGEST, compared, largest_swap, noise_floor_ratio, resample, toss
@@ -41,7 +41,8 @@ KEPT = 500  # resamples that are kept to compare generators with: enough for the
 class _Comparison:
     """One band: its volumes, the effects of the components as observed [components] and else [components, draws].
 
-    ``shifts`` holds the mean of each descriptor of direction in generated volumes less that in real ones, [points].
+    ``signs`` are those of the swaps, [draws, pairs]. ``shifts`` holds the mean of each descriptor of direction in
+    generated volumes less that in real ones, [points].
     """
 
     generated: Descriptors
@@ -50,6 +51,7 @@ class _Comparison:
     observed: Floats
     bootstrap: Floats
     swapped: Floats
+    signs: Floats
     features: tuple[Floats, Floats]
     shifts: dict[str, Floats]
     physical: dict[str, PhysicalError]
@@ -164,7 +166,7 @@ def _compare(
     joined = side_by_side(points)
     physical = physical_errors(fake, real, more, adjustment, rng)
     halves = joined[:n], joined[n:]
-    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], swapped, halves, shifts, physical)
+    return _Comparison(fake, real, density, found[:, 0], found[:, 1:], swapped, signs, halves, shifts, physical)
 
 
 def _record(
@@ -186,7 +188,9 @@ def _record(
     tests = {"structure": largest_swap(*(_by_family(families, it) for it in (observed, swapped)))}
     if JOINT in families:
         tests[JOINT] = largest_swap(observed[families[JOINT]], swapped[families[JOINT]])
-    tests["classifier"] = classifier.p if (classifier := classify(features[0], features[1], density, seed)) else None
+    signs = np.concatenate([it.signs for it in comparisons], axis=1)
+    tests["classifier"] = classifier_test(features[0], features[1], density, signs, seed)
+    classifier = classify(features[0], features[1], density, seed)
     rows = np.stack([suite.weights(), *(chosen / chosen.sum() for chosen in families.values()), *np.eye(len(observed))])
     whole, *parts = _ratios(rows, observed, bootstrap)
     return replace(

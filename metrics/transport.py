@@ -35,7 +35,7 @@ def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, toler
     phase = np.moveaxis(conducting, axis, 0)
     if not (phase[0].any() and phase[-1].any()):
         return 0.0
-    padded = np.pad(phase, 1)
+    padded = np.ascontiguousarray(np.pad(phase, 1))
     voxels = np.flatnonzero(padded)
     place = np.full(padded.size, len(voxels), dtype=np.int32)
     place[voxels] = np.arange(len(voxels))

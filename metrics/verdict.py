@@ -21,6 +21,7 @@ from .suites import JOINT
 
 LEVEL = 0.05
 MOST = 3  # reasons that are named
+COPYING = ("copies", "patches")  # tests whose reasons come first
 EXPECTED_COPIES = 0.01  # share of real volumes that are nearer to training than to unseen volumes by chance
 WORDS = {
     "specific_surface": "specific surface",
@@ -56,12 +57,18 @@ class Verdict:
     Attributes:
         n: generated volumes that the tests looked at, and as many real ones.
         p: test -> its p-value, uncorrected.
-        reasons: what gives the generator away, the worst first, at most three; none where it cannot be told from real.
+        named: what gives the generator away, the worst first: a test, a component or "direction" -> its words; none
+            where it cannot be told from real.
     """
 
     n: int
     p: Mapping[str, float]
-    reasons: tuple[str, ...]
+    named: Mapping[str, str]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What gives the generator away in words, the worst first, at most three."""
+        return tuple(self.named.values())[:MOST]
 
     @staticmethod
     def over(fits: Sequence[Verdict]) -> Verdict:
@@ -76,16 +83,17 @@ class Verdict:
         if len(fits) == 1:
             return fits[0]
         p = {name: twice_median([fit.p[name] for fit in fits if name in fit.p]) for name in fits[0].p}
-        named = [reason for fit in fits for reason in fit.reasons]
-        first = {name: min(fit.reasons.index(name) for fit in fits if name in fit.reasons) for name in named}
-        common = sorted(first, key=lambda name: (-named.count(name), first[name]))
+        given = [name for fit in fits for name in fit.named]
+        place = {name: min(list(fit.named).index(name) for fit in fits if name in fit.named) for name in given}
+        common = sorted(place, key=lambda name: (name not in COPYING, -given.count(name), place[name]))
+        words = {name: next(fit.named[name] for fit in fits if name in fit.named) for name in common}
         apart = any(corrected <= LEVEL for corrected in holm(p).values())
-        return Verdict(fits[0].n, p, tuple(common[:MOST] or [WORDS[JOINT]]) if apart else ())
+        return Verdict(fits[0].n, p, (words or {JOINT: WORDS[JOINT]}) if apart else {})
 
     def __str__(self) -> str:
         if not self.p:
             return "cannot be judged: too few volumes"
-        if not self.reasons:
+        if not self.named:
             return f"cannot be told from real at N = {self.n}"
         return f"gives itself away by: {', '.join(self.reasons)}"
 
@@ -124,24 +132,24 @@ def verdict(
     """
     p = {**band.tests, **others}
     rejected = [name for name, corrected in holm(p).items() if corrected <= LEVEL]
-    reasons = [words[name] for name in ("copies", "patches") if name in rejected]
+    named = {name: words[name] for name in COPYING if name in rejected}
     if set(rejected) & set(band.tests):
-        reasons += _components(band)
-    reasons += [words["amount"]] if "amount" in rejected else []
-    if rejected and not reasons:
-        reasons = [WORDS[JOINT]]
-    return Verdict(band.n_generated, p, tuple(reasons[:MOST]))
+        named |= _components(band)
+    named |= {"amount": words["amount"]} if "amount" in rejected else {}
+    if rejected and not named:
+        named = {JOINT: WORDS[JOINT]}
+    return Verdict(band.n_generated, p, named)
 
 
-def _components(band: BandScore) -> list[str]:
-    """Return what is far from real beyond its interval, the worst first; one for each family of a few words."""
+def _components(band: BandScore) -> dict[str, str]:
+    """Return what is far from real beyond its interval, the worst first; of direction, the worst alone."""
     named: dict[str, str] = {}
     for name, ratio in sorted(band.descriptors.items(), key=lambda item: -item[1].value):
         if ratio.low > 1:
             axis = band.axes.get(name)
             text = WORDS[name] if axis is None else f"direction ({WORDS[name]} along {axis})"
-            named.setdefault("direction" if axis is not None else name, text)
-    return list(named.values())
+            named.setdefault(name if axis is None else "direction", text)
+    return named
 
 
 def copies_p(copies: int, judged: int) -> float | None:

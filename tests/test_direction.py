@@ -234,12 +234,10 @@ def test_the_diffusivity_of_the_pores_equals_a_direct_solution() -> None:
     assert pore_diffusivity(volume).item() == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.xfail(reason="np.pad keeps an order by columns, and the solver counts its strides by rows")
 def test_the_order_in_memory_decides_no_diffusivity() -> None:
     volume = random_volume((6, 7, 8), (0.8, 0.8, 0.8), 0.6, 4)[0]
     assert effective_diffusivity(np.asfortranarray(volume)) == pytest.approx(directly(volume), abs=1e-4)
 
 
-@pytest.mark.xfail(reason="np.pad keeps an order by columns, which a single layer has once turned")
 def test_a_single_layer_of_pore_conducts_along_all_its_axes() -> None:
     assert pore_diffusivity(np.ones((1, 1, 4, 5), dtype=bool)).item() == pytest.approx(1, rel=SOLVED)

@@ -10,7 +10,7 @@ from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.band_score import BandScore
 from porebench.metrics.descriptors import HEADLINE, Descriptors
 from porebench.metrics.direction import DESCRIPTORS as DIRECTION
-from porebench.metrics.joint import Whitening, standardised
+from porebench.metrics.joint import Whitening, side_by_side
 from porebench.metrics.score import score
 from porebench.metrics.suites import JOINT
 

@@ -81,7 +81,7 @@ def test_a_row_that_only_some_fits_have_is_the_mean_of_those() -> None:
 
 
 def test_the_tests_of_a_verdict_and_the_shares_of_copied_patches_are_rows() -> None:
-    found = Verdict(90, {"structure": 0.5, "patches": 0.01}, ("copied patches",))
+    found = Verdict(90, {"structure": 0.5, "patches": 0.01}, {"patches": "copied patches"})
     patches = PatchCopyTest(rate=Estimate(0.3, 0.2, 0.4), real=None, p=0.01)
     rows = {it["metric"]: it for it in verdict_rows(found, patches, 90)}
     assert {name: it["value"] for name, it in rows.items()} == {

@@ -8,23 +8,25 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from porebench.metrics.coverage import NEIGHBOURS, coverage, expected_coverage
-from porebench.metrics.descriptor_classifier import descriptor_auc, fold_auc
+from porebench.metrics.descriptor_classifier import classify, fold_auc
 
 
 def test_a_classifier_guesses_on_equal_sets_and_never_errs_on_separate_ones() -> None:
     rng = np.random.default_rng(16)
     one, other = rng.normal(size=(200, 10)), rng.normal(size=(200, 10))
     density = rng.random(200)
-    equal = descriptor_auc(one, other, density, density, 0)
+    equal = classify(one, other, density, 0)
     assert equal is not None
-    assert equal.low < 0.5 < equal.high
-    assert equal.high - equal.low < 0.15
-    apart = descriptor_auc(one, other + 5, density, density, 0)
+    for auc in (equal.logistic, equal.nonlinear):
+        assert auc.low < 0.5 < auc.high
+        assert auc.high - auc.low < 0.15
+    apart = classify(one, other + 5, density, 0)
     assert apart is not None
-    assert apart.value == pytest.approx(1)
-    assert apart.low > 0.98
-    assert descriptor_auc(one[:4], other, density[:4], density, 0) is None
-    assert descriptor_auc(one, other, np.zeros(200), np.zeros(200), 0) is None
+    for auc in (apart.logistic, apart.nonlinear):
+        assert auc.value == pytest.approx(1)
+        assert auc.low > 0.98
+    assert classify(one[:4], other[:4], density[:4], 0) is None
+    assert classify(one, other, np.zeros(200), 0) is None
 
 
 def test_volumes_that_resemble_those_of_their_density_do_not_mislead_the_classifier() -> None:
@@ -35,9 +37,9 @@ def test_volumes_that_resemble_those_of_their_density_do_not_mislead_the_classif
         density = rng.random(100)
         shared = rng.normal(size=(100, 30))
         one, other = (shared + 0.3 * rng.normal(size=shared.shape) for _ in range(2))
-        auc = descriptor_auc(one, other, density, density, seed)
+        auc = classify(one, other, density, seed)
         assert auc is not None
-        found.append(auc.value)
+        found.append(auc.logistic.value)
     assert np.mean(found) == pytest.approx(0.5, abs=0.04)
 
 

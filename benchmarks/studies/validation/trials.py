@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from porebench.metrics.descriptor_classifier import classify
+from porebench.metrics.descriptor_classifier import classifier_test
 from porebench.metrics.descriptors import Descriptors
 from porebench.metrics.energy import (
     LARGEST,
@@ -249,8 +249,9 @@ def corrected(pools: Sequence[Pool], bands: Sequence[Trials], *, every: bool) ->
                 for side in (0, 1)
             ]
             density = [pool.density[band.rows[trial, 1]] for pool, band in zip(pools, bands, strict=True)]
-            judged = classify(features[0], features[1], np.concatenate(density), trial)
-            p["classifier"] = 1.0 if judged is None else judged.p
+            signs = toss(sum(map(len, density)), SWAPS, np.random.default_rng(trial))
+            judged = classifier_test(features[0], features[1], np.concatenate(density), signs, trial)
+            p["classifier"] = 1.0 if judged is None else judged
         found[trial] = [holm(p)[name] for name in TESTS]
     return found
 
