@@ -40,7 +40,7 @@ def judged(*, shuffled: bool, suite: str) -> BandScore:
 def test_the_points_of_the_training_volumes_are_uncorrelated_and_vary_by_one_at_most() -> None:
     train = related(np.random.default_rng(62).uniform(0.4, 1, 200), np.random.default_rng(63))
     whitening = Whitening.fit(Adjustment.fit(train), train)
-    points = whitening.points(train)
+    points = whitening.points(train)[JOINT]
     covariance = np.cov(points.T)
     variance = np.diag(covariance)
     np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-9)
@@ -55,19 +55,19 @@ def test_fewer_volumes_than_descriptors_can_be_whitened(n: int) -> None:
     rng = np.random.default_rng(64)
     train = related(rng.uniform(0.4, 1, n), rng)
     whitening = Whitening.fit(Adjustment.fit(train), train)
-    assert standardised(whitening.adjustment, train).shape[1] > n
-    covariance = np.cov(whitening.points(train).T)
+    assert side_by_side(whitening.adjustment.standardise(train)).shape[1] > n
+    covariance = np.cov(whitening.points(train)[JOINT].T)
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-9)
     assert np.diag(covariance).max() < 1
-    assert np.isfinite(whitening.points(related(rng.uniform(0.4, 1, 5), rng))).all()
+    assert np.isfinite(whitening.points(related(rng.uniform(0.4, 1, 5), rng))[JOINT]).all()
 
 
 def test_volumes_that_are_all_alike_have_finite_points() -> None:
     rng = np.random.default_rng(65)
     one = related(np.full(1, 0.5), rng)[[0] * 10]
     whitening = Whitening.fit(Adjustment.fit(one), one)
-    assert np.isfinite(whitening.points(one)).all()
-    assert np.isfinite(whitening.points(related(rng.uniform(0.4, 1, 5), rng))).all()
+    assert np.isfinite(whitening.points(one)[JOINT]).all()
+    assert np.isfinite(whitening.points(related(rng.uniform(0.4, 1, 5), rng))[JOINT]).all()
 
 
 def test_right_descriptors_in_the_wrong_volumes_are_seen_by_their_combination_alone() -> None:
