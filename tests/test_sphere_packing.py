@@ -99,7 +99,7 @@ def test_without_overlap_no_two_spheres_touch() -> None:
     law = data.SphereLaw(spheres=120, smallest=0.05, largest=0.1, overlap=False)
     packing = SpherePacking(overlap=False).fit(*_packs(law, n=40, low=0.5), rng=0)
     radius, number = packing.curves(np.full(6, 0.9))[1], np.full(6, 40.0)
-    centres, radii, owner = packing._draw(number, radius, (EDGE, EDGE, EDGE), np.arange(6))
+    centres, radii, owner = packing._draw(number, radius, (EDGE, EDGE, EDGE), np.random.default_rng(0).spawn(6))
     assert len(radii) > 200
     for which in range(6):
         mine = np.flatnonzero(owner == which)
@@ -111,7 +111,9 @@ def test_without_overlap_no_two_spheres_touch() -> None:
 
 def test_spheres_without_room_are_left_out_instead_of_looping_for_ever() -> None:
     packing = SpherePacking(overlap=False).fit(*_packs("spheres", n=16, low=0.8), rng=0)
-    _, radii, _ = packing._draw(np.full(2, 400.0), np.log([4.0, 4.0]), (EDGE, EDGE, EDGE), np.arange(2))
+    _, radii, _ = packing._draw(
+        np.full(2, 400.0), np.log([4.0, 4.0]), (EDGE, EDGE, EDGE), np.random.default_rng(0).spawn(2)
+    )
     assert 4 < len(radii) < 100
 
 
