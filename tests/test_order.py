@@ -114,11 +114,11 @@ def test_replicates_of_other_samples_do_not_count(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_twins_that_differ_are_a_warning_about_single_fits(tied: bool) -> None:
+def test_the_table_says_whether_the_twins_are_tied(tied: bool) -> None:
     order = SimpleNamespace(difference=lambda *_: (0.4, 0.2, 0.6, tied))
     text = own_error(order)[1]  # type: ignore[arg-type]
     assert "+0.40 [+0.20, +0.60]" in text
-    assert ("one fit of each generator" in text) != tied
+    assert ("are not tied" in text) != tied
 
 
 def test_without_a_ranking_the_table_has_dashes(tmp_path) -> None:

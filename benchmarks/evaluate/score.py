@@ -142,7 +142,7 @@ def numbers(
     }
     words = {
         "copies": f"copies of training volumes ({100 * (novelty.copy_rate or 0):.0f} %)",
-        "patches": f"copied patches ({0 if patches.rate is None else 100 * patches.rate.value:.2g} % of all)",
+        "patches": f"copied patches ({0 if patches.rate is None else 100 * patches.rate.value:.3g} % of all)",
         "amount": f"{'too much' if bias > 0 else 'too little'} pore ({bias:+.1f} %)",
     }
     found = verdict(result.headline, {name: p for name, p in tests.items() if p is not None}, words)

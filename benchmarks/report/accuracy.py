@@ -43,7 +43,7 @@ RELATIVES = (
 )
 FEW = 50
 """Test volumes in a band, below which a table says so."""
-LONGEST, WORDS_WIDE = 15, 30
+LONGEST, WORDS_WIDE = 15, 27
 """Characters of a generator's name, and of its verdict, that the compact table shows."""
 GIVEN_AWAY, CANNOT = "gives itself away by: ", "cannot be told from real"
 RANKS = (

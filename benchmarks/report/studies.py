@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from porebench import data
-from porebench.metrics.descriptors import HEADLINE
 
 from ..store.results import ALL, REAL, read_side_table
 from ..store.tables import Manifest
@@ -240,7 +239,7 @@ def _coverage(table: pd.DataFrame) -> list[str]:
         cells = own.set_index(["band", "descriptor"])
         shares = cells["coverage"]
         mean, low, high = (percent(cells.loc[(ALL, EACH), column], 0) for column in ("coverage", "ci_low", "ci_high"))
-        worst = min(HEADLINE, key=lambda descriptor: float(shares[ALL, descriptor]))
+        worst = str(shares[ALL].drop([EACH, COUNT]).idxmin())
         rows.append(
             [
                 str(name),
