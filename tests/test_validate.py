@@ -43,7 +43,7 @@ from porebench.benchmarks.studies.validation.trials import (
 from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.bands import density_bands
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe
-from porebench.metrics.joint import Whitening, standardised
+from porebench.metrics.joint import Whitening, side_by_side
 from porebench.metrics.patches import PatchCopies
 
 SHAPE = (12, 12, 12)
@@ -177,7 +177,7 @@ def test_defects_of_an_ensemble_keep_what_they_promise() -> None:
         before, after = adjustment.residual(described, name), adjustment.residual(flawed, name)
         assert np.allclose(np.sort(before, axis=0), np.sort(after, axis=0), atol=1e-9), name
     less = without_a_mode(described, adjustment, top, rng)
-    kept = {tuple(row) for row in standardised(adjustment, less)}
+    kept = {tuple(row) for row in side_by_side(adjustment.standardise(less))}
     assert len(kept) < 0.7 * len(described)
     assert np.abs(np.log(less.pore_voxels / described.pore_voxels)).mean() < 0.05
     assert without_a_mode(described, adjustment, density_bands(dense.density, "factor")[0], rng) is described
