@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from porebench.metrics.suites import CURRENT, SUITES
-
 from .console import long_command, show, tell
 from .parameters import (
     RESULTS,
@@ -45,8 +43,8 @@ def evaluate(
         typer.Option(help="Fits that a row stands on, where one takes a minute at most. [default: 3]", min=1),
     ] = None,
     suite: Annotated[
-        str, typer.Option(help="List of what the score is made of: 2026.2, or the earlier 2026.1.")
-    ] = CURRENT,
+        str | None, typer.Option(help="List of what the score is made of; the earlier one is 2026.1. [default: 2026.2]")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every table, not the main one alone.")] = False,
     timeout: Annotated[
         str, typer.Option(help="How long loading, fitting or drawing may take for one generator: 90, 20m, 2h.")
@@ -77,6 +75,7 @@ def evaluate(
     """Score generators against real volumes and write the accuracy table."""
     from porebench.generators import CONTROLS
     from porebench.generators.controls import Twin
+    from porebench.metrics.suites import CURRENT
 
     from ..evaluate.options import Options
     from ..evaluate.run import evaluate as run
@@ -94,7 +93,7 @@ def evaluate(
         precision=precision,
         quick=quick,
         fits=fits,
-        suite=suite_named(suite),
+        suite=suite_named(suite or CURRENT),
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
         extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
@@ -133,6 +132,8 @@ def suite_named(name: str) -> str:
     Raises:
         ValueError: if there is none of that name.
     """
+    from porebench.metrics.suites import SUITES
+
     if name not in SUITES:
         raise ValueError(f"no suite is called {name!r}; there are {', '.join(SUITES)}")
     return name

@@ -12,7 +12,7 @@ from ..store.provenance import peak_memory_mb
 from ..store.results import Outcome
 from . import fits, isolation
 from .accuracy import Results, has_replicates, keep_replicates
-from .draw import Plan, draw, fits_of
+from .draw import Plan, draw, fit_folder, fits_of
 from .score import Judge, described_fits
 
 log = logging.getLogger("porebench")
@@ -92,9 +92,8 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
     samples = drawn["sample"].output["samples_digest"]
     made = drawn["reconstruct"].output["reconstruction_digest"] if planned.reconstructs else "none"
     n_fits = fits_of(cells, judge.options)
-    others = [_finished(Cells(judge.of_fit(fit).folder, planned.name), "sample") for fit in range(1, n_fits)]
-    fits = described_fits([other.output["samples_digest"] for other in others])
-    inputs = judge.inputs("score", samples, made, fits)
+    others = [_finished(Cells(fit_folder(judge.folder, fit), planned.name), "sample") for fit in range(1, n_fits)]
+    inputs = judge.inputs("score", samples, made, described_fits([other.output["samples_digest"] for other in others]))
     cell = cells.fresh("score", inputs)
     if cell is None or not has_replicates(judge.folder, planned.name, judge.run, samples):
         began = time.perf_counter()

@@ -337,12 +337,10 @@ class Judge:
         )
 
     def of_fit(self, fit: int) -> Judge:
-        """Return the judge of a fit, whose cells lie in a folder of their own; it shares the real volumes."""
+        """Return the judge of a fit, whose cells lie in a folder of their own."""
         if fit == self.options.fit:
             return self
-        other = Judge(self.dataset, replace(self.options, fit=fit), fit_folder(self.folder, fit), self.bar)
-        other.__dict__["real"], other.__dict__["data_digest"] = self.real, self.data_digest
-        return other
+        return Judge(self.dataset, replace(self.options, fit=fit), fit_folder(self.folder, fit), self.bar)
 
     @cached_property
     def run(self) -> dict[str, Any]:

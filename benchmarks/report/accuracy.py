@@ -20,7 +20,7 @@ READING = (
 TESTS = {
     "structure": "the largest effect of a family, against random swaps of drawn and real volumes",
     "joint": "all descriptors together, against the same swaps",
-    "classifier": "a logistic regression and a support vector machine between drawn and real volumes",
+    "classifier": "the better of a linear and a radial kernel classifier, against the same swaps",
     "copies": "volumes that take half of their pores from one training volume",
     "patches": "patches of 10³ voxels that occur in training volumes, against held-out real volumes",
     "amount": "pore voxels against those of the real volumes of the same densities",
