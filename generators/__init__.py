@@ -17,6 +17,7 @@ if __name__ == "generators":
 GENERATORS: dict[str, str] = {
     "cvae": "cvae.generator:CVAE",
     "cvae-prior": "cvae.generator:CVAEPrior",
+    "autoregressive": "autoregressive.generator:Autoregressive",
     "cvae-seed": "cvae.seed:SeedCVAE",
     "sphere-packing": "sphere_packing:SpherePacking",
     "gaussian-field": "gaussian_field:GaussianField",

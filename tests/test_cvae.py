@@ -11,9 +11,10 @@ from porebench.generators.base import SPENT
 from porebench.generators.cvae.batches import SymmetricBatches
 from porebench.generators.cvae.generator import CVAE
 from porebench.generators.cvae.module import VAEModule
-from porebench.generators.cvae.network import GlobalVAE, LatticeVAE, depth_to_space, space_to_depth, wall_distance
+from porebench.generators.cvae.network import GlobalVAE, LatticeVAE
 from porebench.generators.cvae.seed import SeedCVAE
 from porebench.generators.cvae.settings import TrainingSettings
+from porebench.generators.lattice import depth_to_space, space_to_depth, wall_distance
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 

@@ -12,10 +12,10 @@ from porebench.benchmarks.evaluate import fits
 from porebench.benchmarks.store.places import Places
 from porebench.generators.cvae import callbacks, module
 from porebench.generators.cvae.batches import HELD_OUT, HeldOutBatches
-from porebench.generators.cvae.callbacks import MONITORED
 from porebench.generators.cvae.generator import CVAE
 from porebench.generators.cvae.module import VAEModule
 from porebench.generators.cvae.seed import SeedCVAE
+from porebench.generators.training import MONITORED
 
 TINY = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8}
 TWO_PHASES = {**TINY, "epochs": 3, "refine_epochs": 3, "prior_blocks": 1, "ramp_epochs": 0}

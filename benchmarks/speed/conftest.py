@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from porebench import data
-from porebench.generators.cvae.seed import SeedCVAE
+from porebench.generators import get
 
 from ..evaluate import fits
 from ..evaluate.options import Options
@@ -76,7 +76,8 @@ def fitted_generator(name: str, device: str) -> tuple[Any, dict[str, Any]]:
         generator, digest = ready.generator, ready.fit.digest
     except fits.NeedsTrainingError:
         training = spheres().train
-        generator, digest = SeedCVAE(epochs=0).fit(training.voxels, training.density, rng=0).to(device), UNTRAINED
+        untrained = get(name)(epochs=0)
+        generator, digest = untrained.fit(training.voxels, training.density, rng=0).to(device), UNTRAINED
     precision = {"precision": generator.number_format} if generator.number_format else {}
     return generator, {"generator": name, "digest": digest, "params": generator.params, **precision}
 

@@ -18,6 +18,7 @@ from .conftest import fitted_generator, mixed_densities
 from .work import work
 
 EDGE = 30
+LARGE = 128
 
 
 @pytest.mark.benchmark(group="sampling")
@@ -51,3 +52,16 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
         **facts,
         **asked,
     )
+
+
+@pytest.mark.gpu
+@pytest.mark.benchmark(group="sampling-large")
+@pytest.mark.parametrize("device", ["cuda"])
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("name", [name for name in GENERATORS if "cuda" in get(name).devices and get(name).any_shape])
+def test_sampling_large_volumes(measure: Callable[..., None], name: str, batch: int, device: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
+    generator, facts = fitted_generator(name, device)
+    density, shape = mixed_densities(batch), (LARGE,) * 3
+    measure(lambda: generator.sample(density, shape=shape, rng=0), batch, device, voxel_facts, edge=LARGE, **facts)

@@ -104,13 +104,13 @@ def _scattered(generator: Any, density: Floats, edge: int) -> Work:  # noqa: ARG
 
 
 def _network(generator: Any, density: Floats, edge: int) -> Work:
-    """Count products of all layers, as torch does in a draw; weights once a batch, logits and voxels once."""
+    """Count products of all layers, as torch does for one volume; weights once a batch, logits and voxels once."""
     counter = FlopCounterMode(display=False)
     with counter:
-        generator.sample(density, shape=(edge,) * 3, rng=0)
+        generator.sample(density[:1], shape=(edge,) * 3, rng=0)
     weights = 2 * sum(parameter.numel() for parameter in generator.network_.parameters())
     moved = weights / len(density) + (2 * 4 + 1) * edge**3
-    return Work(counter.get_total_flops() / len(density), moved, generator.number_format)
+    return Work(counter.get_total_flops(), moved, generator.number_format)
 
 
 _COUNTS: dict[str, Callable[[Any, Floats, int], Work | None]] = {
@@ -124,6 +124,7 @@ _COUNTS: dict[str, Callable[[Any, Floats, int], Work | None]] = {
     "cvae": _network,
     "cvae-prior": _network,
     "cvae-seed": _network,
+    "autoregressive": _network,
 }
 
 

@@ -1,43 +1,22 @@
-"""Callbacks of a training: a clock, an early end, a progress bar."""
+"""The early end of a training."""
 
 from __future__ import annotations
 
 import logging
 import math
-import time
-from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, TQDMProgressBar
-from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
+from pytorch_lightning.callbacks import EarlyStopping
 
+from ..training import MONITORED
 from .settings import Phase
 
 PATIENCE = 25
 """Epochs without a better loss on validation volumes after which a phase ends."""
 WARM_UP = 0.2
 """Share of a phase before which it is never ended, because its learning rate is rising or near its peak."""
-MONITORED = "validation"
-"""Name of the loss on validation volumes, in the progress bar too."""
 
 _logger = logging.getLogger(__name__)
-
-
-class Clock(pl.Callback):
-    """Keeps the seconds of all epochs in a file, those before an interruption included."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.spent = float(path.read_text()) if path.is_file() else 0.0
-        self.since = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Write the seconds."""
-        if trainer.is_global_zero:
-            now = time.perf_counter()
-            self.spent, self.since = self.spent + now - self.since, now
-            self.path.write_text(f"{self.spent:.1f}")
 
 
 class Patience(EarlyStopping):
@@ -67,11 +46,3 @@ class Patience(EarlyStopping):
             level = logging.INFO if math.isfinite(loss) else logging.WARNING
             text = "%s ended after %d of %d epochs: validation loss %.4g, best %.4g"
             _logger.log(level, text, self.phase, self.stopped_epoch + 1, self.epochs, loss, float(self.best_score))
-
-
-class Bar(TQDMProgressBar):
-    """One bar, without a second one for validation."""
-
-    def init_validation_tqdm(self) -> Tqdm:
-        """Return a bar that is not shown."""
-        return Tqdm(disable=True)

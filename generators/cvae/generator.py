@@ -16,6 +16,7 @@ from ..base import Floats, Generator, Shape
 from ..binarise import keep_highest
 from ..machine import DECODED, product_format
 from ..stored import check_sizes
+from ..training import round_to_half, weights_from_arrays, weights_to_arrays
 from ..walls import empty_layers, profile
 from .module import train
 from .network import LatticeVAE, Network
@@ -77,10 +78,7 @@ class VAEGenerator(Generator):
             show_progress=self.show_progress,
             precision=self.precision,
         )
-        with torch.no_grad():
-            for value in self.network_.state_dict().values():
-                if value.is_floating_point():
-                    value.copy_(value.half())  # as it is saved
+        round_to_half(self.network_)
         self._move()
         self.margin_ = empty_layers(volumes) if self.walls_stay_empty else 0
         self.unbounded_ = profile(volumes)[1] == 0
@@ -185,10 +183,8 @@ class VAEGenerator(Generator):
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the weights in half precision, to which the fit has rounded them, and what else was learnt."""
-        state = {key: value.cpu() for key, value in self.network_.state_dict().items()}
-        arrays = {key: (v.half() if v.is_floating_point() else v).numpy() for key, v in state.items()}
         known = {key: getattr(self, key) for key in ("levels_", "margin_", "unbounded_", "epochs_")}
-        return arrays, known
+        return weights_to_arrays(self.network_), known
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self.levels_ = [float(level) for level in values["levels_"]]
@@ -202,9 +198,7 @@ class VAEGenerator(Generator):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
         with torch.device("meta"):  # takes no memory, whatever sizes the file states
             network = self._build()
-        tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
-        tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
-        network.load_state_dict(tensors, assign=True)
+        weights_from_arrays(network, arrays)
         self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 
 

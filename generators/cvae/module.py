@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-import tempfile
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,16 +19,14 @@ import pytorch_lightning as pl
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import ModelCheckpoint
 from safetensors import safe_open
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from ..base import SPENT
 from ..machine import Precision, product_format
 from ..stored import check_sizes
+from ..training import MONITORED, accelerator, move_average, one_cycle, run
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
-from .callbacks import MONITORED, Bar, Clock, Patience
+from .callbacks import Patience
 from .loss import total_loss
 from .network import Network
 from .settings import LossSettings, Phase
@@ -45,8 +40,6 @@ USUAL_GRADIENT = 7e-4
 """Length of the gradient of a mean over 30³ voxels of the cross-entropy by a volume's logits, late in training."""
 RECENT = 50
 """Steps over which the usual length of a sample's gradient is found."""
-CLIP = 0.2
-"""Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
 
 
 class VAEModule(pl.LightningModule):
@@ -145,12 +138,7 @@ class VAEModule(pl.LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average towards the new weights."""
         if self.settings.average:
-            decay = min(self.settings.average, (1 + self.global_step) / (10 + self.global_step))
-            for kept, new in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
-                if kept.is_floating_point():
-                    kept.lerp_(new, 1 - decay)
-                else:
-                    kept.copy_(new)
+            move_average(self.averaged, self.network, self.settings.average, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random states and recent gradients for a resumed training."""
@@ -166,15 +154,12 @@ class VAEModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, with the one-cycle schedule where asked for."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
+        settings = self.settings
+        if settings.one_cycle:
+            return one_cycle(self.network, settings.learning_rate, settings.weight_decay, self.steps)
+        return torch.optim.AdamW(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        if not self.settings.one_cycle:
-            return optimizer
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.settings.learning_rate, total_steps=self.steps, pct_start=0.1, cycle_momentum=False
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def _normal(shape: Sequence[int], noise: torch.Generator) -> Tensor:
@@ -220,7 +205,7 @@ def train(
     """
     if checkpoints is not None:
         checkpoints.mkdir(parents=True, exist_ok=True)
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    device = accelerator()
     rank = 0
     epochs: dict[str, int] = {}
     for phase in phases:
@@ -231,18 +216,29 @@ def train(
             with safe_open(str(done), framework="pt") as file:
                 epochs[phase.name] = int(file.metadata()["epochs"])
             continue
-        used = product_format(accelerator, precision)
+        used = product_format(device, precision)
         batches = SymmetricBatches(volumes, condition, phase.settings, order_seed)
-        noise = torch.Generator(accelerator).manual_seed(noise_seed)
+        noise = torch.Generator(device).manual_seed(noise_seed)
         texture = None
         if phase.loss.energy_weight:
-            texture = RealTexture(batches.volumes.to(accelerator), batches.condition[:, 0].to(accelerator), used)
+            texture = RealTexture(batches.volumes.to(device), batches.condition[:, 0].to(device), used)
         module = VAEModule(network, phase, batches, noise, texture)
         module.to(memory_format=torch.channels_last_3d)
         held_out = None
         if validation is not None and phase.settings.early_stop:
             held_out = HeldOutBatches(*validation, phase.settings.batch_size, texture)
-        rank, epochs[phase.name] = _run(module, phase, held_out, done, machines, show_progress, used)
+        trainer = run(
+            module,
+            batches,
+            held_out,
+            epochs=phase.settings.epochs,
+            used=used,
+            folder=None if done is None else done.with_suffix(""),
+            machines=machines,
+            show_progress=show_progress,
+            callbacks=() if held_out is None else (Patience(phase),),
+        )
+        rank, epochs[phase.name] = trainer.global_rank, trainer.global_step // len(batches)
         network = module.averaged.cpu().requires_grad_(True)
         if done is not None and rank == 0:
             weights = {key: value.contiguous() for key, value in network.state_dict().items()}
@@ -250,61 +246,3 @@ def train(
     if rank:
         raise SystemExit  # a copy of the program, which has nothing left to do
     return network.requires_grad_(False).eval(), epochs
-
-
-def _run(
-    module: VAEModule,
-    phase: Phase,
-    held_out: HeldOutBatches | None,
-    done: Path | None,
-    machines: tuple[int, int],
-    show_progress: bool,
-    used: torch.dtype,
-) -> tuple[int, int]:
-    """Train one phase, from its last checkpoint where there is one; return this process's rank and the epochs run."""
-    lightning_log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = lightning_log.level
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        lightning_log.setLevel(logging.WARNING)
-        folder = done.with_suffix("") if done is not None else Path(scratch)
-        last = folder / "last.ckpt"
-        callbacks: list[pl.Callback] = [Bar()] if show_progress else []
-        if held_out is not None:
-            callbacks.append(Patience(phase))
-        if done is not None:
-            keep = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-            callbacks += [Clock(folder.parent / SPENT), keep]
-        try:
-            trainer = pl.Trainer(
-                accelerator=module.noise.device.type,
-                devices=machines[0],
-                num_nodes=machines[1],
-                strategy="auto" if machines == (1, 1) else "ddp_find_unused_parameters_true",
-                precision="bf16-mixed" if used == torch.bfloat16 else "32-true",
-                max_epochs=phase.settings.epochs,
-                logger=False,
-                callbacks=callbacks,
-                num_sanity_val_steps=0,
-                enable_checkpointing=done is not None,
-                enable_model_summary=False,
-                enable_progress_bar=show_progress,
-                default_root_dir=scratch,
-                gradient_clip_val=CLIP,
-            )
-            trainer.fit(
-                module,
-                _loader(module.batches),
-                _loader(held_out) if held_out is not None else None,
-                ckpt_path=last if last.is_file() else None,
-                weights_only=True,
-            )
-            return trainer.global_rank, trainer.global_step // len(module.batches)
-        finally:
-            lightning_log.setLevel(level)
-
-
-def _loader(batches: SymmetricBatches | HeldOutBatches) -> DataLoader[Any]:
-    """Return a loader of batches that leaves the global random state alone."""
-    return DataLoader(batches, batch_size=None, generator=torch.Generator())

@@ -1,0 +1,1 @@
+"""An autoregressive network that draws voxels group by group, each group seeing those before."""

@@ -1,0 +1,191 @@
+"""The autoregressive network as a generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from porebench.data.symmetry import axis_orders
+
+from ..base import Floats, Generator, Shape, Streams
+from ..lattice import CELL, depth_to_space, lattice, space_to_depth, walls_like
+from ..machine import DECODED, product_format
+from ..stored import check_sizes
+from ..training import accelerator, round_to_half, run, weights_from_arrays, weights_to_arrays
+from ..walls import empty_layers, layers, profile
+from .module import AutoregressiveModule, Batches, HeldOut, Settings, early_end
+from .network import AutoregressiveNetwork, condition
+from .order import POSITIONS, steps_on
+
+NEIGHBOURS = 24
+"""Training volumes of about a density, one of whose numbers of pore voxels, relative to the law, a draw takes over."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Autoregressive(Generator):
+    """Autoregressive network: voxels are drawn in groups on ever denser lattices, each given all groups before it.
+
+    A group is so sparse that its voxels are nearly independent given those before; so, unlike a decoder whose voxels
+    are independent, the network needs no blur to be unsure. It is told the density, and how many pore voxels are still
+    to be placed. It is trained by maximum likelihood, so its draws agree with the training volumes in no statistic more
+    than in others. Training volumes are seen under all symmetries of the box, and the network is told the order of the
+    axes, so that it learns a direction where there is one. Training asks for a GPU, or for days of a processor.
+
+    Args:
+        width: feature channels on the lattice.
+        blocks: residual blocks.
+        epochs: hundreds of batches.
+        batch_size: volumes a batch.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW.
+        sparse_weight: s ≥ 0; a volume with porosity φ counts in proportion to φ^(-s).
+
+    References:
+        Reed et al. (2017), Parallel multiscale autoregressive density estimation, arXiv:1703.03664;
+        van den Oord, Kalchbrenner & Kavukcuoglu (2016), Pixel recurrent neural networks, arXiv:1601.06759.
+    """
+
+    name: ClassVar[str] = "autoregressive"
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    trained_on_request: ClassVar[bool] = True
+
+    width: int = 96
+    blocks: int = 3
+    epochs: int = 60
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    sparse_weight: float = 0.3
+
+    @property
+    def number_format(self) -> str:
+        """Return the name of the number format in which the network multiplies on its device."""
+        return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**63)))
+            network = AutoregressiveNetwork(self.width, self.blocks)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        settings = Settings(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.sparse_weight)
+        every, at = [volumes], [density]
+        held_out = None
+        if self.validation is not None:
+            every.append(self.validation[0])
+            at.append(self.validation[1])
+            held_out = HeldOut(self.validation[1], len(volumes), self.batch_size)
+        batches = Batches(len(volumes), len(axis_orders(volumes.shape[1:])), self.batch_size, rng)
+        module = AutoregressiveModule(network, settings, np.concatenate(every), np.concatenate(at), batches)
+        trainer = run(
+            module,
+            batches,
+            held_out,
+            epochs=self.epochs,
+            used=product_format(accelerator(), self.precision),
+            folder=None if self.checkpoints is None else self.checkpoints / "learn",
+            machines=self.machines,
+            show_progress=self.show_progress,
+            callbacks=() if held_out is None else (early_end(),),
+        )
+        if trainer.global_rank:
+            raise SystemExit  # a copy of the program, which has nothing left to do
+        self.network_ = (module.averaged if held_out is None else module.best).cpu().eval()
+        self.epochs_ = {"learn": trainer.global_step // len(batches)}
+        round_to_half(self.network_)
+        self._move()
+        self.margin_ = empty_layers(volumes)
+        self.unbounded_ = profile(volumes)[1] == 0
+        expected = np.maximum(self.law_.porosity(density) * volumes[0].size, 0.5)
+        order = np.argsort(density, kind="stable")
+        self.density_ = density[order].astype(np.float32)
+        self.ratio_ = (np.count_nonzero(volumes, axis=(1, 2, 3)) / expected)[order].astype(np.float32)
+
+    def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
+        streams = rng.spawn(len(density))
+        wide = check_sizes(-(-size // CELL) * CELL for size in shape) if self.unbounded_ else shape
+        counts = self._counts(density, wide, streams)
+        drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
+        kind = torch.device(self.device).type
+        used = product_format(kind, self.precision)
+        chunk = max(1, DECODED[kind] // int(np.prod(wide)))
+        for start in range(0, len(density), chunk):
+            rows = slice(start, start + chunk)
+            with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
+                cells = self._draw(density[rows], counts[rows], wide, streams[rows])
+            volumes = depth_to_space(cells.movedim(-1, 1))[:, 0]
+            drawn[rows] = volumes[:, : shape[0], : shape[1], : shape[2]] > 0
+        return drawn
+
+    def _counts(self, density: Floats, shape: Shape, streams: Streams) -> NDArray[np.float64]:
+        """Return the number of pore voxels to aim at, [n]: the law's, off as much as in a training volume alike.
+
+        The spread of the porosity falls with the root of the volume.
+        """
+        voxels = int(np.prod(shape))
+        narrower = min(1.0, float(np.sqrt(np.prod(self.shape_) / voxels)))
+        last = max(0, len(self.density_) - NEIGHBOURS)
+        first = np.clip(np.searchsorted(self.density_, density) - NEIGHBOURS // 2, 0, last)
+        near = min(NEIGHBOURS, len(self.density_))
+        taken = first + np.array([stream.integers(near) for stream in streams])
+        ratio = 1 + narrower * (self.ratio_[taken] - 1)
+        counts: NDArray[np.float64] = np.clip(np.rint(self.law_.porosity(density) * ratio * voxels), 0, voxels)
+        return counts
+
+    def _draw(self, density: Floats, counts: NDArray[np.float64], shape: Shape, streams: Streams) -> Tensor:
+        """Return cells of volumes, 1 for pore and -1 for solid, int8 [n, d, h, w, 27]."""
+        size = lattice(shape)
+        step_of = steps_on(size, torch.device(self.device))
+        open_to = self._open(shape)
+        numbers = np.stack([stream.random((*size, CELL**3), dtype=np.float32) for stream in streams])
+        uniform = torch.from_numpy(numbers).to(self.device)
+        asked = torch.from_numpy(density).float().to(self.device)
+        total = torch.from_numpy(counts).float().to(self.device)
+        left, undrawn = total.clone(), float(step_of.numel())
+        known = torch.zeros(uniform.shape, device=self.device)
+        walls = walls_like(shape, known)
+        order = torch.zeros(len(counts), dtype=torch.int64, device=self.device)
+        for step, position in enumerate(POSITIONS):
+            told = condition(
+                asked, total / float(np.prod(shape)), left, torch.full_like(left, undrawn), order + step, order
+            )
+            odds = torch.sigmoid(self.network_(known, told, walls, position)[..., 0])
+            now = step_of[..., position] == step
+            pore = (uniform[..., position] < odds) & now & open_to[..., position]
+            known[..., position] += now * (2.0 * pore - 1)
+            left -= pore.flatten(1).sum(dim=1)
+            undrawn -= float(now.sum())
+        return known
+
+    def _open(self, shape: Shape) -> Tensor:
+        """Return the voxels that may be pore, bool [d, h, w, 27]: all but those beyond the walls and next to them."""
+        inside = layers(shape) >= self.margin_
+        beyond = [(0, cells * CELL - edge) for cells, edge in zip(lattice(shape), shape, strict=True)]
+        padded = torch.from_numpy(np.pad(inside, beyond))
+        return space_to_depth(padded[None, None])[0].movedim(0, -1).to(self.device)
+
+    def _move(self) -> None:
+        self.network_.to(self.device)
+
+    def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        arrays = {**weights_to_arrays(self.network_), "density_": self.density_, "ratio_": self.ratio_}
+        return arrays, {key: getattr(self, key) for key in ("margin_", "unbounded_", "epochs_")}
+
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        self.density_, self.ratio_ = arrays["density_"], arrays["ratio_"]
+        if self.density_.shape != self.ratio_.shape or self.density_.ndim != 1 or len(self.density_) == 0:
+            raise ValueError("its densities do not go with its numbers of pore voxels")
+        self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
+        if not 0 <= self.margin_ < min(self.shape_):
+            raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
+        self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
+        if self.blocks > len(arrays):
+            raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
+        with torch.device("meta"):  # takes no memory, whatever sizes the file states
+            network = AutoregressiveNetwork(self.width, self.blocks)
+        weights_from_arrays(network, {key: arrays[key] for key in arrays if not key.endswith("_")})
+        self.network_ = network.requires_grad_(False).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]

@@ -1,0 +1,215 @@
+"""Training of the autoregressive network: the likelihood of one group of voxels a volume and step."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.data import IterableDataset
+
+from porebench.data.symmetry import axis_orders
+
+from ..lattice import channels_last, lattice, space_to_depth, walls_like
+from ..stored import check_sizes
+from ..training import MONITORED, move_average, one_cycle
+from .network import AutoregressiveNetwork, condition
+from .order import STEPS, steps_on
+
+EPOCH = 100
+"""Batches of an epoch, after which the network is judged on validation volumes."""
+SEEN_ALIKE = 32
+"""Volumes of a batch that are seen through the same symmetry."""
+HELD_OUT = 64
+"""Validation volumes that an epoch is judged on at most, spread evenly over density, each in ``JUDGED`` steps."""
+JUDGED = 8
+PATIENCE = 25
+"""Epochs without a better likelihood of validation volumes after which the training ends."""
+AVERAGE = 0.999
+"""Decay of the moving average of the weights, which is kept."""
+SPARSEST = 1e-3
+"""Porosity below which volumes gain no further weight."""
+OUTLOOK = 0.1
+"""Weight of the likelihood of voxels that are drawn in later steps: it teaches, but only this step's are drawn."""
+
+_logger = logging.getLogger(__name__)
+
+Part = tuple[Tensor, int, tuple[int, ...]]
+"""Indices of volumes, number of the order of the axes, and reversed axes."""
+Batch = tuple[list[Part], Tensor]
+"""Parts of a batch, and the step of each volume, int64 [B]."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Length and pace of the training."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    sparse_weight: float
+
+
+class Batches(IterableDataset[Batch]):
+    """Random volumes under random symmetries of the box, each with a step."""
+
+    def __init__(self, count: int, orders: int, batch_size: int, rng: np.random.Generator) -> None:
+        self.count, self.orders, self.batch_size, self.rng = count, orders, batch_size, rng
+
+    def __len__(self) -> int:
+        return EPOCH
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _ in range(EPOCH):
+            chosen = self.rng.integers(self.count, size=self.batch_size)
+            parts = []
+            for index in np.array_split(chosen, -(-self.batch_size // SEEN_ALIKE)):
+                flips = tuple(axis + 1 for axis in range(3) if self.rng.random() < 0.5)
+                parts.append((torch.from_numpy(index), int(self.rng.integers(self.orders)), flips))
+            even = (np.arange(self.batch_size) + self.rng.random(self.batch_size)) / self.batch_size * STEPS
+            yield parts, torch.from_numpy(self.rng.permutation(even).astype(np.int64))
+
+
+class HeldOut(IterableDataset[Batch]):
+    """The same validation volumes, and steps, for each epoch."""
+
+    def __init__(self, density: NDArray[np.float64], offset: int, batch_size: int) -> None:
+        order = np.argsort(density, kind="stable")
+        chosen = order[np.linspace(0, len(order) - 1, min(HELD_OUT, len(order))).round().astype(np.int64)]
+        step = (np.arange(len(chosen) * JUDGED) * 7 + np.arange(JUDGED).repeat(len(chosen))) % STEPS
+        index = np.tile(chosen, JUDGED) + offset
+        cuts = range(batch_size, len(index), batch_size)
+        self.batches: list[Batch] = [
+            ([(torch.from_numpy(some), 0, ())], torch.from_numpy(steps))
+            for some, steps in zip(np.split(index, cuts), np.split(step, cuts), strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
+
+
+class AutoregressiveModule(pl.LightningModule):
+    """Optimises a network; keeps a moving average of its weights, and the one that validation volumes like best.
+
+    All volumes, those for training first, lie on the device.
+    """
+
+    volumes: Tensor
+    density: Tensor
+    pores: Tensor
+    step_of: Tensor
+    walls: Tensor
+
+    def __init__(
+        self,
+        network: AutoregressiveNetwork,
+        settings: Settings,
+        volumes: NDArray[np.bool_],
+        density: NDArray[np.float64],
+        batches: Batches,
+    ) -> None:
+        super().__init__()
+        self.network, self.settings, self.batches = network, settings, batches
+        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        self.best = copy.deepcopy(network).requires_grad_(False)
+        self.lowest = float("inf")
+        shape = check_sizes(volumes.shape[1:])
+        self.orders = axis_orders(shape)
+        voxels = torch.from_numpy(volumes.copy())
+        kept = {
+            "volumes": voxels,
+            "density": torch.from_numpy(density).float(),
+            "pores": voxels.flatten(1).sum(dim=1).float(),
+            "step_of": steps_on(lattice(shape), voxels.device),
+            "walls": walls_like(shape, torch.zeros(1)),
+        }
+        for name, values in kept.items():
+            self.register_buffer(name, values, persistent=False)
+        self.beyond = [cells * 3 - size for cells, size in zip(lattice(shape), shape, strict=True)]
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss of one batch."""
+        each, outlook, porosity = self._losses(self.network, batch)
+        weight = (porosity + SPARSEST) ** -self.settings.sparse_weight
+        weight = weight / weight.mean()
+        loss = (weight * (each + OUTLOOK * outlook)).mean()
+        self.log("loss", loss.detach(), prog_bar=True, batch_size=len(each))
+        return loss
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Log the mean negative log-likelihood of a group of validation volumes, divided by the number of cells."""
+        each = self._losses(self.averaged, batch)[0]
+        self.log(MONITORED, each.mean(), prog_bar=True, batch_size=len(each), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the averaged weights if validation volumes like them better than all before."""
+        loss = float(self.trainer.callback_metrics[MONITORED])
+        if loss < self.lowest:
+            self.lowest = loss
+            self.best.load_state_dict(self.averaged.state_dict())
+        _logger.info("epoch %d: validation %.5f, best %.5f", self.current_epoch, loss, self.lowest)
+
+    def _losses(self, network: AutoregressiveNetwork, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return negative log-likelihoods [B] of a step's voxels and of all later ones, a cell, and porosities [B]."""
+        parts, step = batch
+        sets, orders = [], []
+        for some, turn, flips in parts:
+            axes = self.orders[turn]
+            sets.append(self.volumes[some].permute(0, *(axis + 1 for axis in axes)).flip(flips))
+            orders.append(torch.full_like(some, turn))
+        index, order = torch.cat([part[0] for part in parts]), torch.cat(orders)
+        voxels = F.pad(torch.cat(sets)[:, None].float(), (0, self.beyond[2], 0, self.beyond[1], 0, self.beyond[0]))
+        target = channels_last(space_to_depth(voxels))
+        at = step[:, None, None, None, None]
+        drawn = self.step_of < at
+        known = (2 * target - 1) * drawn
+        pores = self.pores[index]
+        left = pores - (target * drawn).flatten(1).sum(dim=1)
+        undrawn = (~drawn).flatten(1).sum(dim=1)
+        porosity = pores / target[0].numel()
+        told = condition(self.density[index], porosity, left, undrawn, step, order)
+        logits = network(known, told, self.walls)
+        loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        cells = loss[0, ..., 0].numel()
+        each = (loss * (self.step_of == at)).flatten(1).sum(dim=1) / cells
+        later = (loss * (self.step_of > at)).flatten(1).sum(dim=1) / cells
+        return each, later, porosity
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the average towards the new weights."""
+        move_average(self.averaged, self.network, AVERAGE, self.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the random state and the best loss for a resumed training."""
+        checkpoint["order"] = json.dumps(self.batches.rng.bit_generator.state)
+        checkpoint["lowest"] = self.lowest
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the random state and the best loss."""
+        self.batches.rng.bit_generator.state = json.loads(checkpoint["order"])
+        self.lowest = float(checkpoint["lowest"])
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW with the one-cycle schedule."""
+        settings = self.settings
+        steps = settings.epochs * len(self.batches)
+        return one_cycle(self.network, settings.learning_rate, settings.weight_decay, steps)
+
+
+def early_end() -> EarlyStopping:
+    """Return what ends a training once the likelihood of validation volumes gets no better."""
+    return EarlyStopping(MONITORED, min_delta=0.0, patience=PATIENCE)

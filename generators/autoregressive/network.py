@@ -1,0 +1,71 @@
+"""Network that tells, of voxels not drawn yet, how likely they are pore, from those drawn before."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from ..lattice import CELL, FiLMBlock, by_tiles, convolve, embed, halo
+from .order import STEPS
+
+ORDERS = 6
+"""Orders of the axes in which training volumes are seen; the network is told which, so that it learns a direction."""
+MOST_LOG_ODDS = 12.0
+
+
+class AutoregressiveNetwork(nn.Module):
+    """Fully convolutional residual network on a lattice of cells of 3³ voxels, told step and condition."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(3 + ORDERS + STEPS, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.first = nn.Conv3d(CELL**3 + 6, width, 3, padding=1)
+        self.blocks = nn.ModuleList(FiLMBlock(width, width) for _ in range(blocks))
+        self.last = nn.Conv3d(width, CELL**3, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, known: Tensor, condition: Tensor, walls: Tensor, position: int | None = None) -> Tensor:
+        """Return logits of the pore probability of voxels, given those drawn before.
+
+        Args:
+            known: 1 for pore, -1 for solid, 0 for a voxel not drawn yet, float [B, d, h, w, 27].
+            condition: of ``condition``, [B, 3 + ORDERS + STEPS].
+            walls: of ``walls_like``.
+            position: the one in a cell that is asked for; None for all.
+
+        Returns:
+            float32 [B, d, h, w, 27], or [B, d, h, w, 1] for one position.
+        """
+        embedded = embed(self.embed, condition)
+
+        def run(cells: Tensor, sides: Tensor) -> Tensor:
+            x = convolve(self.first, cells, sides)
+            for block in self.blocks:
+                x = block(x, embedded)
+            x = F.silu(x).movedim(-1, 1)
+            asked = slice(None) if position is None else slice(position, position + 1)
+            weight, bias = self.last.weight[asked], self.last.bias[asked]  # type: ignore[index]
+            return F.conv3d(x, weight, bias, padding=1).movedim(1, -1)
+
+        return by_tiles(run, known, walls, halo(self.blocks)).float() + condition[:, None, None, None, 2:3]
+
+
+def condition(density: Tensor, porosity: Tensor, left: Tensor, undrawn: Tensor, step: Tensor, order: Tensor) -> Tensor:
+    """Return what the network is told of volumes besides the voxels drawn, float32 [B, 3 + ORDERS + STEPS].
+
+    Args:
+        density: of each volume, [B].
+        porosity: that the whole volume is to have, [B].
+        left: pore voxels that are still to be placed, [B].
+        undrawn: voxels that are not drawn yet, [B].
+        step: about to be drawn, int64 [B].
+        order: of the axes, int64 [B]; 0 for that of the medium.
+    """
+    share = (left.clamp(min=0) + 0.5) / (undrawn + 1)
+    odds = [torch.logit(value.float(), 1e-5).clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS) for value in (porosity, share)]
+    known = [density.float(), *odds]
+    return torch.cat(
+        [torch.stack(known, dim=1), F.one_hot(order, ORDERS).float(), F.one_hot(step, STEPS).float()], dim=1
+    )
