@@ -108,6 +108,7 @@ def run(
                 enable_progress_bar=show_progress,
                 default_root_dir=scratch,
                 gradient_clip_val=CLIP,
+                benchmark=True,  # batches are alike, so the fastest convolution of a GPU is found once
             )
             trainer.fit(
                 module,

@@ -76,8 +76,8 @@ def fitted_generator(name: str, device: str) -> tuple[Any, dict[str, Any]]:
         generator, digest = ready.generator, ready.fit.digest
     except fits.NeedsTrainingError:
         training = spheres().train
-        untrained = get(name)(epochs=0)
-        generator, digest = untrained.fit(training.voxels, training.density, rng=0).to(device), UNTRAINED
+        kind: Any = get(name)
+        generator, digest = kind(epochs=0).fit(training.voxels, training.density, rng=0).to(device), UNTRAINED
     precision = {"precision": generator.number_format} if generator.number_format else {}
     return generator, {"generator": name, "digest": digest, "params": generator.params, **precision}
 
