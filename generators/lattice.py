@@ -84,12 +84,17 @@ def embed(layers: nn.Sequential, condition: Tensor) -> Tensor:
 
 
 class FiLMBlock(nn.Module):
-    """Residual block of two 3³ convolutions whose features the condition scales and shifts (Perez et al. 2018)."""
+    """Residual block of two convolutions, 3³ and ``second`` cells wide, whose features the condition scales and shifts.
 
-    def __init__(self, width: int, condition_width: int) -> None:
+    References:
+        Perez et al. (2018), FiLM, arXiv:1709.07871.
+    """
+
+    def __init__(self, width: int, condition_width: int, second: int = 3) -> None:
         super().__init__()
+        self.reach = 1 + second // 2
         self.first = nn.Conv3d(width, width, 3, padding=1)
-        self.second = nn.Conv3d(width, width, 3, padding=1)
+        self.second = nn.Conv3d(width, width, second, padding=second // 2)
         self.film = nn.Linear(condition_width, 2 * width)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.film.weight)
@@ -110,8 +115,8 @@ def walls_like(shape: Shape, like: Tensor) -> Tensor:
 
 
 def halo(blocks: nn.ModuleList) -> int:
-    """Return the cells to each side in the receptive field of a convolution, blocks and a convolution."""
-    return 2 + 2 * len(blocks)
+    """Return the cells to each side in the receptive field of a convolution, ``FiLMBlock``s and a convolution."""
+    return 2 + sum(cast("FiLMBlock", block).reach for block in blocks)
 
 
 def by_tiles(run: Callable[[Tensor, Tensor], Tensor], cells: Tensor, walls: Tensor, reach: int) -> Tensor:

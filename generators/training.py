@@ -136,7 +136,7 @@ def one_cycle(network: nn.Module, learning_rate: float, weight_decay: float, ste
     """Return AdamW, and the schedule that warms it up and anneals it to zero, as Lightning takes them."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=0.1, cycle_momentum=False
+        optimizer, learning_rate, total_steps=max(steps, 1), pct_start=0.1, cycle_momentum=False
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

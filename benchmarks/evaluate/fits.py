@@ -20,12 +20,13 @@ from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
 from porebench.generators.base import SPENT
 from porebench.generators.controls import Reference
+from porebench.generators.training import accelerator
 
 from ..store.cells import Inputs
 from ..store.digests import ROOT, code_digest, short_digest
 from ..store.files import file_digest, write_path, write_text
 from ..store.places import Places
-from ..store.provenance import commit, processor, versions
+from ..store.provenance import commit, device_name, processor, versions
 from .options import Options
 
 log = logging.getLogger("porebench")
@@ -103,7 +104,7 @@ class Fit:
             "seconds": round(seconds, 1),
             **({"epochs": generator.epochs_} if hasattr(generator, "epochs_") else {}),
             **({"precision": generator.number_format} if generator.number_format else {}),
-            "processor": processor(),
+            "processor": machine(generator),
             "threads": os.cpu_count(),
             "python": platform.python_version(),
             "versions": versions(),
@@ -234,7 +235,12 @@ def made(
     except TypeError as error:
         log.warning("%s is fitted anew each time: %s", generator.name, error)
     generator.to(resolve_device(options.device, generator))
-    return Fitted(generator, fit, "fitted", seconds, processor(), weights)
+    return Fitted(generator, fit, "fitted", seconds, machine(generator), weights)
+
+
+def machine(generator: Generator) -> str:
+    """Return the name of what a generator is fitted on: a network on a GPU where there is one."""
+    return device_name(accelerator()) if generator.number_format else processor()
 
 
 def publish(ready: Fitted, places: Places | None = None) -> Path:

@@ -54,11 +54,11 @@ class Autoregressive(Generator):
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     trained_on_request: ClassVar[bool] = True
 
-    width: int = 96
+    width: int = 128
     blocks: int = 3
-    epochs: int = 60
-    batch_size: int = 256
-    learning_rate: float = 2e-3
+    epochs: int = 100
+    batch_size: int = 128
+    learning_rate: float = 4e-3
     weight_decay: float = 0.01
     sparse_weight: float = 0.3
 

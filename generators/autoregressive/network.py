@@ -21,7 +21,7 @@ class AutoregressiveNetwork(nn.Module):
         super().__init__()
         self.embed = nn.Sequential(nn.Linear(3 + ORDERS + STEPS, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.first = nn.Conv3d(CELL**3 + 6, width, 3, padding=1)
-        self.blocks = nn.ModuleList(FiLMBlock(width, width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(FiLMBlock(width, width, second=1) for _ in range(blocks))
         self.last = nn.Conv3d(width, CELL**3, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
