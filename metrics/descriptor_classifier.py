@@ -83,13 +83,17 @@ class Classification:
     Attributes:
         logistic: AUC of a logistic regression, with its interval.
         nonlinear: AUC of a support vector machine with a radial kernel, with its interval.
+        p: see ``classifier_test``; None without swaps.
     """
 
     logistic: Estimate
     nonlinear: Estimate
+    p: float | None
 
 
-def classify(generated: Floats, real: Floats, density: Floats, seed: int) -> Classification | None:
+def classify(
+    generated: Floats, real: Floats, density: Floats, seed: int, signs: Floats | None = None
+) -> Classification | None:
     """Return how well classifiers tell generated from real volumes by descriptors, 5-fold; None below five densities.
 
     Both are regularised, and judge volumes of densities that they did not learn from.
@@ -99,6 +103,7 @@ def classify(generated: Floats, real: Floats, density: Floats, seed: int) -> Cla
         real: those of the real volumes of the same densities, [n, features].
         density: of the volumes, [n].
         seed: shuffles the folds.
+        signs: random swaps to compare with, as ``classifier_test`` takes them; none by default.
     """
     features = np.concatenate([generated, real])
     labels = np.repeat([True, False], len(generated))
@@ -110,7 +115,7 @@ def classify(generated: Floats, real: Floats, density: Floats, seed: int) -> Cla
         scaled = make_pipeline(StandardScaler(), model)
         decision = cross_val_predict(scaled, features, labels, cv=PredefinedSplit(fold), method="decision_function")
         aucs.append(fold_auc(decision, labels, fold))
-    return Classification(*aucs)
+    return Classification(aucs[0], aucs[1], None if signs is None else _swap_test(features, fold, signs))
 
 
 def classifier_test(generated: Floats, real: Floats, density: Floats, signs: Floats, seed: int) -> float | None:
@@ -132,14 +137,23 @@ def classifier_test(generated: Floats, real: Floats, density: Floats, signs: Flo
         Golland and Fischl (2003), doi:10.1007/978-3-540-45087-0_28, for permutation tests of classifiers; Saunders,
         Gammerman and Vovk (1998), Ridge regression learning algorithm in dual variables, for the kernels.
     """
-    n = len(generated)
-    fold = fold_of(np.tile(density, 2), np.repeat([True, False], n), FOLDS, seed)
-    if fold is None or not len(signs):
+    fold = fold_of(np.tile(density, 2), np.repeat([True, False], len(generated)), FOLDS, seed)
+    return None if fold is None else _swap_test(np.concatenate([generated, real]), fold, signs)
+
+
+def _swap_test(features: Floats, fold: NDArray[np.int64], signs: Floats) -> float | None:
+    """Return the p-value of ``classifier_test``; None without swaps.
+
+    Args:
+        features: of generated volumes and then of the real ones of the same densities, [2n, features].
+        fold: the fold in which each is held out, [2n].
+        signs: see ``classifier_test``.
+    """
+    if not len(signs):
         return None
-    features = np.concatenate([generated, real])
     features = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), LEAST_SPREAD)
     size = features.shape[1]
-    every = np.concatenate([np.ones((1, n)), signs]).T
+    every = np.concatenate([np.ones((1, signs.shape[1])), signs]).T
     labels = np.concatenate([every, -every])
     kernels = (features @ features.T / size, np.exp(-cdist(features, features, "sqeuclidean") / size))
     aucs = np.zeros((len(kernels), labels.shape[1]))

@@ -21,7 +21,7 @@ from .adjustment import MIN_TRAINING, Adjustment, fitting_window
 from .band_score import BandScore, ScoreResult
 from .bands import ALL, density_bands, mean_defined
 from .coverage import coverage
-from .descriptor_classifier import classifier_test, classify
+from .descriptor_classifier import classify
 from .descriptors import Descriptors
 from .direction import DESCRIPTORS as DIRECTION
 from .energy import LARGEST, compared, largest_swap, noise_floor_ratio, resample, toss
@@ -30,7 +30,7 @@ from .joint import Whitening, side_by_side
 from .physical import PhysicalError, density_bias, density_error, fit_density_law, percolation_share, physical_errors
 from .physics import AXES
 from .ranking import Replicates
-from .suites import CURRENT, JOINT, SUITES, Suite
+from .suites import CURRENT, JOINT, Suite, named
 
 Floats = NDArray[np.float64]
 MIN_VOLUMES = 2  # on each side of a comparison
@@ -115,9 +115,7 @@ def score(
     shapes = {name: side.shape for name, side in described.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"expected volumes of one shape, got {shapes}")
-    if suite not in SUITES:
-        raise ValueError(f"no suite is called {suite!r}; there are {', '.join(SUITES)}")
-    made_of = SUITES[suite]
+    made_of = named(suite)
     law = fit_density_law(train.pore_voxels, trained) if kind == "factor" else None
     records: dict[str, BandScore] = {}
     headline: dict[str, _Comparison] = {}
@@ -181,25 +179,27 @@ def _record(
     observed = np.mean([it.observed for it in comparisons], axis=0)
     bootstrap = np.mean([it.bootstrap for it in comparisons], axis=0)
     swapped = np.mean([it.swapped for it in comparisons], axis=0)
-    families = {name: np.isin(suite.components, members) for name, members in suite.families.items()}
     features = [np.concatenate(side) for side in zip(*(it.features for it in comparisons), strict=True)]
     density = np.concatenate([it.density for it in comparisons])
     covered = [near for it in comparisons if (near := coverage(*it.features)) is not None]
-    tests = {"structure": largest_swap(*(_by_family(families, it) for it in (observed, swapped)))}
-    if JOINT in families:
-        tests[JOINT] = largest_swap(observed[families[JOINT]], swapped[families[JOINT]])
     signs = np.concatenate([it.signs for it in comparisons], axis=1)
-    tests["classifier"] = classifier_test(features[0], features[1], density, signs, seed)
-    classifier = classify(features[0], features[1], density, seed)
-    rows = np.stack([suite.weights(), *(chosen / chosen.sum() for chosen in families.values()), *np.eye(len(observed))])
+    classifier = classify(features[0], features[1], density, seed, signs)
+    by_family = [suite.family_means(it) for it in (observed, swapped)]
+    tests = {"structure": largest_swap(*by_family)}
+    if JOINT in suite.families:
+        joint = [*suite.families].index(JOINT)
+        tests[JOINT] = largest_swap(*(it[[joint]] for it in by_family))
+    tests["classifier"] = None if classifier is None else classifier.p
+    single = np.eye(len(observed))
+    rows = np.concatenate([suite.weights()[None], suite.family_means(single), single])
     whole, *parts = _ratios(rows, observed, bootstrap)
     return replace(
         _unscored(headline, [it.generated for it in comparisons]),
         nfr100=whole,
         p=tests["structure"],
         tests={name: p for name, p in tests.items() if p is not None},
-        families=dict(zip(families, parts, strict=False)),
-        descriptors=dict(zip(suite.components, parts[len(families) :], strict=True)),
+        families=dict(zip(suite.families, parts, strict=False)),
+        descriptors=dict(zip(suite.components, parts[len(suite.families) :], strict=True)),
         axes=_axes([it.shifts for it in comparisons]),
         density_bias=mean_defined([density_bias(it.generated, it.test) for it in comparisons]),
         density_error=mean_defined([density_error(it.generated, it.density, kind, law) for it in comparisons]),
@@ -213,11 +213,6 @@ def _record(
         coverage=mean_defined([near.coverage for near in covered]),
         coverage_expected=mean_defined([near.expected for near in covered]),
     )
-
-
-def _by_family(families: dict[str, NDArray[np.bool_]], effect: Floats) -> Floats:
-    """Return the mean effect of each family, [families, ...], from those of the components, [components, ...]."""
-    return np.stack([effect[chosen].mean(axis=0) for chosen in families.values()])
 
 
 def _ratios(weights: Floats, observed: Floats, bootstrap: Floats) -> list[Estimate]:

@@ -34,6 +34,11 @@ class Suite:
         """Descriptors, and ``JOINT`` where it counts, family by family."""
         return tuple(name for family in self.families.values() for name in family)
 
+    def family_means(self, effects: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean over the components of each family, [families, ...], of [components, ...]."""
+        chosen = [np.isin(self.components, members) for members in self.families.values()]
+        return np.stack([effects[each].mean(axis=0) for each in chosen])
+
     def weights(self, without: Collection[str] = ()) -> NDArray[np.float64]:
         """Return the weight of each component, [components], together 1.
 
@@ -77,3 +82,14 @@ SUITES: dict[str, Suite] = {
 }
 CURRENT = "2026.2"
 """Suite of the committed tables."""
+
+
+def named(name: str) -> Suite:
+    """Return a suite by name.
+
+    Raises:
+        ValueError: if no suite has that name.
+    """
+    if name not in SUITES:
+        raise ValueError(f"no suite is called {name!r}; there are {', '.join(SUITES)}")
+    return SUITES[name]

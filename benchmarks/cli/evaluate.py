@@ -75,7 +75,7 @@ def evaluate(
     """Score generators against real volumes and write the accuracy table."""
     from porebench.generators import CONTROLS
     from porebench.generators.controls import Twin
-    from porebench.metrics.suites import CURRENT
+    from porebench.metrics.suites import CURRENT, named
 
     from ..evaluate.options import Options
     from ..evaluate.run import evaluate as run
@@ -93,7 +93,7 @@ def evaluate(
         precision=precision,
         quick=quick,
         fits=fits,
-        suite=suite_named(suite or CURRENT),
+        suite=named(suite or CURRENT).name,
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
         extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
@@ -124,19 +124,6 @@ def evaluate(
         tell(f"{outcome.generator} failed to {outcome.record['phase']}: {outcome.record['reason']}")
     if failed:
         raise typer.Exit(1)
-
-
-def suite_named(name: str) -> str:
-    """Return the name of a suite.
-
-    Raises:
-        ValueError: if there is none of that name.
-    """
-    from porebench.metrics.suites import SUITES
-
-    if name not in SUITES:
-        raise ValueError(f"no suite is called {name!r}; there are {', '.join(SUITES)}")
-    return name
 
 
 @takes_datasets

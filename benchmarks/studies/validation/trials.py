@@ -189,9 +189,7 @@ class Pool:
 
 def _by_family(effect: Floats) -> Floats:
     """Return the mean effect of each family, [families, ...], from those of the components, [components, ...]."""
-    members = [np.isin(SUITE.components, names) for names in SUITE.families.values()]
-    finite = np.clip(effect, -LARGEST, LARGEST)
-    return np.stack([finite[chosen].mean(axis=0) for chosen in members])
+    return SUITE.family_means(np.clip(effect, -LARGEST, LARGEST))
 
 
 def run_trials(
