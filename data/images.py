@@ -56,15 +56,22 @@ def read_volume(
         ValueError: if the file cannot be read as one segmented three-dimensional image; says what to do.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
-    with path.open("rb") as stream:
-        image = _read_image(stream, path.stat().st_size, path.name, shape, dtype)
+    image = read_image(path, shape, dtype)
     if image.ndim > 3:
         image = image.reshape([length for length in image.shape if length > 1])
     if image.ndim != 3 or 0 in image.shape:
         raise ValueError(f"{path.name}: expected a three-dimensional image, got shape {image.shape}")
     return _pore_phase(image, path.name, pore_value)
+
+
+def read_image(
+    path: Path, shape: tuple[int, int, int] | None = None, dtype: DTypeLike | None = None
+) -> NDArray[np.generic]:
+    """Return the array of an image file as it is stored; arguments and errors as for ``read_volume``."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
+    with path.open("rb") as stream:
+        return _read_image(stream, path.stat().st_size, path.name, shape, dtype)
 
 
 def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:

@@ -13,11 +13,12 @@ from rich.logging import RichHandler
 from .console import err_console, tell
 from .evaluate import evaluate, reproduce, rescore, status
 from .generators import make_data, sample, train, view
+from .outside import export_task, list_tasks, score
 from .report import figures, report
 from .studies import ablate, explain, grow, intervals, representative, scaling, validate
 
 PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Compare": (evaluate, report, figures),
+    "Compare": (evaluate, score, report, figures),
     "Generate": (train, sample, view),
     "Study": (validate, representative, intervals, grow, explain, ablate, scaling),
     "Keep track": (status, rescore, reproduce),
@@ -35,6 +36,10 @@ for _panel, _commands in PANELS.items():
 data_app = typer.Typer(no_args_is_help=True, help="Make the built-in data sets.")
 data_app.command("make")(make_data)
 app.add_typer(data_app, name="data", rich_help_panel="Generate")
+task_app = typer.Typer(no_args_is_help=True, help="Tasks for generators that draw elsewhere.")
+task_app.command("list")(list_tasks)
+task_app.command("export")(export_task)
+app.add_typer(task_app, name="task", rich_help_panel="Compare")
 
 
 def main(*arguments: str) -> None:
