@@ -58,6 +58,7 @@ def outside_figure(rows: Rows, voxels: NDArray[np.bool_], path: Path) -> None:
         bars.axvline(1, color=GREY, linestyle="dashed")
         bars.invert_yaxis()
         bars.set_xscale("symlog", linthresh=2)
+        bars.xaxis.set_major_formatter("{x:g}")
         bars.set_xlabel("NFR100 (1 = cannot be told from real)")
         order = np.argsort(voxels.mean(axis=(1, 2, 3)), kind="stable")
         chosen = order[np.linspace(0, len(order) - 1, SHOWN + 1).round().astype(np.int64)][1:]

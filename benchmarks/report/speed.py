@@ -32,6 +32,11 @@ CLOCK = (
     "“between blocks” is the slowest block less the fastest, over the median. The first call, with "
     "compilation and caches, is apart."
 )
+DRAWN = ("sampling", "sampling-large")
+"""Groups of benchmarks that time draws."""
+ON_GPU = (
+    "Milliseconds from a list of densities to boolean voxels in host memory, random numbers and transfers included."
+)
 BESIDE = (
     "Volumes a second over those of the other, at equal shape, porosity and mean chord: median (range) over blocks. "
     "A “>” stands where the other was stopped before it had finished."
@@ -100,6 +105,7 @@ def speed_markdown(runs: Sequence[dict[str, Any]], digests: Mapping[str, str], s
     several = any(it.spread is not None for it in timings)
     lines += ["", *([CLOCK, ""] if several else []), *sampling_table(timings, digests), ""]
     parts = [
+        ("On a GPU", ON_GPU, gpu_table(timings)),
         ("Beside other toolboxes", BESIDE, rival_table(timings)),
         ("Settings and times of the comparison", MATCHED, _settings(timings)),
         ("How near to the machine's limit", REACHED, _reached(reaches(timings))),
@@ -158,6 +164,20 @@ def sampling_table(timings: Sequence[Timing], digests: Mapping[str, str]) -> lis
             f"{OTHER_VERSION}: timed on another version of the generator than its accuracy; run `make bench`.",
         ]
     return lines
+
+
+def gpu_table(timings: Sequence[Timing]) -> list[str]:
+    """Return milliseconds of a call on a GPU by size and number of volumes; empty where nothing was timed on one."""
+    timed = {(it.generator, it.edge, it.volumes): it for it in timings if it.device == "cuda" and it.group in DRAWN}
+    calls = sorted({(edge, volumes) for _, edge, volumes in timed})
+    rows = []
+    for name in dict.fromkeys(name for name, _, _ in timed):
+        found = [timed.get((name, *call)) for call in calls]
+        rows.append(
+            [name, *(ABSENT if it is None else f"{1e3 * it.seconds:.3g}" for it in found), _spread(filter(None, found))]
+        )
+    header = ["generator", *(f"{volumes} × {edge}³" for edge, volumes in calls), "between blocks"]
+    return table_lines(header, rows) if rows else []
 
 
 def rival_table(timings: Sequence[Timing]) -> list[str]:
