@@ -144,8 +144,19 @@ def read_phase(
     return voxels, replace(found.phase, porosity=float(voxels.mean()))
 
 
-def read_set(path: str | Path, **options: Unpack[Reading]) -> Segmented:
+def read_set(
+    path: str | Path,
+    *,
+    pore: Pore = None,
+    threshold: Threshold = None,
+    shape: tuple[int, int, int] | None = None,
+    dtype: DTypeLike | None = None,
+    offset: int = 0,
+    key: str | None = None,
+) -> Segmented:
     """Return all volumes of a file or folder: one of an image, several of ``voxels`` [n, depth, height, width].
+
+    Arguments are those of `Reading`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -153,7 +164,7 @@ def read_set(path: str | Path, **options: Unpack[Reading]) -> Segmented:
         ImportError: if a package is missing, naming the extra.
     """
     path = Path(path)
-    layout = _Layout(options.get("shape"), options.get("dtype"), options.get("offset", 0), options.get("key"))
+    layout = _Layout(shape, dtype, offset, key)
     if path.is_dir():
         image = _read_folder(path, layout)
     elif path.is_file():
@@ -161,9 +172,7 @@ def read_set(path: str | Path, **options: Unpack[Reading]) -> Segmented:
     else:
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
     volumes = _volumes(image.array, path.name)
-    mask, phase = pore_phase(
-        volumes, path.name, pore=options.get("pore"), threshold=options.get("threshold"), stated=image.stated
-    )
+    mask, phase = pore_phase(volumes, path.name, pore=pore, threshold=threshold, stated=image.stated)
     return Segmented(mask, image.density, phase)
 
 

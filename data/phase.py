@@ -135,7 +135,7 @@ def _below(image: NDArray[np.generic], name: str, threshold: float | str) -> tup
         value, reason = float(threshold_otsu(image)), "Otsu's threshold"  # type: ignore[no-untyped-call]
     else:
         value, reason = float(threshold), "as asked"
-    mask = np.asarray(np.less_equal(image, value))  # type: ignore[arg-type]
+    mask = np.asarray(np.less_equal(image, value))
     low, high = image.min(), image.max()
     porosity = float(mask.mean())
     if porosity in (0, 1):

@@ -180,7 +180,7 @@ READERS = {
     "image.tif": ("a.tif", _tiff, data.read_volume),
     "image.raw": ("a.raw", GREY.tobytes, lambda path: data.read_volume(path, shape=(6, 6, 6), dtype="u1")),
     "samples": ("a.npz", _samples, packed.load_samples),
-    "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_any),
+    "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_volume),
     "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
     "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
     "network": ("a.safetensors", lambda: _weights("cvae"), get("cvae").load),
@@ -192,7 +192,7 @@ READERS = {
 IN_A_PROCESS = {
     "packed.tif": ("a.tif", lambda: _tiff(compression="zlib"), data.read_volume),
     "image.mat": ("a.mat", _mat, data.read_volume),
-    "image.vti": ("a.vti", _vti, formats.read_any),
+    "image.vti": ("a.vti", _vti, formats.read_volume),
     "packed.mat": ("a.mat", lambda: _mat(do_compression=True), data.read_volume),
 }
 
