@@ -67,7 +67,8 @@ def load(
         [448, 64, 512]
     """
     if unknown := set(image) - set(Reading.__annotations__):
-        raise TypeError(f"load takes no {', '.join(sorted(unknown))}; an image has {', '.join(Reading.__annotations__)}")
+        known = ", ".join(Reading.__annotations__)
+        raise TypeError(f"load takes no {', '.join(sorted(unknown))}; an image has {known}")
     if is_simulated(name_or_path):
         dataset = _built_in(str(name_or_path))
     elif _is_published(path := _find(name_or_path)):

@@ -10,7 +10,8 @@ import tifffile
 from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.store.files import save_samples
-from porebench.data.export import FORMATS, read_volume, write_volumes
+from porebench.data import read_volume
+from porebench.data.export import FORMATS, write_volumes
 
 SHAPE = (6, 7, 8)
 
@@ -32,7 +33,7 @@ def test_what_is_written_is_read_back(kind, volumes, tmp_path) -> None:
     assert len(paths) == (1 if kind == "npz" else 2)
     for index, voxels in enumerate(volumes.voxels):
         path = paths[index % len(paths)]
-        assert np.array_equal(read_volume(path, index, **_raw(path)), voxels)
+        assert np.array_equal(read_volume(path, index=index if len(paths) == 1 else None, **_raw(path)), voxels)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".tif", ".raw", ".vti"])
@@ -87,9 +88,9 @@ def test_the_published_format_is_a_folder_that_loads_again(tmp_path) -> None:
 
 def test_stored_samples_are_read_by_index(volumes, tmp_path) -> None:
     save_samples(volumes, tmp_path / "noise.npz")
-    assert np.array_equal(read_volume(tmp_path / "noise.npz", 1), volumes.voxels[1])
+    assert np.array_equal(read_volume(tmp_path / "noise.npz", index=1), volumes.voxels[1])
     with pytest.raises(ValueError, match="volumes 0 to 1"):
-        read_volume(tmp_path / "noise.npz", 2)
+        read_volume(tmp_path / "noise.npz", index=2)
 
 
 def test_files_that_hold_no_volume_are_named(tmp_path) -> None:

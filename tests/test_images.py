@@ -108,7 +108,10 @@ def test_pores_are_true_in_a_boolean_array(tmp_path):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.arange(210).reshape(5, 6, 7), "expected two labels, got a grey image of more than 16 values from 0 to 209: segment it"),
+        (
+            np.arange(210).reshape(5, 6, 7),
+            "expected two labels, got a grey image of more than 16 values from 0 to 209: segment it",
+        ),
         (GREY * 0, r"got 0 \(100.0 %\): it holds a single phase"),
         (np.where(PORE, np.nan, 1), "NaN or infinite values; segment"),
         (GREY[0], r"expected a three-dimensional image, got shape \(6, 7\)"),

@@ -74,7 +74,7 @@ CERTAIN = {
 DOUBTFUL = {
     "true-is-pore.npy": lambda pore: saved(np.save, pore),
     "logical.mat": lambda pore: saved(savemat, {"image": pore}),
-    "bool.h5": lambda pore: hdf5(pore),
+    "bool.h5": hdf5,
     "zero-is-pore.npy": lambda pore: saved(np.save, (~pore).astype(np.uint8)),
     "zero-is-pore.tif": lambda pore: tiff((~pore).astype(np.uint8)),
     "zero-is-pore.mat": lambda pore: saved(savemat, {"image": (~pore).astype(np.uint8)}),
