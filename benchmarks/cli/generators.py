@@ -108,6 +108,7 @@ def view(
 ) -> None:
     """Show a volume in three dimensions: a window to turn it in, or a PNG where there is no display."""
     from porebench import data
+    from porebench.data.images import SUFFIXES
     from porebench.generators import GENERATORS
 
     from ..evaluate.fits import fitted
@@ -118,6 +119,9 @@ def view(
         generator = fitted(what, data.load(dataset), show_progress=True).generator
         voxels = generator.sample(density, shape=shape, rng=seed)[0]
         title = f"{generator.name} at density {density:g}"
+    elif not Path(what).exists():
+        known = ", ".join(SUFFIXES)
+        raise FileNotFoundError(f"there is no file {what}: give a volume ({known}) or the name of a generator")
     else:
         voxels, phase = data.read_phase(what, index=index, **image)
         title = Path(what).name
