@@ -4,7 +4,8 @@ if __name__ == "data":
     raise ImportError("import porebench.data, not data: a second copy of its classes matches none")
 
 from .datasets import NAMES, load, load_image, true_spheres
-from .images import blocks, read_volume
+from .images import Reading, blocks, read_phase, read_set, read_volume
+from .phase import Phase
 from .seed_format import read_folder, write_folder
 from .spheres import LAWS, SphereLaw, is_simulated, simulate, stamp_balls
 from .volumes import Dataset, DensityKind, Volumes, spread
@@ -14,6 +15,8 @@ __all__ = [
     "NAMES",
     "Dataset",
     "DensityKind",
+    "Phase",
+    "Reading",
     "SphereLaw",
     "Volumes",
     "blocks",
@@ -21,6 +24,8 @@ __all__ = [
     "load",
     "load_image",
     "read_folder",
+    "read_phase",
+    "read_set",
     "read_volume",
     "simulate",
     "spread",

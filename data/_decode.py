@@ -1,57 +1,231 @@
 """Image readers that a hostile file could crash or make swell, run by ``images.decode`` in a process of their own.
 
-``python _decode.py KIND LIMIT SECONDS`` reads a file from standard input and writes its array to standard output as
-``.npy``, or ends with exit code 3 and one line on standard error. LIMIT is the largest image in bytes, SECONDS the
-processor time.
+``python _decode.py KIND LIMIT SECONDS [KEY]`` reads a file from standard input and writes its array to standard output
+as ``.npy``, or ends with one line on standard error and an exit code: 3 for a file that cannot be read, 4 for a missing
+package, whose name is the line, and 5 for a readable file that is no single image, which the line explains in full.
+LIMIT is the largest image in bytes, SECONDS the processor time, KEY the array of a file with several.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
+import re
 import sys
+import zipfile
+import zlib
+from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-EXIT = 3
+EXIT, MISSING, EXPLAINED = 3, 4, 5
 OWN_BYTES = 2**30
 """Memory for the libraries themselves."""
+HDF5 = b"\x89HDF\r\n\x1a\n"
+MET = {"UCHAR": "u1", "CHAR": "i1", "USHORT": "u2", "SHORT": "i2", "UINT": "u4", "INT": "i4"}
+MET |= {"ULONG": "u4", "LONG": "i4", "FLOAT": "f4", "DOUBLE": "f8"}
+HEADER_LINES = 1000
+
+
+class NotOneImageError(ValueError):
+    """A file that is no single image, with what to do about it."""
 
 
 def read_tiff(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
-    """Return the array of a TIFF whose pages are alike; pages that are not compressed hold no more than the file."""
+    """Return the array of a TIFF; series of equal height, width and type, as left by appending, are one stack.
+
+    Pages that are not compressed hold no more than the file. Pages of one bit become black, 0, and white, 255, which is
+    the same picture in eight bits.
+    """
     import tifffile  # noqa: PLC0415 - each kind of file imports its own library
 
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
         series = tiff.series
-        if len(series) != 1:
-            raise ValueError(f"expected pages of one size and type, found {len(series)} kinds")
-        frames = [frame.keyframe for frame in series[0].pages if frame is not None]
-        packed = any(frame is not None and frame.compression != 1 for frame in frames)
-        check(math.prod(series[0].shape) * np.dtype(series[0].dtype).itemsize, limit if packed else min(limit, size))
-        return np.asarray(series[0].asarray())
+        first = series[0]
+        if len({(each.shape[-2:], each.dtype, each.axes[-2:]) for each in series}) != 1:
+            raise NotOneImageError(f"expected pages of one size and type, found {len(series)} kinds")
+        frames: list[Any] = [frame.keyframe for each in series for frame in each.pages if frame is not None]
+        packed = any(frame.compression != 1 for frame in frames)
+        voxels = sum(math.prod(each.shape) for each in series)
+        bits = max(frame.bitspersample for frame in frames)
+        check(voxels * np.dtype(first.dtype).itemsize, limit)
+        if not packed:
+            check(math.ceil(voxels * bits / 8), size)
+        if len(first.axes.removesuffix("S")) > 3 and any(axis in first.axes for axis in "TC"):
+            lengths = " × ".join(map(str, first.shape))
+            raise NotOneImageError(
+                f"it holds several frames or channels (axes {first.axes}, {lengths}): save one of them"
+            )
+        try:
+            arrays = [np.asarray(each.asarray()) for each in series]
+        except ValueError as error:
+            if "imagecodecs" in str(error):
+                raise ImportError("imagecodecs") from error
+            raise
+    if first.axes.endswith("S"):
+        arrays = [one_channel(array) for array in arrays]
+    array = arrays[0]
+    if len(arrays) > 1:
+        array = np.concatenate([each.reshape(-1, *each.shape[-2:]) for each in arrays])
+    if bits == 1:
+        inverted = frames[0].photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        return np.where(array.astype(np.bool_) != inverted, 255, 0).astype(np.uint8)
+    return array
 
 
-def read_mat(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
-    """Return the only three-dimensional array of a MATLAB file up to version 7."""
-    from scipy import io  # noqa: PLC0415 - each kind of file imports its own library
+def read_slices(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+    """Return the stack of the pictures in a .zip, in natural order of their names."""
+    with zipfile.ZipFile(stream) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_picture(entry.filename)]
+        if len({entry.filename.lower() for entry in entries}) != len(entries):
+            raise ValueError("two slices have the same name")
+        entries.sort(key=lambda entry: natural(entry.filename))
+        stack: NDArray[np.generic] | None = None
+        for index, entry in enumerate(entries):
+            check(entry.file_size, limit)
+            picture = read_picture(archive.read(entry), entry.filename, limit)
+            if stack is None:
+                check(len(entries) * picture.nbytes, limit)
+                stack = np.empty((len(entries), *picture.shape), picture.dtype)
+            if picture.shape != stack.shape[1:] or picture.dtype != stack.dtype:
+                shown = f"{picture.shape} {picture.dtype}, the first is {stack.shape[1:]} {stack.dtype}"
+                raise NotOneImageError(f"slice {PurePosixPath(entry.filename).name} is {shown}")
+            stack[index] = picture
+    if stack is None:
+        raise NotOneImageError("it holds no slices")
+    return stack
 
-    cubes = [entry for entry in io.whosmat(stream) if len(entry[1]) == 3]
-    if len(cubes) != 1:
-        raise ValueError(f"expected one three-dimensional array, found {len(cubes)}")
-    key, shape, _ = cubes[0]
+
+def read_picture(content: bytes, name: str, limit: int) -> NDArray[np.generic]:
+    """Return one two-dimensional slice; black and white in one bit are 0 and 255."""
+    if PurePosixPath(name).suffix.lower() in {".tif", ".tiff"}:
+        array = read_tiff(io.BytesIO(content), limit)
+    else:
+        from PIL import Image  # noqa: PLC0415 - each kind of file imports its own library
+
+        with Image.open(io.BytesIO(content)) as opened:
+            check(4 * opened.width * opened.height, limit)
+            array = np.asarray(opened.convert("L") if opened.mode == "1" else opened)
+        if array.ndim == 3:
+            array = one_channel(array)
+    if array.ndim != 2:
+        raise NotOneImageError(f"slice {PurePosixPath(name).name} has shape {array.shape}, expected height and width")
+    return array
+
+
+def one_channel(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the first of colour channels that are alike; a constant fourth one is opacity."""
+    colours = array[..., :1] if array.shape[-1] in (1, 2) else array[..., :3]
+    opacity = array[..., colours.shape[-1] :]
+    if np.any(colours != colours[..., :1]) or (opacity.size and opacity.min() != opacity.max()):
+        raise NotOneImageError(f"it is in colour, {array.shape[-1]} channels that differ: save one grey value a voxel")
+    return colours[..., 0]
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file in an archive is a slice; the suffixes are those of ``archives.SLICES``."""
+    path = PurePosixPath(name)
+    visible = "__MACOSX" not in path.parts and not path.name.startswith(".")
+    return visible and path.suffix.lower() in {".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg"}
+
+
+def natural(name: str) -> list[int | str]:
+    """Return a key by which ``slice10`` comes after ``slice9``."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def read_mat(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]:
+    """Return a three-dimensional array of a MATLAB file of any version; a ``logical`` one is boolean."""
+    head = stream.read(512 + len(HDF5))
+    stream.seek(0)
+    if HDF5 in (head[:8], head[512:]):
+        return read_hdf5(stream, limit, key)
+    from scipy import io as scipy_io  # noqa: PLC0415 - each kind of file imports its own library
+
+    found = {name: (shape, kind) for name, shape, kind in scipy_io.whosmat(stream)}
+    chosen = choose({name: shape for name, (shape, _) in found.items()}, key)
+    shape, kind = found[chosen]
     check(math.prod(shape), limit)
     stream.seek(0)
-    return np.asarray(io.loadmat(stream, variable_names=[key])[key])
+    array = np.asarray(scipy_io.loadmat(stream, variable_names=[chosen])[chosen])
+    return array.astype(np.bool_) if kind == "logical" else array
 
 
-def read_vti(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
-    """Return the cell array ``pore`` of a VTK image, bool [depth, height, width]."""
+def read_hdf5(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]:
+    """Return a three-dimensional dataset of an HDF5 file, which NetCDF-4 and MATLAB from version 7.3 on are too.
+
+    Nothing outside the file is followed. MATLAB's axes come in its own order.
+    """
+    import h5py  # noqa: PLC0415 - each kind of file imports its own library
+
+    with h5py.File(stream, "r") as file:
+        found: dict[str, Any] = {}
+
+        def note(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                found[name] = item
+
+        file.visititems(note)
+        chosen = found[choose({name: item.shape or () for name, item in found.items()}, key)]
+        if chosen.external or chosen.is_virtual:
+            raise NotOneImageError("its voxels lie in other files: save them into this one")
+        check(chosen.size * max(1, chosen.dtype.itemsize), limit)
+        array = np.asarray(chosen[()])
+        matlab = chosen.attrs.get("MATLAB_class")
+    if matlab is None:
+        return array
+    return (array.astype(np.bool_) if matlab == b"logical" else array).T
+
+
+def read_nrrd(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+    """Return the array of an NRRD file with its voxels attached, slowest axis first."""
+    import nrrd  # noqa: PLC0415 - each kind of file imports its own library
+
+    file = io.BytesIO(stream.read())
+    header = nrrd.read_header(file)
+    if "data file" in header or "datafile" in header:
+        raise NotOneImageError("its voxels lie in another file: give the .nhdr file beside them")
+    check(math.prod(map(int, header["sizes"])), limit)
+    return np.asarray(nrrd.read_data(header, file, index_order="C"))
+
+
+def read_mha(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+    """Return the array of a MetaImage with its voxels attached, slowest axis first."""
+    header: dict[str, str] = {}
+    for _ in range(HEADER_LINES):
+        name, _, value = stream.readline(2**12).decode("latin-1").partition("=")
+        header[name.strip()] = value.strip()
+        if name.strip() == "ElementDataFile":
+            break
+    if header.get("ElementDataFile", "").upper() != "LOCAL":
+        raise ValueError("expected a header that ends in ElementDataFile = LOCAL")
+    if int(header.get("ElementNumberOfChannels", 1)) != 1:
+        raise NotOneImageError("it has several channels: save one grey value a voxel")
+    is_big = "true" in (header.get(f"{part}ByteOrderMSB", "").lower() for part in ("BinaryData", "Element"))
+    dtype = np.dtype((">" if is_big else "<") + MET[header["ElementType"].removeprefix("MET_")])
+    shape = tuple(int(length) for length in reversed(header["DimSize"].split()))
+    if min(shape) < 1:
+        raise ValueError(f"it states the shape {shape}")
+    promised = math.prod(shape) * dtype.itemsize
+    check(promised, limit)
+    content = stream.read()
+    if header.get("CompressedData", "").lower() == "true":
+        content = zlib.decompressobj().decompress(content, promised + 1)
+    skipped = int(header.get("HeaderSize", 0))
+    content = content[-promised:] if skipped == -1 else content[max(0, skipped) :]
+    if len(content) != promised:
+        raise ValueError(f"it holds {len(content)} bytes of voxels, {promised} are stated")
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def read_vti(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]:
+    """Return a cell or point array of a VTK image [depth, height, width]: ``pore``, bool, or the only one."""
     from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: PLC0415 - each kind of file imports its own library
     from vtkmodules.vtkIOXML import vtkXMLImageDataReader  # noqa: PLC0415
 
@@ -60,15 +234,39 @@ def read_vti(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
     reader.SetInputString(stream.read())
     reader.Update()
     grid = reader.GetOutput()
-    pore = grid.GetCellData().GetArray("pore")
-    if pore is None:
-        raise ValueError("it has no cell array called pore")
-    shape = tuple(length - 1 for length in reversed(grid.GetDimensions()))
+    points = tuple(reversed(grid.GetDimensions()))
+    arrays: dict[str, tuple[Any, tuple[int, ...]]] = {}
+    for fields, shape in ((grid.GetPointData(), points), (grid.GetCellData(), tuple(n - 1 for n in points))):
+        for index in range(fields.GetNumberOfArrays()):
+            if fields.GetArray(index) is not None:
+                arrays[str(fields.GetArrayName(index))] = fields.GetArray(index), shape
+    chosen = choose({name: shape for name, (_, shape) in arrays.items()}, key or ("pore" if "pore" in arrays else ""))
+    array, shape = arrays[chosen]
     check(math.prod(shape), limit)
-    return np.asarray(vtk_to_numpy(pore), dtype=np.bool_).reshape(shape)  # type: ignore[no-untyped-call]
+    voxels = np.asarray(vtk_to_numpy(array)).reshape(shape)  # type: ignore[no-untyped-call]
+    return voxels.astype(np.bool_) if chosen == "pore" else voxels
 
 
-READERS = {"tiff": read_tiff, "mat": read_mat, "vti": read_vti}
+READERS = {"tiff": read_tiff, "slices": read_slices, "nrrd": read_nrrd, "mha": read_mha}
+KEYED = {"mat": read_mat, "hdf5": read_hdf5, "vti": read_vti}
+"""Readers of files that may hold several arrays."""
+
+
+def choose(shapes: dict[str, tuple[int, ...]], key: str) -> str:
+    """Return the name asked for, else that of the only array of three axes.
+
+    Raises:
+        ValueError: if there is none, or several; says which there are.
+    """
+    cubes = [name for name, shape in shapes.items() if len(shape) >= 3]
+    if key:
+        if key in shapes:
+            return key
+        raise NotOneImageError(f"it has no array called {key}; of three axes are {', '.join(cubes[:6]) or 'none'}")
+    if len(cubes) != 1:
+        shown = f"{', '.join(cubes[:6])}: choose one with --key NAME" if cubes else "none"
+        raise NotOneImageError(f"expected one three-dimensional array, found {shown}")
+    return cubes[0]
 
 
 def check(size: int, limit: int) -> None:
@@ -77,7 +275,7 @@ def check(size: int, limit: int) -> None:
         raise ValueError(f"it unpacks to {size} bytes, more than the {limit} that are allowed for it")
 
 
-def main(kind: str, limit: str, seconds: str) -> int:
+def main(kind: str, limit: str, seconds: str, key: str = "") -> int:
     """Read one image and return the exit code."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on Windows
@@ -89,13 +287,20 @@ def main(kind: str, limit: str, seconds: str) -> int:
     target = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not write into the array
     try:
-        array = READERS[kind](sys.stdin.buffer, int(limit))
+        stream = sys.stdin.buffer
+        array = KEYED[kind](stream, int(limit), key) if kind in KEYED else READERS[kind](stream, int(limit))
         if array.dtype.kind not in "biuf":
             raise ValueError("expected an array of numbers")
         with target:
             np.save(target, array, allow_pickle=False)
+    except ImportError as error:
+        sys.stderr.write(f"{error.name or error}")
+        return MISSING
+    except NotOneImageError as error:
+        sys.stderr.write(" ".join(str(error).split())[:400])
+        return EXPLAINED
     except Exception as error:  # a library may raise anything at a damaged file
-        sys.stderr.write(" ".join(str(error).split())[:200] or type(error).__name__)
+        sys.stderr.write(" ".join(str(error).split())[:400] or type(error).__name__)
         return EXIT
     return 0
 

@@ -7,14 +7,17 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from .images import SUFFIXES, blocks, read_volume
-from .seed_format import read_folder
+from .archives import SLICES, is_image
+from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, read_set
+from .phase import Phase
+from .seed_format import PUBLISHED, read_folder
 from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate
-from .volumes import Dataset, Volumes
+from .volumes import Dataset, DensityKind, Volumes
 
 NAMES: tuple[str, ...] = tuple(LAWS)
 """Data sets that can be made anywhere, by name."""
@@ -31,10 +34,8 @@ def load(
     *,
     block: int = EDGE,
     skip_bad: bool = False,
-    pore_value: float | None = None,
     voxel_size: float | None = None,
-    raw_shape: tuple[int, int, int] | None = None,
-    raw_dtype: DTypeLike | None = None,
+    **image: Unpack[Reading],
 ) -> Dataset:
     """Return the training, validation and test volumes of a built-in data set, a folder or an image.
 
@@ -43,7 +44,9 @@ def load(
     * A folder in the published format: about 60 % training, 15 % validation and 25 % test volumes, drawn with a fixed
       seed. Every part has densities spread like the whole: of each four neighbours in order of density one goes to the
       test part, of each five among the others one to the validation part. Density is the density factor.
-      A folder without ``.npy`` files that holds one image stands for that image.
+      A folder that holds one image, or the slices of one, stands for that image.
+    * Several volumes in one file (``voxels`` [n, D, H, W]), or in a folder as ``porebench sample`` writes it: split as
+      a published folder is. Density is what file or names state, else each volume's own porosity.
     * An image: disjoint blocks, with their porosity as density. Its block layers along the longest axis are split into
       slabs, the first for training, the next for validation and the last for test (a quarter of the layers each for
       validation and test, rounded down, at least one), so test blocks come from a region never seen.
@@ -52,10 +55,8 @@ def load(
         name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
         block: edge of a block in voxels, images only.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
-        pore_value: value of pores, images only; see `read_volume`.
         voxel_size: edge of a voxel, in the user's unit of length. Default: that of the data set, 1 for images.
-        raw_shape: depth, height and width in voxels, ``.raw`` images only.
-        raw_dtype: type of a voxel, ``.raw`` images only.
+        image: what is pore, shape and type of a ``.raw``, and the name of an array, images only; see `Reading`.
 
     Raises:
         FileNotFoundError: if a path leads nowhere.
@@ -65,25 +66,29 @@ def load(
         >>> [len(part) for part in load("spheres")]
         [448, 64, 512]
     """
+    if unknown := set(image) - set(Reading.__annotations__):
+        known = ", ".join(Reading.__annotations__)
+        raise TypeError(f"load takes no {', '.join(sorted(unknown))}; an image has {known}")
     if is_simulated(name_or_path):
         dataset = _built_in(str(name_or_path))
-    elif (path := _find(name_or_path)).is_dir():
+    elif _is_published(path := _find(name_or_path)):
         dataset = _from_folder(path, skip_bad)
     else:
-        volume = read_volume(path, pore_value=pore_value, shape=raw_shape, dtype=raw_dtype)
-        dataset = _from_image(volume, _safe_name(path.stem), block)
+        found, name = read_set(path, **image), _safe_name(_stem(path))
+        cut = _from_image(found.voxels[0], name, block) if len(found.voxels) == 1 else _from_set(found, name)
+        dataset = replace(cut, phase=str(found.phase))
     if voxel_size is None:
         return dataset
     train, validation, test = (replace(part, voxel_size=voxel_size) for part in dataset)
     return replace(dataset, train=train, validation=validation, test=test)
 
 
-def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> tuple[NDArray[np.bool_], str]:
-    """Return a whole image, bool [depth, height, width], True = pore, and the name of its data set.
+def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDArray[np.bool_], str, Phase]:
+    """Return a whole image, bool [depth, height, width], True = pore, the name of its data set and what is pore in it.
 
     Args:
         name_or_path: a path, or the name of a file (or of a folder with one image) where `load` looks for it.
-        pore_value: value of pores; see `read_volume`.
+        image: see `Reading`.
 
     Raises:
         FileNotFoundError: if a path leads nowhere.
@@ -92,9 +97,10 @@ def load_image(name_or_path: str | Path, *, pore_value: float | None = None) -> 
     if is_simulated(name_or_path):
         raise ValueError(f"{name_or_path} is a set of simulated volumes: give the image of one large volume")
     path = _find(name_or_path)
-    if path.is_dir():
+    if _is_published(path):
         raise ValueError(f"{path.name} is a folder of volumes: give the image of one large volume")
-    return read_volume(path, pore_value=pore_value), _safe_name(path.stem)
+    voxels, phase = read_phase(path, **image)
+    return voxels, _safe_name(_stem(path)), phase
 
 
 def true_spheres(name: str) -> Spheres:
@@ -133,13 +139,24 @@ def _from_folder(folder: Path, skip_bad: bool) -> Dataset:
     volumes, skipped = read_folder(folder, skip_bad=skip_bad)
     for message in skipped:
         _logger.warning("left out %s", message)
+    return _split(replace(volumes, name=_safe_name(volumes.name)), "factor", f"{folder}")
+
+
+def _from_set(found: Segmented, name: str) -> Dataset:
+    porosity = found.voxels.mean(axis=(1, 2, 3))
+    density = porosity if found.density is None else found.density
+    return _split(Volumes(found.voxels, density, name=name), "porosity" if found.density is None else "factor", name)
+
+
+def _split(volumes: Volumes, kind: DensityKind, place: str) -> Dataset:
+    """Return volumes in three parts that are spread over density alike."""
     if len(volumes) < 3:
-        raise ValueError(f"a data set needs at least 3 volumes, {folder} has {len(volumes)}; add files")
-    volumes, rng = replace(volumes, name=_safe_name(volumes.name)), _split_rng()
+        raise ValueError(f"a data set needs at least 3 volumes, {place} has {len(volumes)}; add files")
+    rng = _split_rng()
     in_test = _one_of_each(4, volumes.density, rng)
     rest = volumes[~in_test]
     in_validation = _one_of_each(5, rest.density, rng)
-    return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], volumes.name, "factor")
+    return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], volumes.name, kind)
 
 
 def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
@@ -181,9 +198,26 @@ def _find(name_or_path: str | Path) -> Path:
         is_name = len(tried) > 1 and tried[0].suffix.lower() not in SUFFIXES
         raise ValueError(message) if is_name else FileNotFoundError(message)
     if found.is_dir() and not any(found.glob("*.npy")):
-        images = [file for file in found.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
+        images = [file for file in found.iterdir() if is_image(file.name, SUFFIXES)]
         found = images[0] if len(images) == 1 else found
     return found
+
+
+def _is_published(path: Path) -> bool:
+    """Return whether a path is a folder for the published format: one that holds no images, or .npy of other names."""
+    if not path.is_dir():
+        return False
+    files = [file for file in path.iterdir() if is_image(file.name, (*SUFFIXES, *SLICES))]
+    arrays = [file for file in files if file.suffix.lower() == ".npy"]
+    return not files or any(not WRITTEN.fullmatch(file.name) or file.name.startswith(PUBLISHED) for file in arrays)
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without all known suffixes, a folder's name as it is."""
+    stem = path.name
+    while not path.is_dir() and stem != Path(stem).stem and Path(stem).suffix.lower() in SUFFIXES:
+        stem = Path(stem).stem
+    return path.stem if not path.is_dir() and stem == path.name else stem
 
 
 def _safe_name(stem: str) -> str:

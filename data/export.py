@@ -1,4 +1,4 @@
-"""Volumes to files that ImageJ, ParaView, PoreSpy, OpenPNM and the published format's readers open, and back."""
+"""Volumes to files that ImageJ, ParaView, PoreSpy, OpenPNM, the published format's readers and `read_volume` open."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from . import images
-from .packed import load_samples, read_arrays
-from .seed_format import read_file, write_folder
+from .seed_format import write_folder
 from .volumes import Volumes
 
 Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]
@@ -78,37 +76,6 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
     return paths
 
 
-def read_any(path: str | Path, index: int = 0, **options: Any) -> NDArray[np.bool_]:
-    """Return the pore phase, bool [D, H, W], of one volume in any file that this suite writes or reads.
-
-    Args:
-        path: a file of ``write_volumes``, of ``porebench evaluate`` (``samples/*.npz``), or an image.
-        index: which volume of a file that holds several.
-        options: passed on to ``data.read_volume``: ``pore_value``, and ``shape`` and ``dtype`` for ``.raw``.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file holds no such volume; says what to do.
-        ImportError: if a ``.vti`` file is given and pyvista is not installed, naming the extra.
-    """
-    path = Path(path)
-    if not path.is_file():
-        known = ", ".join((*images.SUFFIXES, ".vti"))
-        raise FileNotFoundError(f"there is no file {path}: give a volume ({known}) or the name of a generator")
-    several = _read_npz(path) if path.suffix == ".npz" else None
-    if several is not None:
-        if not 0 <= index < len(several):
-            raise ValueError(f"{path.name} holds volumes 0 to {len(several) - 1}, there is no {index}")
-        return np.asarray(several[index])
-    if path.suffix == ".vti":
-        pyvista()
-        with path.open("rb") as stream:
-            return np.asarray(images.decode("vti", stream, path.stat().st_size, path.name), dtype=np.bool_)
-    if path.suffix == ".npy" and path.name.startswith("distribution_"):
-        return read_file(path)
-    return images.read_volume(path, **options)
-
-
 def image_data(voxels: NDArray[np.bool_], voxel_size: float = 1.0) -> Any:
     """Return a pyvista ``ImageData`` whose cells are voxels, with the cell array ``pore`` of 0 and 1.
 
@@ -150,15 +117,3 @@ def _write(path: Path, voxels: NDArray[np.bool_], voxel_size: float, chosen: For
     else:
         facts = {"axes": "ZYX", "spacing": voxel_size, "Info": f"pore={PORE}, solid={SOLID}"}
         tifffile.imwrite(path, grey, imagej=True, resolution=(1 / voxel_size, 1 / voxel_size), metadata=facts)
-
-
-def _read_npz(path: Path) -> NDArray[np.bool_] | None:
-    """Return volumes [n, D, H, W] of a file of ``write_volumes`` or ``save_samples``, None for another kind of file."""
-    try:
-        arrays = read_arrays(path)
-    except ValueError:
-        return None  # read_volume says what is wrong
-    if "packed" in arrays:
-        return load_samples(path).voxels
-    voxels = arrays.get("voxels")
-    return voxels if voxels is not None and voxels.ndim == 4 and voxels.dtype == np.bool_ else None

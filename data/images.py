@@ -3,75 +3,184 @@
 from __future__ import annotations
 
 import io
-import math
+import logging
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal
+from typing import BinaryIO, TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._decode import EXIT
-from .packed import DEFLATE_RATIO, MAX_BYTES, UNPACKING, one_line, read_npy
+from . import packed
+from ._decode import EXIT, EXPLAINED, MISSING
+from .archives import SLICES, attached, check_size, from_npz, from_tar, from_zip, gunzip, is_image, zip_of_slices
+from .packed import DEFLATE_RATIO, UNPACKING, load_samples, read_arrays, read_npy
+from .phase import Phase, Pore, Threshold, pore_phase
+from .raw import read_raw
+from .seed_format import PUBLISHED, read_file
 
-SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".raw", ".mat", ".zip")
-"""Ends of the names of files that `read_volume` reads."""
+DECODED = {".tif": "tiff", ".tiff": "tiff", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".nc": "hdf5"}
+DECODED |= {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha", ".vti": "vti"}
+"""Kinds of file that are read in a process of their own, by the ends of their names."""
+PLAIN = (*DECODED, ".npy", ".npz", ".raw")
+PACKED = (".zip", ".gz", ".tgz", ".tar")
+SUFFIXES = (*PLAIN, *PACKED)
+"""Ends of the names of files that `read_volume` reads, in any case."""
 DECODING_SECONDS = 300
 """Processor time that a reader in a process of its own may take."""
 _SCRIPT = Path(__file__).with_name("_decode.py")
 _ADVICE = {
     "tiff": "save it again as an uncompressed multi-page TIFF",
+    "slices": "save the slices again as uncompressed TIFF",
     "mat": "save one array with -v7",
-    "vti": "save a VTK image with one cell array again",
+    "hdf5": "save one dataset of numbers again",
+    "nrrd": "save it again with gzip or raw encoding",
+    "mha": "save it again as one .mha file",
+    "vti": "save a VTK image with one array again",
 }
+_EXTRAS = {"vtkmodules": "view"}
+WRITTEN = re.compile(r".+_\d{3,}_(?P<density>[01]\.\d{3})(_\d+x\d+x\d+_uint8)?\.[a-z]+", re.ASCII | re.IGNORECASE)
+"""Names of volumes in a folder, as ``porebench sample`` writes them."""
+_logger = logging.getLogger(__name__)
 
 
-def read_volume(
-    path: str | Path,
-    *,
-    pore_value: float | None = None,
-    shape: tuple[int, int, int] | None = None,
-    dtype: DTypeLike | None = None,
-) -> NDArray[np.bool_]:
-    """Return the pore phase of a segmented three-dimensional image, bool [depth, height, width], True = pore.
+class Reading(TypedDict, total=False):
+    """Options of an image, for what its file does not say.
 
-    The file is a multi-page TIFF, a ``.npy``, ``.npz`` or ``.mat`` with one array, a ``.raw``, or a ``.zip`` with one
-    of these, which is unpacked in memory only. The image must hold exactly two values. Nothing in a file is ever run,
-    and its size is known before memory is taken for it: at most about twice the larger of the file and the image, and
-    no image of more than ``MAX_BYTES``. Readers that a hostile file can crash (TIFF, ``.mat``) run in a process of
-    their own.
-
-    Args:
-        path: the file.
-        pore_value: the value of pores. Default: the smaller of the two, so 0 in an image of 0 and 255; but True in
-            a boolean array, as everywhere in this suite.
+    Attributes:
+        pore: value or values of pores, see `phase.pore_phase`.
+        threshold: of a grey image, whose voxels at or below it are pore; "otsu" finds it.
         shape: depth, height and width in voxels, for ``.raw`` only (C order: width fastest).
         dtype: type of a voxel, such as "uint8" or ">u2", for ``.raw`` only.
+        offset: bytes before the first voxel, for ``.raw`` only.
+        key: name of the array in a file of several (``.npz``, ``.mat``, HDF5, NetCDF-4, ``.vti``).
+    """
+
+    pore: Pore
+    threshold: Threshold
+    shape: tuple[int, int, int] | None
+    dtype: DTypeLike | None
+    offset: int
+    key: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """Volumes of a file, one or several, and the decision which voxels are pore.
+
+    Attributes:
+        voxels: bool [n, depth, height, width]; True = pore.
+        density: float64 [n], None where the file states none.
+        phase: the decision.
+    """
+
+    voxels: NDArray[np.bool_]
+    density: NDArray[np.float64] | None
+    phase: Phase
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """Numbers of a file, densities if it states any, and whether its format defines True as pore."""
+
+    array: NDArray[np.generic]
+    density: NDArray[np.float64] | None = None
+    stated: bool = False
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What an image's file may not say about its numbers; see `Reading`."""
+
+    shape: tuple[int, int, int] | None = None
+    dtype: DTypeLike | None = None
+    offset: int = 0
+    key: str | None = None
+
+
+def read_volume(path: str | Path, *, index: int | None = None, **options: Unpack[Reading]) -> NDArray[np.bool_]:
+    """Return the pore phase of a segmented three-dimensional image, bool [depth, height, width], True = pore.
+
+    Files: TIFF, ``.npy``, ``.npz``, ``.raw``, MATLAB, HDF5, NetCDF-4, NRRD, MetaImage, VTK image, each also in a
+    ``.zip``, ``.tar`` or ``.gz``, which is unpacked in memory only; a folder or a ``.zip`` of slices (TIFF, PNG, BMP,
+    JPEG) in natural order; and all that ``porebench sample`` writes. Nothing in a file is ever run, and its size is
+    known before memory is taken for it: at most about twice the larger of the file and the image, and no image of more
+    than ``MAX_BYTES``. Readers that a hostile file can crash run in a process of their own.
+
+    `phase.pore_phase` decides which voxels are pore; a doubtful decision is logged. `read_phase` returns it.
+
+    Args:
+        path: the file, or a folder of slices.
+        index: which volume of a file that holds several.
+        options: see `Reading`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file cannot be read as one segmented three-dimensional image; says what to do.
+        ImportError: if a package is missing, naming the extra.
+    """
+    voxels, phase = read_phase(path, index=index, **options)
+    if phase.warning:
+        _logger.warning("%s: %s", Path(path).name, phase)
+    return voxels
+
+
+def read_phase(
+    path: str | Path, *, index: int | None = None, **options: Unpack[Reading]
+) -> tuple[NDArray[np.bool_], Phase]:
+    """Return the pore phase of an image as `read_volume` does, and the decision which voxels are pore."""
+    found = read_set(path, **options)
+    last = len(found.voxels) - 1
+    if index is None and last:
+        raise ValueError(f"{Path(path).name}: holds {last + 1} volumes: choose one with index (--index), 0 to {last}")
+    if not 0 <= (index or 0) <= last:
+        raise ValueError(f"{Path(path).name} holds volumes 0 to {last}, there is no {index}")
+    voxels = found.voxels[index or 0]
+    return voxels, replace(found.phase, porosity=float(voxels.mean()))
+
+
+def read_set(
+    path: str | Path,
+    *,
+    pore: Pore = None,
+    threshold: Threshold = None,
+    shape: tuple[int, int, int] | None = None,
+    dtype: DTypeLike | None = None,
+    offset: int = 0,
+    key: str | None = None,
+) -> Segmented:
+    """Return all volumes of a file or folder: one of an image, several of ``voxels`` [n, depth, height, width].
+
+    Arguments are those of `Reading`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as in `read_volume`.
+        ImportError: if a package is missing, naming the extra.
     """
     path = Path(path)
-    image = read_image(path, shape, dtype)
-    if image.ndim > 3:
-        image = image.reshape([length for length in image.shape if length > 1])
-    if image.ndim != 3 or 0 in image.shape:
-        raise ValueError(f"{path.name}: expected a three-dimensional image, got shape {image.shape}")
-    return _pore_phase(image, path.name, pore_value)
+    layout = _Layout(shape, dtype, offset, key)
+    if path.is_dir():
+        image = _read_folder(path, layout)
+    elif path.is_file():
+        image = _read_path(path, layout)
+    else:
+        raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
+    volumes = _volumes(image.array, path.name)
+    mask, phase = pore_phase(volumes, path.name, pore=pore, threshold=threshold, stated=image.stated)
+    return Segmented(mask, image.density, phase)
 
 
-def read_image(
-    path: Path, shape: tuple[int, int, int] | None = None, dtype: DTypeLike | None = None
-) -> NDArray[np.generic]:
-    """Return the array of an image file as it is stored; arguments and errors as for ``read_volume``."""
+def read_image(path: Path) -> NDArray[np.generic]:
+    """Return the array of an image file, or of a file of several volumes, as it is stored; errors as `read_volume`."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
-    with path.open("rb") as stream:
-        return _read_image(stream, path.stat().st_size, path.name, shape, dtype)
+    return _read_path(path, _Layout()).array
 
 
 def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
@@ -97,111 +206,161 @@ def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
     return cut.transpose(0, 2, 4, 1, 3, 5).reshape(-1, edge, edge, edge).copy()
 
 
-def decode(kind: Literal["tiff", "mat", "vti"], stream: BinaryIO, size: int, name: str) -> NDArray[np.generic]:
+def decode(kind: str, stream: BinaryIO, size: int, name: str, key: str | None = None) -> NDArray[np.generic]:
     """Return the array of an image file of ``size`` bytes, read in a process of its own that may crash.
 
     Memory and processor time of the process are limited. The stream, on disk or in memory, is at its beginning.
 
     Raises:
         ValueError: if the file cannot be read; says why and what to do.
+        ImportError: if a package is missing, naming the extra.
     """
-    limit = min(MAX_BYTES, DEFLATE_RATIO * size)
-    command = [sys.executable, "-P", str(_SCRIPT), kind, str(limit), str(DECODING_SECONDS)]
+    limit = min(packed.MAX_BYTES, DEFLATE_RATIO * size)
+    command = [sys.executable, "-P", str(_SCRIPT), kind, str(limit), str(DECODING_SECONDS), key or ""]
     with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as made:
         if isinstance(stream, io.BytesIO):
             copy.write(stream.getbuffer())
             copy.seek(0)
-            stream = copy
+            stream = cast(BinaryIO, copy)
         done = subprocess.run(command, stdin=stream, stdout=made, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own script
         if done.returncode == 0:
             length = made.seek(0, io.SEEK_END)
             made.seek(0)
-            return read_npy(made, length, name)
-    told = done.stderr.decode(errors="replace").splitlines()[-1:] if done.returncode == EXIT else []
-    reason = told[0] if told else f"its reader crashed or took over {DECODING_SECONDS} s"
+            return read_npy(cast(BinaryIO, made), length, name)
+    told = done.stderr.decode(errors="replace").splitlines()[-1:]
+    if done.returncode == MISSING and told:
+        extra = _EXTRAS.get(told[0].split(".")[0], "readers")
+        raise ImportError(f"{name}: needs {told[0]}: pip install 'porebench[{extra}]'", name=told[0])
+    if done.returncode == EXPLAINED and told:
+        raise ValueError(f"{name}: {told[0]}")
+    reason = told[0] if done.returncode == EXIT and told else f"its reader crashed or took over {DECODING_SECONDS} s"
     raise ValueError(f"{name}: cannot be read as a {kind} file ({reason}); {_ADVICE[kind]}")
 
 
-def _pore_phase(image: NDArray[np.generic], name: str, pore_value: float | None) -> NDArray[np.bool_]:
-    """Return True where a two-valued image has the pore value."""
-    if image.dtype.kind not in "biuf":
-        raise ValueError(f"{name}: expected numbers, got dtype {image.dtype}; save one grey value a voxel")
-    if image.dtype.kind == "f" and not np.all(np.isfinite(image)):
-        raise ValueError(f"{name}: holds NaN or infinite values; segment the image first")
-    low, high = image.min(), image.max()
-    upper: NDArray[np.bool_] = np.asarray(image == high)
-    if low == high or not np.all(upper | (image == low)):
-        values = np.unique(image)
-        shown = ", ".join(f"{float(value):g}" for value in values[:4]) + (", ..." if len(values) > 4 else "")
-        advice = "it holds a single phase" if len(values) == 1 else "segment it into pore and solid first"
-        raise ValueError(f"{name}: expected exactly two values, got {len(values)} ({shown}): {advice}")
-    pore = pore_value if pore_value is not None else (high if image.dtype.kind == "b" else low)
-    if pore not in (low, high):
-        found = f"{float(low):g} and {float(high):g}"
-        raise ValueError(f"{name}: pore_value must be one of the two values {found}, got {pore_value}")
-    return upper if pore == high else ~upper
+def _read_path(path: Path, layout: _Layout) -> _Image:
+    """Return what is in a file."""
+    suffix = path.suffix.lower()
+    if suffix == ".npy" and path.name.startswith(PUBLISHED):
+        return _Image(read_file(path), stated=True)
+    if suffix == ".npz" and layout == _Layout() and (own := _read_own(path)) is not None:
+        return own
+    with attached(path) if suffix in {".mhd", ".nhdr"} else path.open("rb") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        array = _read_image(stream, size, path.name, layout)
+    by_name = suffix == ".vti" or WRITTEN.fullmatch(path.name) is not None
+    return _Image(array, stated=by_name and array.dtype == np.bool_)
 
 
-def _read_image(
-    stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int] | None, dtype: DTypeLike | None
-) -> NDArray[np.generic]:
+def _read_own(path: Path) -> _Image | None:
+    """Return volumes of a file of ``write_volumes`` or ``save_samples``, None for another kind of file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+        if not names & {"packed.npy", "voxels.npy"}:
+            return None
+        arrays = read_arrays(path)
+    except (*UNPACKING, OSError):
+        return None  # the reader of all .npz files says what is wrong
+    if "packed" in arrays:
+        samples = load_samples(path)
+        return _Image(samples.voxels, samples.density, stated=True)
+    voxels, density = arrays.get("voxels"), arrays.get("density")
+    if voxels is None or voxels.ndim != 4 or voxels.dtype != np.bool_:
+        return None
+    fits = density is not None and density.shape == voxels.shape[:1] and density.dtype.kind == "f"
+    return _Image(voxels, density if fits else None, stated=True)
+
+
+def _read_folder(folder: Path, layout: _Layout) -> _Image:
+    """Return the only image of a folder, its slices as one, or its volumes as ``porebench sample`` writes them."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and is_image(file.name, (*SUFFIXES, *SLICES)))
+    headers = [file for file in files if file.suffix.lower() in {".mhd", ".nhdr"}]
+    if len(headers) == 1 or len(files) == 1:
+        return _read_path((headers or files)[0], layout)
+    written = [match for file in files if (match := WRITTEN.fullmatch(file.name))]
+    if files and len(written) == len(files):
+        check_size(sum(file.stat().st_size for file in files), folder.name)
+        images = [_read_path(file, layout) for file in files]
+        shapes = {image.array.shape for image in images}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"{folder.name}: expected volumes of one shape, found {sorted(shapes)}; move some elsewhere"
+            )
+        density = np.array([float(match["density"]) for match in written])
+        return _Image(np.stack([image.array for image in images]), density, all(image.stated for image in images))
+    if len({file.suffix.lower() for file in files}) == 1 and is_image(files[0].name, SLICES):
+        _refuse_layout(layout, "a folder of slices", layout.key)
+        with tempfile.TemporaryFile() as archive:
+            size = zip_of_slices(files, cast(BinaryIO, archive))
+            return _Image(decode("slices", cast(BinaryIO, archive), size, folder.name))
+    found = ", ".join(file.name for file in files[:4]) or "none"
+    wanted = "one image, slices of one kind, or volumes as porebench sample writes them"
+    raise ValueError(f"{folder.name}: expected {wanted}, found {found}; give the path of one file")
+
+
+def _read_image(stream: BinaryIO, size: int, name: str, layout: _Layout) -> NDArray[np.generic]:
     """Return the array in an open image file of ``size`` bytes, of the kind that its name says."""
     suffix = PurePosixPath(name).suffix.lower()
-    _check_size(size, name)
-    if suffix in {".zip", ".npz"}:
-        inner = (".npy",) if suffix == ".npz" else tuple(kind for kind in SUFFIXES if kind != ".zip")
-        content, member = _unpacked(stream, name, inner)
-        return _read_image(io.BytesIO(content), len(content), f"{name}/{member}", shape, dtype)
+    check_size(size, name)
+    if suffix in PACKED:
+        return _read_packed(stream, size, name, layout)
     if suffix == ".raw":
-        return _read_raw(stream, size, name, shape, dtype)
-    if shape is not None or dtype is not None:
-        raise ValueError(f"{name}: shape and dtype describe .raw files only; this format states its own")
+        return read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset)
+    has_arrays = suffix == ".npz" or DECODED.get(suffix) in {"mat", "hdf5", "vti"}
+    _refuse_layout(layout, name, None if has_arrays else layout.key)
+    if suffix == ".npz":
+        content, inner = from_npz(stream, name, layout.key)
+        return read_npy(io.BytesIO(content), len(content), f"{name}/{inner}")
     if suffix == ".npy":
         return read_npy(stream, size, name)
-    if suffix not in SUFFIXES:
+    if suffix not in DECODED:
         raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
-    return decode("mat" if suffix == ".mat" else "tiff", stream, size, name)
+    return decode(DECODED[suffix], stream, size, name, layout.key)
 
 
-def _unpacked(stream: BinaryIO, name: str, kinds: tuple[str, ...]) -> tuple[bytes, str]:
-    """Return content and name of the only image in an archive; zipfile never unpacks more than the declared size."""
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            members = [entry for entry in archive.infolist() if _is_image(entry, kinds)]
-            if len(members) != 1:
-                found = ", ".join(entry.filename for entry in members[:4]) or "none"
-                raise ValueError(f"{name}: expected exactly one image ({', '.join(kinds)}), found {found}; repack it")
-            _check_size(members[0].file_size, f"{name}/{members[0].filename}")
-            if members[0].compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise ValueError(f"{name}: is packed by a rare method; repack it as an ordinary .zip")
-            return archive.read(members[0]), members[0].filename
-    except (*UNPACKING, OSError) as error:
-        if isinstance(error, ValueError) and str(error).startswith(name):
-            raise
-        raise ValueError(f"{name}: cannot be unpacked ({one_line(error)}); copy or download it again") from error
+def _read_packed(stream: BinaryIO, size: int, name: str, layout: _Layout) -> NDArray[np.generic]:
+    """Return the array of the only image in an open archive or packed file."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in {".gz", ".tgz"}:
+        content = gunzip(stream, size, name)
+        inner = name[: -len(suffix)] + (".tar" if suffix == ".tgz" else "")
+        if not is_image(inner, (*PLAIN, ".tar")):
+            raise ValueError(f"{name}: expected a packed image such as a.raw.gz or a.tar.gz; rename or convert it")
+        return _read_image(io.BytesIO(content), len(content), inner, layout)
+    member = (from_zip if suffix == ".zip" else from_tar)(stream, name, PLAIN)
+    if member is None:
+        _refuse_layout(layout, name, layout.key)
+        stream.seek(0)
+        return decode("slices", stream, size, name)
+    return _read_image(io.BytesIO(member[0]), len(member[0]), f"{name}/{member[1]}", layout)
 
 
-def _is_image(entry: zipfile.ZipInfo, kinds: tuple[str, ...]) -> bool:
-    path = PurePosixPath(entry.filename)
-    hidden = "__MACOSX" in path.parts or path.name.startswith(".")
-    return not entry.is_dir() and not hidden and path.suffix.lower() in kinds
+def _refuse_layout(layout: _Layout, name: str, key: str | None) -> None:
+    """Raise ValueError where options do not belong to a kind of file."""
+    if layout.shape is not None or layout.dtype is not None or layout.offset:
+        raise ValueError(f"{name}: shape, dtype and offset describe .raw files only; this format states its own")
+    if key is not None:
+        raise ValueError(f"{name}: holds one array, so there is no {key!r} to choose; leave key (--key) out")
 
 
-def _read_raw(
-    stream: BinaryIO, size: int, name: str, shape: tuple[int, int, int] | None, dtype: DTypeLike | None
-) -> NDArray[np.generic]:
-    if shape is None or dtype is None:
-        raise ValueError(f"{name}: a .raw file has no header: give shape=(depth, height, width) and dtype='uint8'")
-    voxel = np.dtype(dtype)
-    if len(shape) != 3 or min(shape) < 1 or voxel.kind not in "iuf":
-        raise ValueError(f"{name}: expected three positive lengths and a type of number, got {shape} and {voxel}")
-    if (taken := math.prod(shape) * voxel.itemsize) != size:
-        fact = f"shape {shape} and dtype {voxel} take {taken} bytes, the file has {size}"
-        raise ValueError(f"{name}: {fact}; correct shape or dtype")
-    return np.frombuffer(stream.read(), dtype=voxel).reshape(shape)
+def _volumes(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
+    """Return an array as volumes [n, depth, height, width] without other axes of length one.
 
-
-def _check_size(size: int, name: str) -> None:
-    if size > MAX_BYTES:
-        sizes = f"{size / 2**30:.1f} GiB, more than the {MAX_BYTES / 2**30:.1f} GiB that are allowed"
-        raise ValueError(f"{name}: unpacks to {sizes}; crop the image")
+    Raises:
+        ValueError: if it is something else; says what it looks like.
+    """
+    if array.ndim == 4 and len(array) > 0 and array.shape[0] == 1 and 0 not in array.shape:
+        return array
+    if array.ndim > 3:
+        array = array.reshape([length for length in array.shape if length > 1])
+    if array.ndim == 3 and 0 not in array.shape:
+        return array[None]
+    got = f"expected a three-dimensional image, got shape {array.shape}"
+    if array.ndim != 4 or 0 in array.shape:
+        raise ValueError(f"{name}: {got}; save one number a voxel along depth, height and width")
+    if array.shape[-1] <= 4 < min(array.shape[:3]):
+        raise ValueError(f"{name}: {got}, which looks like {array.shape[-1]} channels a voxel: save one of them")
+    if array.dtype.kind != "b" and len(array) <= 16 and np.all(array.sum(axis=0) == 1):
+        raise ValueError(f"{name}: {got}, which looks one-hot: save array.argmax(axis=0), the label of each voxel")
+    return array

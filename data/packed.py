@@ -32,12 +32,7 @@ def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDA
     Raises:
         ValueError: if it is no such array, or its size is not what its header says.
     """
-    try:
-        version = npy.read_magic(stream)
-        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, _, dtype = read_header(stream)
-    except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
-        raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
+    shape, dtype = read_npy_header(stream, name)
     if dtype.kind not in kinds:
         got = f"got dtype {dtype}, which is refused"
         raise ValueError(f"{name}: expected an array of numbers, {got}; save it as float64")
@@ -51,6 +46,21 @@ def read_npy(stream: BinaryIO, size: int, name: str, kinds: str = "biuf") -> NDA
         return np.asarray(npy.read_array(stream, allow_pickle=False))
     except ValueError as error:
         raise ValueError(f"{name}: is damaged ({error}); copy or download it again") from error
+
+
+def read_npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type that the header of an open ``.npy`` file states, and leave the stream behind it.
+
+    Raises:
+        ValueError: if it is no such file.
+    """
+    try:
+        version = npy.read_magic(stream)
+        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        shape, _, dtype = read_header(stream)
+    except (ValueError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        raise ValueError(f"{name}: is no .npy file or its header is damaged; save it again with numpy.save") from error
+    return shape, dtype
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -17,6 +17,8 @@ from tqdm import tqdm
 from .packed import read_npy
 from .volumes import Volumes
 
+PUBLISHED = "distribution_"
+"""Beginning of the names of files in the format."""
 _NAME = re.compile(r"distribution_(?P<index>\d+)_(?P<density>-?\d+(\.\d+)?)\.npy", re.ASCII)
 _TOLERANCE = 1e-3  # how far a coordinate may lie from its grid point, in spacings: float32 needs 1e-5
 

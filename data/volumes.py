@@ -112,6 +112,7 @@ class Dataset:
         test: volumes that the tables compare with.
         name: name for tables and for the folder under ``results/``.
         density_kind: "factor" for a label of the data set, "porosity" for each volume's own pore fraction.
+        phase: sentence on which voxels of an image were taken for pore; empty where the source defines it.
     """
 
     train: Volumes
@@ -119,6 +120,7 @@ class Dataset:
     test: Volumes
     name: str
     density_kind: DensityKind
+    phase: str = ""
 
     @property
     def law(self) -> SphereLaw | None:

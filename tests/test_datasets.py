@@ -6,6 +6,7 @@ import pytest
 
 from porebench import data
 from porebench.data import NAMES, Volumes, datasets, load, write_folder
+from porebench.data.export import write_volumes
 
 ROCKS = Path(os.environ.get("POREBENCH_ROCKS", Path(__file__).parents[2] / "shared" / "rocks"))
 needs_rocks = pytest.mark.skipif(not ROCKS.is_dir(), reason=f"needs the tomographies in {ROCKS} (POREBENCH_ROCKS)")
@@ -105,7 +106,7 @@ def test_an_image_is_split_into_slabs_along_its_longest_axis(image):
         assert part.name == "my-rock-2"
         assert part.voxel_size == 5.345
     assert load(path, block=3).train.voxel_size == 1.0
-    assert load(path, block=3, pore_value=0).train.porosity.mean() > 0.5 > dataset.train.porosity.mean()
+    assert load(path, block=3, pore=0).train.porosity.mean() > 0.5 > dataset.train.porosity.mean()
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,38 @@ def test_too_few_layers_raise_with_the_block_that_would_do(image, block, largest
 
 def test_raw_images_are_described_by_the_caller(tmp_path):
     (tmp_path / "a.raw").write_bytes(bytes([0, 1] * 54))
-    dataset = load(tmp_path / "a.raw", block=2, raw_shape=(12, 3, 3), raw_dtype="u1")
+    dataset = load(tmp_path / "a.raw", block=2, shape=(12, 3, 3), dtype="u1")
     assert [len(part) for part in dataset] == [4, 1, 1]
+
+
+def test_a_data_set_says_what_was_taken_for_pore(image):
+    path, volume = image
+    said = f"pore = 1 (of 0, 1; True in a boolean array), porosity {volume.mean():.3f}; others write True for solid"
+    assert load(path, block=3).phase.startswith(said)
+    assert load("spheres-small").phase == ""
+
+
+def test_options_that_an_image_does_not_have_are_refused(image):
+    for given in (image[0], "spheres"):
+        with pytest.raises(TypeError, match="load takes no pore_value; an image has pore, threshold"):
+            load(given, pore_value=0)
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy", "tiff", "raw", "vti"])
+def test_volumes_that_were_sampled_are_a_data_set(tmp_path, kind):
+    drawn = Volumes(packs(9).voxels, packs(9).density, name="noise")
+    write_volumes(drawn, tmp_path / "out", kind)
+    loaded = load(tmp_path / "out")
+    assert loaded.density_kind == "factor"
+    assert sorted(row for part in loaded for row in rows(part)) == rows(drawn)
+
+
+def test_several_volumes_in_an_array_are_a_data_set_of_their_own_porosity(tmp_path):
+    np.save(tmp_path / "several.npy", packs(9).voxels)
+    loaded = load(tmp_path / "several.npy")
+    assert loaded.density_kind == "porosity"
+    assert sum(len(part) for part in loaded) == 9
+    np.testing.assert_allclose(loaded.test.density, loaded.test.porosity)
 
 
 def test_a_folder_with_one_image_stands_for_the_image(image):

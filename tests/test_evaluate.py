@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,13 @@ def test_a_run_writes_table_manifest_and_samples(tiny, tmp_path) -> None:
     assert kept.digest() == manifest["generators"]["noise"]["samples_digest"]
     text = (tmp_path / "tiny" / "accuracy.md").read_text()
     assert text.index("| reference |") < text.index("| noise |")
+
+
+def test_what_was_taken_for_pore_is_in_the_manifest_and_the_document(tiny, tmp_path) -> None:
+    said = "pore = 0 (of 0, 255; the smaller label), porosity 0.300"
+    evaluate(replace(tiny, phase=said), ["noise"], tmp_path, Options(quick=True, workers=1))
+    assert json.loads((tmp_path / "tiny" / "manifest.json").read_text())["phase"] == said
+    assert f"In the image, {said}." in (tmp_path / "tiny" / "accuracy.md").read_text()
 
 
 def test_the_same_command_gives_the_same_table(tiny, tmp_path) -> None:

@@ -10,7 +10,8 @@ import tifffile
 from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.store.files import save_samples
-from porebench.data.export import FORMATS, read_any, write_volumes
+from porebench.data import read_volume
+from porebench.data.export import FORMATS, write_volumes
 
 SHAPE = (6, 7, 8)
 
@@ -32,14 +33,14 @@ def test_what_is_written_is_read_back(kind, volumes, tmp_path) -> None:
     assert len(paths) == (1 if kind == "npz" else 2)
     for index, voxels in enumerate(volumes.voxels):
         path = paths[index % len(paths)]
-        assert np.array_equal(read_any(path, index, **_raw(path)), voxels)
+        assert np.array_equal(read_volume(path, index=index if len(paths) == 1 else None, **_raw(path)), voxels)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".tif", ".raw", ".vti"])
 def test_a_single_volume_goes_into_the_file_that_is_named(suffix, volumes, tmp_path) -> None:
     path = tmp_path / f"pores{suffix}"
     assert write_volumes(volumes[:1], path) == [path]
-    assert np.array_equal(read_any(path, **_raw(path)), volumes.voxels[0])
+    assert np.array_equal(read_volume(path, **_raw(path)), volumes.voxels[0])
 
 
 def test_imagej_reads_the_stack_with_its_voxel_size_and_dark_pores(volumes, tmp_path) -> None:
@@ -82,26 +83,26 @@ def test_the_published_format_is_a_folder_that_loads_again(tmp_path) -> None:
     assert [path.name for path in paths] == ["distribution_000_0.300.npy", "distribution_001_0.500.npy"]
     again, _ = data.read_folder(tmp_path / "set")
     assert np.array_equal(again.voxels, cubes.voxels)
-    assert np.array_equal(read_any(paths[1]), cubes.voxels[1])
+    assert np.array_equal(read_volume(paths[1]), cubes.voxels[1])
 
 
 def test_stored_samples_are_read_by_index(volumes, tmp_path) -> None:
     save_samples(volumes, tmp_path / "noise.npz")
-    assert np.array_equal(read_any(tmp_path / "noise.npz", 1), volumes.voxels[1])
+    assert np.array_equal(read_volume(tmp_path / "noise.npz", index=1), volumes.voxels[1])
     with pytest.raises(ValueError, match="volumes 0 to 1"):
-        read_any(tmp_path / "noise.npz", 2)
+        read_volume(tmp_path / "noise.npz", index=2)
 
 
 def test_files_that_hold_no_volume_are_named(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        read_any(tmp_path / "absent.tif")
+        read_volume(tmp_path / "absent.tif")
     (tmp_path / "broken.npz").write_bytes(b"no zip")
     with pytest.raises(ValueError, match=r"broken\.npz"):
-        read_any(tmp_path / "broken.npz")
+        read_volume(tmp_path / "broken.npz")
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
     with pytest.raises(ValueError, match="expected exactly one image"):
-        read_any(tmp_path / "empty.npz")
+        read_volume(tmp_path / "empty.npz")
 
 
 @pytest.mark.parametrize(

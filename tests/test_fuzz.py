@@ -1,6 +1,7 @@
 """Damaged and hostile files: every reader answers with content or with one sentence, and takes little memory."""
 
 import functools
+import gzip
 import io
 import json
 import os
@@ -10,9 +11,13 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
+import h5py
+import nrrd
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -20,6 +25,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib import format as npy
+from PIL import Image
 from scipy.io import savemat
 
 import porebench
@@ -77,6 +83,46 @@ def _vti() -> bytes:
 def _mat(**kwargs) -> bytes:
     stream = io.BytesIO()
     savemat(stream, {"image": GREY}, **kwargs)
+    return stream.getvalue()
+
+
+def _hdf5() -> bytes:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("image", data=GREY, compression="gzip")
+    return stream.getvalue()
+
+
+def _nrrd() -> bytes:
+    return _file_of(lambda path: nrrd.write(str(path), GREY))
+
+
+def _mha() -> bytes:
+    header = "NDims = 3\nDimSize = 6 6 6\nElementType = MET_UCHAR\nCompressedData = True\nElementDataFile = LOCAL\n"
+    return header.encode() + zlib.compress(GREY.tobytes())
+
+
+def _slices() -> bytes:
+    pictures = {}
+    for index, page in enumerate(GREY):
+        stream = io.BytesIO()
+        Image.fromarray(page).save(stream, "PNG")
+        pictures[f"{index}.png"] = stream.getvalue()
+    return _zip(pictures)
+
+
+def _tar() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        entry = tarfile.TarInfo("a.npy")
+        entry.size = len(_npy(GREY))
+        archive.addfile(entry, io.BytesIO(_npy(GREY)))
+    return stream.getvalue()
+
+
+def _one_bit() -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, ~CUBE, photometric="minisblack")
     return stream.getvalue()
 
 
@@ -179,8 +225,11 @@ READERS = {
     "image.zip": ("a.zip", lambda: _zip({"a.npy": _npy(GREY)}), data.read_volume),
     "image.tif": ("a.tif", _tiff, data.read_volume),
     "image.raw": ("a.raw", GREY.tobytes, lambda path: data.read_volume(path, shape=(6, 6, 6), dtype="u1")),
+    "image.npy.gz": ("a.npy.gz", lambda: gzip.compress(_npy(GREY)), data.read_volume),
+    "image.tar": ("a.tar", _tar, data.read_volume),
+    "image.tgz": ("a.tgz", lambda: gzip.compress(_tar()), data.read_volume),
     "samples": ("a.npz", _samples, packed.load_samples),
-    "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), formats.read_any),
+    "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), data.read_set),
     "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
     "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
     "network": ("a.safetensors", lambda: _weights("cvae"), get("cvae").load),
@@ -192,7 +241,12 @@ READERS = {
 IN_A_PROCESS = {
     "packed.tif": ("a.tif", lambda: _tiff(compression="zlib"), data.read_volume),
     "image.mat": ("a.mat", _mat, data.read_volume),
-    "image.vti": ("a.vti", _vti, formats.read_any),
+    "image.vti": ("a.vti", _vti, data.read_volume),
+    "packed.hdf5": ("a.h5", _hdf5, data.read_volume),
+    "image.nrrd": ("a.nrrd", _nrrd, data.read_volume),
+    "image.mha": ("a.mha", _mha, data.read_volume),
+    "slices.zip": ("a.zip", _slices, data.read_volume),
+    "one bit.tif": ("a.tif", _one_bit, data.read_volume),
     "packed.mat": ("a.mat", lambda: _mat(do_compression=True), data.read_volume),
 }
 

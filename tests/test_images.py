@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from scipy.io import savemat
 
-from porebench.data import blocks, images, read_volume
+from porebench.data import blocks, packed, read_volume
 
 ROCKS = Path(os.environ.get("POREBENCH_ROCKS", Path(__file__).parents[2] / "shared" / "rocks"))
 needs_rocks = pytest.mark.skipif(not ROCKS.is_dir(), reason=f"needs the tomographies in {ROCKS} (POREBENCH_ROCKS)")
@@ -65,7 +65,7 @@ def test_every_kind_of_file_gives_the_same_volume(tmp_path):
     (tmp_path / "a.tif").write_bytes(as_tiff(GREY))
     tifffile.imwrite(tmp_path / "b.TIFF", GREY, photometric="minisblack", compression="zlib")
     np.save(tmp_path / "c.npy", GREY)
-    np.savez_compressed(tmp_path / "d.npz", image=GREY)
+    np.savez_compressed(tmp_path / "d.npz", image=GREY, voxel_size=2.5)
     savemat(tmp_path / "e.mat", {"image": GREY, "note": 3.0})
     zipped(
         tmp_path / "f.zip", {"scan/a.tif": as_tiff(GREY), "scan/": "", "__MACOSX/scan/._a.tif": "x", "note.txt": "x"}
@@ -95,24 +95,29 @@ def test_pores_are_the_smaller_value_unless_told_otherwise(tmp_path, values):
     low, high = values
     np.save(tmp_path / "a.npy", np.where(PORE, low, high))
     np.testing.assert_array_equal(read_volume(tmp_path / "a.npy"), PORE)
-    np.testing.assert_array_equal(read_volume(tmp_path / "a.npy", pore_value=low), PORE)
-    np.testing.assert_array_equal(read_volume(tmp_path / "a.npy", pore_value=high), ~PORE)
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.npy", pore=low), PORE)
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.npy", pore=high), ~PORE)
 
 
 def test_pores_are_true_in_a_boolean_array(tmp_path):
     np.save(tmp_path / "a.npy", PORE)
     np.testing.assert_array_equal(read_volume(tmp_path / "a.npy"), PORE)
-    np.testing.assert_array_equal(read_volume(tmp_path / "a.npy", pore_value=False), ~PORE)
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.npy", pore=False), ~PORE)
 
 
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.arange(210).reshape(5, 6, 7), r"expected exactly two values, got 210 \(0, 1, 2, 3, \.\.\.\): segment it"),
-        (GREY * 0, r"got 1 \(0\): it holds a single phase"),
+        (
+            np.arange(210).reshape(5, 6, 7),
+            "expected two labels, got a grey image of more than 16 values from 0 to 209: segment it",
+        ),
+        (GREY * 0, r"got 0 \(100.0 %\): it holds a single phase"),
         (np.where(PORE, np.nan, 1), "NaN or infinite values; segment"),
         (GREY[0], r"expected a three-dimensional image, got shape \(6, 7\)"),
-        (np.stack([GREY, GREY]), r"got shape \(2, 5, 6, 7\)"),
+        (np.stack([GREY, GREY]), "holds 2 volumes: choose one with index"),
+        (np.stack([PORE, ~PORE]).astype("f4"), r"looks one-hot: save array\.argmax"),
+        (np.stack([GREY, GREY, GREY], axis=-1), "looks like 3 channels a voxel: save one"),
         (GREY[:0], r"got shape \(0, 6, 7\)"),
         (GREY.astype(complex), "expected an array of numbers"),
         (np.array([[["a"]]], dtype=object), "dtype object, which is refused"),
@@ -124,17 +129,18 @@ def test_an_array_that_is_no_segmented_image_is_refused(tmp_path, array, words):
         read_volume(tmp_path / "a.npy")
 
 
-def test_a_pore_value_that_does_not_occur_is_refused(tmp_path):
+def test_a_label_that_does_not_occur_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", GREY)
-    with pytest.raises(ValueError, match="one of the two values 0 and 255, got 1"):
-        read_volume(tmp_path / "a.npy", pore_value=1)
+    with pytest.raises(ValueError, match=r"got 1: the image holds 0 \(\d+\.\d %\), 255"):
+        read_volume(tmp_path / "a.npy", pore=1)
 
 
 @pytest.mark.parametrize(
     ("how", "words"),
     [
         ({}, r"give shape=\(depth, height, width\)"),
-        ({"shape": (5, 6, 7)}, "and dtype='uint8'"),
+        ({"shape": (5, 6, 6)}, "and dtype='uint8'"),
+        ({"shape": (5, 6, 7), "dtype": "u1", "offset": 1}, "take 211 bytes, the file has 210"),
         ({"shape": (5, 6, 8), "dtype": "u1"}, "take 240 bytes, the file has 210"),
         ({"shape": (5, 6, 7), "dtype": "u2"}, "take 420 bytes, the file has 210"),
         ({"shape": (5, 42), "dtype": "u1"}, "three positive lengths"),
@@ -169,7 +175,7 @@ def test_an_archive_must_hold_exactly_one_image(tmp_path, members, words):
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     path = zipped(tmp_path / "a.zip", {"a.raw": bytes(10**6)})
-    monkeypatch.setattr(images, "MAX_BYTES", 10**5)
+    monkeypatch.setattr(packed, "MAX_BYTES", 10**5)
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it was unpacked"))
     with pytest.raises(ValueError, match=r"more than the .* that are allowed; crop the image"):
         read_volume(path, shape=(100, 100, 100), dtype="u1")
@@ -177,7 +183,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tm
 
 def test_a_small_tiff_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((100, 100, 100), "u1"), photometric="minisblack", compression="zlib")
-    monkeypatch.setattr(images, "MAX_BYTES", 10**5)
+    monkeypatch.setattr(packed, "MAX_BYTES", 10**5)
     with pytest.raises(ValueError, match="that are allowed"):
         read_volume(tmp_path / "a.tif")
 

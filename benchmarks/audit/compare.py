@@ -101,7 +101,7 @@ def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Itera
         note = "the data set is not the one it was scored on"
     with tempfile.TemporaryDirectory() as scratch:
         judge = None if dataset is None or note else run_judge(Path(scratch), run, dataset)
-        store = Results(folder, judge.run, "") if judge is not None and keep else None
+        store = Results(folder, judge.run, "", judge.dataset.phase) if judge is not None and keep else None
         for name, record in old.records.items():
             if record["status"] != "scored":
                 continue

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import tell
-from .parameters import DeviceOption, PoreValueOption, PrecisionOption, SeedOption, takes_dataset
+from .parameters import DeviceOption, PrecisionOption, SeedOption, takes_dataset, takes_image
 
 if TYPE_CHECKING:
-    from porebench.data import Dataset
+    from porebench.data import Dataset, Reading
 
 REFERENCE = Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:Class.")]
-SHAPE = typer.Option(help="Depth, height and width; default the training shape.")
+SHAPE = typer.Option(help="Depth, height and width of the draw; default the training shape.")
 
 
 @takes_dataset
@@ -93,7 +93,9 @@ def sample(
             tell(f"wrote {path}")
 
 
+@takes_image
 def view(
+    image: Reading,
     what: Annotated[str, typer.Argument(help="A volume's file, or a generator as for 'sample'.")],
     density: Annotated[float, typer.Option(help="Density of the realisation that a generator draws.")] = 0.5,
     index: Annotated[int, typer.Option(help="Which volume of a file that holds several.", min=0)] = 0,
@@ -101,16 +103,12 @@ def view(
         Path | None, typer.Option(help="Picture to write instead of opening a window; needed without a display.")
     ] = None,
     dataset: Annotated[str, typer.Option(help="Data set that a generator is fitted on.")] = "spheres",
-    shape: Annotated[
-        tuple[int, int, int] | None, typer.Option(help="Depth, height and width: of the draw, or of a .raw file.")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Type of a voxel in a .raw file.")] = "uint8",
+    shape: Annotated[tuple[int, int, int] | None, SHAPE] = None,
     seed: SeedOption = 0,
-    pore_value: PoreValueOption = None,
 ) -> None:
     """Show a volume in three dimensions: a window to turn it in, or a PNG where there is no display."""
     from porebench import data
-    from porebench.data.export import read_any
+    from porebench.data.images import SUFFIXES
     from porebench.generators import GENERATORS
 
     from ..evaluate.fits import fitted
@@ -121,10 +119,13 @@ def view(
         generator = fitted(what, data.load(dataset), show_progress=True).generator
         voxels = generator.sample(density, shape=shape, rng=seed)[0]
         title = f"{generator.name} at density {density:g}"
+    elif not Path(what).exists():
+        known = ", ".join(SUFFIXES)
+        raise FileNotFoundError(f"there is no file {what}: give a volume ({known}) or the name of a generator")
     else:
-        raw = {"shape": shape, "dtype": dtype} if what.endswith(".raw") else {}
-        voxels = read_any(what, index, pore_value=pore_value, **raw)
+        voxels, phase = data.read_phase(what, index=index, **image)
         title = Path(what).name
+        tell(f"{title}: {phase}")
     if png is None and not has_display():
         png = Path("view.png")
         tell("no display: drawing into a file (--png names another)")

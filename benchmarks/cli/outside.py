@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .console import long_command, tell
-from .parameters import PoreValueOption
+from .parameters import takes_image
+
+if TYPE_CHECKING:
+    from porebench.data import Reading
 
 TASK = typer.Option(help="Name or path of a data set, or path of a task.json.")
 SAMPLES = typer.Option(help="Test densities to ask for, spread over density; default all.", min=2)
@@ -30,17 +33,20 @@ def list_tasks() -> None:
     typer.echo("\n".join(column_lines(["task", "training volumes", "conditions", "voxels", "mean porosity"], rows)))
 
 
+@takes_image
 def export_task(
+    image: Reading,
     dataset: Annotated[str, typer.Argument(help="Name or path of a data set.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder.")] = Path("task"),
     samples: Annotated[int | None, SAMPLES] = None,
     block: Annotated[int, BLOCK] = 30,
-    pore_value: PoreValueOption = None,
 ) -> None:
     """Write what a generator may learn from and the densities that it is asked for, to draw with any program."""
     from ..evaluate.tasks import load_task
 
-    task = load_task(dataset, block=block, pore_value=pore_value, samples=samples)
+    task = load_task(dataset, block=block, reading=image, samples=samples)
+    if task.dataset.phase:
+        tell(f"{task.dataset.name}: {task.dataset.phase}")
     for path in task.export(out):
         tell(f"wrote {path}")
     tell(f"draw one volume for each of {len(task.test)} rows, then: porebench score FOLDER --task {out / 'task.json'}")
@@ -57,8 +63,6 @@ def score(
     pore: Annotated[float | None, typer.Option(help="Value that means pore; default 1, or the smaller one.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Value above which a voxel is pore, of grey volumes.")] = None,
     samples: Annotated[int | None, SAMPLES] = None,
-    block: Annotated[int, BLOCK] = 30,
-    pore_value: PoreValueOption = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default NAME-score.")] = None,
 ) -> None:
     """Score volumes that were drawn elsewhere: a row with its verdict, and files to keep."""
@@ -68,7 +72,7 @@ def score(
     from ..evaluate.tasks import load_task
 
     heading = name or folder.resolve().stem
-    asked = load_task(task, block=block, pore_value=pore_value, samples=samples)
+    asked = load_task(task, samples=samples)
     given = read_collection(folder, pore=pore, threshold=threshold)
     tell(given.phase)
     with long_command() as told:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from .console import tell
+
 if TYPE_CHECKING:
-    from porebench.data import Dataset
+    from porebench.data import Dataset, Reading
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
@@ -32,8 +34,24 @@ OwnOption = Annotated[
     list[str] | None,
     typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
 ]
-PoreValueOption = Annotated[
-    int | None, typer.Option(help="Value that means pore in an image; default the smaller one.")
+_PORE = Annotated[
+    str | None,
+    typer.Option(help="Label of pores in an image, or several with commas. Default: of two, as is said on loading."),
+]
+_THRESHOLD = Annotated[
+    str | None, typer.Option(help="Grey value that pores lie at or below, or 'otsu', for an image not segmented.")
+]
+_RAW_SHAPE = Annotated[str | None, typer.Option(help="Depth, height and width of a .raw file: D,H,W.")]
+_RAW_TYPE = Annotated[str | None, typer.Option(help="Type of a voxel in a .raw file: uint8, int16, >u2.")]
+_RAW_OFFSET = Annotated[int, typer.Option(help="Bytes before the first voxel of a .raw file.", min=0)]
+_KEY = Annotated[str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .vti).")]
+_IMAGE: list[tuple[str, Any, Any]] = [
+    ("pore", _PORE, None),
+    ("threshold", _THRESHOLD, None),
+    ("raw_shape", _RAW_SHAPE, None),
+    ("raw_type", _RAW_TYPE, None),
+    ("raw_offset", _RAW_OFFSET, 0),
+    ("key", _KEY, None),
 ]
 _BLOCK = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
 _DATASET = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
@@ -48,46 +66,97 @@ Command = Callable[..., Any]
 def takes_dataset(command: Command) -> Command:
     """Return a command with the options of a data set, which gets the loaded data set as ``dataset``."""
 
-    def load(dataset: str, block: int, pore_value: int | None, skip_bad: bool) -> Dataset:
-        from porebench import data
+    def load(dataset: str, skip_bad: bool, block: int, **image: Any) -> Dataset:
+        return _loaded(dataset, block=block, skip_bad=skip_bad, **reading(**image))
 
-        return data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
-
-    options = [("dataset", _DATASET, "spheres"), ("skip_bad", _SKIP_BAD, False)]
+    options = [("dataset", _DATASET, "spheres"), ("skip_bad", _SKIP_BAD, False), ("block", _BLOCK, 30), *_IMAGE]
     return _with_options(command, "dataset", options, load)
 
 
 def takes_datasets(command: Command) -> Command:
     """Return a command with the options of any number of data sets, which gets the loaded ones as ``given``."""
 
-    def load(dataset: list[str] | None, block: int, pore_value: int | None) -> list[Dataset]:
-        from porebench import data
+    def load(dataset: list[str] | None, block: int, **image: Any) -> list[Dataset]:
+        return [_loaded(name, block=block, **reading(**image)) for name in dataset or []]
 
-        return [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
+    return _with_options(command, "given", [("dataset", _GIVEN, None), ("block", _BLOCK, 30), *_IMAGE], load)
 
-    return _with_options(command, "given", [("dataset", _GIVEN, None)], load)
+
+def takes_image(command: Command) -> Command:
+    """Return a command with the options of an image file, which gets them as ``image``."""
+    return _with_options(command, "image", _IMAGE, reading)
+
+
+def reading(
+    pore: str | None,
+    threshold: str | None,
+    raw_shape: str | None,
+    raw_type: str | None,
+    raw_offset: int,
+    key: str | None,
+) -> Reading:
+    """Return the options of an image as ``porebench.data`` takes them.
+
+    Raises:
+        ValueError: if a text is no number, or the shape no three lengths.
+    """
+    shape = None if raw_shape is None else _numbers(raw_shape, "--raw-shape")
+    if shape is not None and (len(shape) != 3 or any(length != int(length) for length in shape)):
+        raise ValueError(f"expected three lengths such as --raw-shape 100,120,140, got {raw_shape!r}")
+    number = None if threshold in (None, "otsu") else _numbers(threshold or "", "--threshold")
+    if number is not None and len(number) != 1:
+        raise ValueError(f"expected one grey value or otsu after --threshold, got {threshold!r}")
+    return {
+        "pore": None if pore is None else _numbers(pore, "--pore"),
+        "threshold": number[0] if number else "otsu" if threshold else None,
+        "shape": None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
+        "dtype": raw_type,
+        "offset": raw_offset,
+        "key": key,
+    }
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"expected numbers with commas between after {option}, got {text!r}") from None
+
+
+def _loaded(name: str, **options: Any) -> Dataset:
+    """Return a data set, and say what was taken for pore."""
+    from porebench import data
+
+    dataset = data.load(name, **options)
+    if dataset.phase:
+        tell(f"{dataset.name}: {dataset.phase}")
+    return dataset
 
 
 def _with_options(
     command: Command, name: str, options: list[tuple[str, Any, Any]], load: Callable[..., Any]
 ) -> Command:
-    """Return a command in which options, and those of an image, stand for the argument of a name."""
-    given = [*options, ("block", _BLOCK, 30), ("pore_value", PoreValueOption, None)]
+    """Return a command in which options stand for the argument of a name; the first comes first, the others last."""
     signature = inspect.signature(command)
-    hints = get_type_hints(command, localns={"Dataset": Any}, include_extras=True)
+    hints = get_type_hints(command, localns={"Dataset": Any, "Reading": Any}, include_extras=True)
     kept = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values() if each.name != name]
     added = [
         inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for option, kind, default in given
+        for option, kind, default in options
     ]
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        own = {option: arguments.pop(option) for option, _, _ in given}
+        own = {option: arguments.pop(option) for option, _, _ in options}
         command(**{name: load(**own)}, **arguments)
 
+    first = added[:1] if options[0][0] == "dataset" else []
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[added[0], *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in kept), *added[1:]]
+        parameters=[
+            *first,
+            *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in kept),
+            *added[len(first) :],
+        ]
     )
     run.__annotations__ = {each.name: each.annotation for each in [*kept, *added]} | {"return": None}
     del run.__wrapped__

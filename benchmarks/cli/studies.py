@@ -13,27 +13,28 @@ from .parameters import (
     DeviceOption,
     GeneratorsOption,
     OwnOption,
-    PoreValueOption,
     PrecisionOption,
     ResultsOption,
     SeedOption,
     chosen_generators,
     named_generators,
     takes_dataset,
+    takes_image,
 )
 
 if TYPE_CHECKING:
-    from porebench.data import Dataset
+    from porebench.data import Dataset, Reading
 
 
+@takes_image
 def representative(
+    image: Reading,
     dataset: Annotated[str, typer.Argument(help="Image of a large volume: its path, or its name in data/.")],
     size: Annotated[
         list[int] | None, typer.Option(help="Edge of blocks in voxels. Repeatable; default 10 to 100.", min=2)
     ] = None,
     seed: SeedOption = 0,
     out: ResultsOption = RESULTS,
-    pore_value: PoreValueOption = None,
 ) -> None:
     """Say how large a block of a rock must be: each descriptor against block size, as a table, a CSV and a figure."""
     from porebench import data
@@ -41,7 +42,8 @@ def representative(
     from ..evaluate.options import Options
     from ..studies.representative import representative as run
 
-    volume, name = data.load_image(dataset, pore_value=pore_value)
+    volume, name, phase = data.load_image(dataset, **image)
+    tell(f"{name}: {phase}")
     with long_command() as told:
         lines = run(volume, out / name, Options(seed=seed), sizes=size or (), **told)
     typer.echo("\n".join(lines))

@@ -47,9 +47,10 @@ log = logging.getLogger("porebench")
 class Results:
     """The rows of one run folder; the files are rewritten after each."""
 
-    def __init__(self, folder: Path, run: dict[str, Any], command: str) -> None:
+    def __init__(self, folder: Path, run: dict[str, Any], command: str, phase: str = "") -> None:
         self.folder = folder
         self.run = run
+        self.phase = phase
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self.stamp = {"date": time.strftime("%Y-%m-%d"), "started": started, "command": command, **environment()}
         self.rows: dict[str, list[dict[str, Any]]] = {}
@@ -89,7 +90,7 @@ class Results:
         write_table(self.folder / "accuracy.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
         self._write_manifest()
         order = write_order(self.folder, self.run, self.records)
-        found = Run(self.folder, read_table(self.folder), {"run": self.run, "generators": self.records}, order)
+        found = Run(self.folder, read_table(self.folder), self._manifest(), order)
         write_text(self.folder / "accuracy.md", accuracy_markdown(found))
 
     def note(self, outcome: Outcome, cells: dict[str, dict[str, Any]]) -> Outcome:
@@ -100,8 +101,12 @@ class Results:
         return replace(outcome, record=self.records[outcome.generator])
 
     def _write_manifest(self) -> None:
-        manifest = {"run": self.run, "generators": self.records}
-        write_text(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        write_text(self.folder / "manifest.json", json.dumps(self._manifest(), indent=2) + "\n")
+
+    def _manifest(self) -> dict[str, Any]:
+        """Return the manifest; it notes what was taken for pore in an image, which ``data`` of the run decides on."""
+        noted = {"phase": self.phase} if self.phase else {}
+        return {"run": self.run, **noted, "generators": self.records}
 
     def earlier(self, generator: str) -> Outcome | None:
         """Return the generator's row as it stands, if it has a score."""

@@ -54,7 +54,7 @@ def evaluate(
     sweep(folder)
     judge = Judge(dataset, options, folder, bars(progress))
     save_samples(judge.test, Cells(folder, REAL).arrays("sample"))  # to be looked at beside the draws
-    results = Results(folder, judge.run, command)
+    results = Results(folder, judge.run, command, dataset.phase)
     plans = {reference: judge.plan(reference) for reference in references if ":" not in reference}
     if len(plans) < len(references) or any(each.stale(Cells(folder, each.name)) for each in plans.values()):
         isolation.warm_up()

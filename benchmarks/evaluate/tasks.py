@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from porebench import data
-from porebench.data import Dataset, Volumes
+from porebench.data import Dataset, Reading, Volumes
 from porebench.data.export import write_volumes
 from porebench.generators.porosity_law import PorosityLaw
 from porebench.metrics.suites import CURRENT
@@ -37,14 +37,14 @@ class Task:
         source: name or path that the data set was loaded from.
         dataset: training, validation and test volumes.
         block: edge in voxels of the blocks that an image was cut into.
-        pore_value: value of pores in an image; None for the default.
+        reading: options that an image was read with.
         samples: test densities asked for; None for all.
     """
 
     source: str
     dataset: Dataset
     block: int = 30
-    pore_value: float | None = None
+    reading: Reading = field(default_factory=lambda: Reading())
     samples: int | None = None
 
     @cached_property
@@ -87,7 +87,7 @@ class Task:
             "name": self.dataset.name,
             "source": self.source,
             "block": self.block,
-            "pore_value": self.pore_value,
+            "reading": dict(self.reading),
             "samples": self.samples,
             "suite": CURRENT,
             "density": "a label of the data set" if self.dataset.density_kind == "factor" else "the pore fraction",
@@ -115,14 +115,14 @@ class Task:
 
 
 def load_task(
-    given: str | Path, *, block: int = 30, pore_value: float | None = None, samples: int | None = None
+    given: str | Path, *, block: int = 30, reading: Reading | None = None, samples: int | None = None
 ) -> Task:
     """Return the task of a data set by its name or path, or the one that a ``task.json`` describes.
 
     Args:
         given: as for ``data.load``, or the path of a ``task.json`` or of its folder.
         block: edge in voxels of the blocks that an image is cut into.
-        pore_value: value of pores in an image.
+        reading: options that an image is read with.
         samples: test densities to ask for, spread over density; None for all.
 
     Raises:
@@ -133,23 +133,24 @@ def load_task(
     if path.is_dir() and (path / FILE).is_file():
         path = path / FILE
     if path.suffix != ".json":
-        loaded = data.load(given, block=block, pore_value=pore_value)
-        return Task(str(given), loaded, block, pore_value, samples)
+        options = reading or Reading()
+        return Task(str(given), data.load(given, block=block, **options), block, options, samples)
     try:
         stated = json.loads(path.read_text())
-        source, cut, pore, asked = (stated[key] for key in ("source", "block", "pore_value", "samples"))
+        source, cut, asked = (stated[key] for key in ("source", "block", "samples"))
+        options = Reading(**stated["reading"])
         digest, made = str(stated["test_digest"]), int(stated["format"])
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} is no task: make one with porebench task export") from error
     if made != FORMAT:
         raise ValueError(f"{path} is of format {made}, this program reads {FORMAT}: export the task again")
     try:
-        loaded = data.load(source, block=int(cut), pore_value=pore)
+        loaded = data.load(source, block=int(cut), **options)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} is about {source}, which is not here: give --task PATH of the image"
         ) from error
-    task = Task(source, loaded, int(cut), pore, asked)
+    task = Task(source, loaded, int(cut), options, asked)
     if task.test.digest() != digest:
         raise ValueError(f"{path} was exported from other volumes than {source} holds now: export it again")
     return task

@@ -64,6 +64,7 @@ def accuracy_markdown(run: Run) -> str:
         + (" (quick run)" if about["quick"] else "")
         + f", suite {suite_of(run)}.{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
         "",
+        *([f"In the image, {run.manifest['phase']}.", ""] if run.manifest.get("phase") else []),
         READING,
         "",
         *summary_table(run),

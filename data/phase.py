@@ -1,0 +1,173 @@
+"""Which voxels of an image are pore, decided in one place, and the sentence that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+LABELS = 16
+"""An image of more values than this is taken for a grey one."""
+HIGH_POROSITY = 0.6
+"""Few rocks and electrodes have more: above it the phases may be swapped."""
+
+Pore = float | Sequence[float] | None
+Threshold = float | Literal["otsu"] | None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Decision on the pore phase of an image.
+
+    Attributes:
+        labels: values that are pore; none where a threshold decided.
+        porosity: share of pore voxels in [0, 1].
+        reason: the image's values, and why these are pore.
+        warning: what speaks against the decision; empty where it was asked for or follows from the format.
+        threshold: the largest grey value that is pore, None where labels decided.
+    """
+
+    labels: tuple[float, ...]
+    porosity: float
+    reason: str
+    warning: str = ""
+    threshold: float | None = None
+
+    def __str__(self) -> str:
+        pore = _list(self.labels) if self.threshold is None else f"at or below {self.threshold:g}"
+        return f"pore = {pore} ({self.reason}), porosity {self.porosity:.3f}{self.warning and '; '}{self.warning}"
+
+
+def pore_phase(
+    image: NDArray[np.generic], name: str, *, pore: Pore = None, threshold: Threshold = None, stated: bool = False
+) -> tuple[NDArray[np.bool_], Phase]:
+    """Return the mask of pores in an image of any number of axes, and the decision that it follows.
+
+    The first that applies decides:
+
+    1. ``pore`` or ``threshold``, whichever is given;
+    2. the format, where ``stated`` says that it defines True as pore;
+    3. True in a boolean array, with a warning, since others write True for solid;
+    4. the smaller of two labels, as in a tomography, with a warning where they are 0 and 1, since these are used both
+       ways. Labels 0 and -1 of int8 are 0 and 255.
+
+    A porosity above `HIGH_POROSITY` that nobody asked for is warned of.
+
+    Args:
+        image: one number a voxel.
+        name: the file's name in messages.
+        pore: value or values of pores.
+        threshold: the largest grey value of pores, or "otsu" for the value that parts the histogram best.
+        stated: whether the format of the file defines a boolean array as the pore phase.
+
+    Raises:
+        ValueError: if nothing decides, or what is asked for does not occur; says which option helps.
+    """
+    if image.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected numbers, got dtype {image.dtype}; save one grey value a voxel")
+    if pore is not None and threshold is not None:
+        raise ValueError(f"{name}: both pore labels and a threshold are given; leave one of them out")
+    if stated and image.dtype.kind == "b" and pore is None:
+        whole = np.asarray(image, dtype=np.bool_)
+        return whole, Phase((1.0,), float(whole.mean()), "by the file's format")
+    if image.dtype.kind == "f" and not np.all(np.isfinite(image)):
+        raise ValueError(f"{name}: holds NaN or infinite values; segment the image first")
+    if threshold is not None:
+        return _below(image, name, threshold)
+    if image.dtype == np.int8 and (image.min(), image.max()) == (-1, 0):
+        image = image.view(np.uint8)
+    shares = _shares(image)
+    if pore is None:
+        labels, reason, warning = _default(image, name, shares)
+    else:
+        labels, reason, warning = _asked(image, pore), "as asked", ""
+    mask = np.zeros(image.shape, dtype=np.bool_)
+    occur = bool(labels)
+    for label in labels:
+        voxels = np.asarray(image == label)
+        occur = occur and bool(voxels.any())
+        mask |= voxels
+    if not occur or mask.all():
+        found = f"the image holds {_found(shares)}"
+        raise ValueError(f"{name}: pore must be some of the labels but not all, got {_list(labels)}: {found}")
+    porosity = float(mask.mean())
+    if pore is None and porosity > HIGH_POROSITY:
+        high = f"above {HIGH_POROSITY:g} is rare"
+        warning = f"{warning}, and {high}" if warning else f"{high}: give --pore LABEL to say which value is pore"
+    known = _list(list(shares)[:4]) + (", …" if len(shares) > 4 else "")
+    return mask, Phase(labels, porosity, f"of {known}; {reason}", warning)
+
+
+def _asked(image: NDArray[np.generic], pore: float | Sequence[float]) -> tuple[float, ...]:
+    """Return the labels asked for in ascending order, rounded like the image's."""
+    labels = np.unique(np.asarray(pore, dtype=image.dtype if image.dtype.kind == "f" else np.float64))
+    return tuple(float(label) for label in labels)
+
+
+def _default(image: NDArray[np.generic], name: str, shares: dict[float, float]) -> tuple[tuple[float, ...], str, str]:
+    """Return the label of pores in an image of two labels, the reason and a warning."""
+    if len(shares) == 1:
+        raise ValueError(f"{name}: expected two labels, got {_found(shares)}: it holds a single phase")
+    if len(shares) > LABELS:
+        help_ = "segment it first, or give --threshold otsu or a grey value (pores lie at or below it)"
+        values = f"more than {LABELS} values from {image.min():g} to {image.max():g}"
+        raise ValueError(f"{name}: expected two labels, got a grey image of {values}: {help_}")
+    if len(shares) > 2:
+        help_ = "say which are pore with --pore LABEL[,LABEL…]"
+        raise ValueError(f"{name}: expected two labels, got {len(shares)}, {_found(shares)}: {help_}")
+    low, high = sorted(shares)
+    if image.dtype.kind == "b":
+        warning = "others write True for solid: give --pore 1 or --pore 0 to be sure"
+        return (high,), "True in a boolean array", warning
+    both_ways = "0 and 1 are used both ways: give --pore 0 or --pore 1 to be sure"
+    return (low,), "the smaller label", both_ways if (low, high) == (0, 1) else ""
+
+
+def _below(image: NDArray[np.generic], name: str, threshold: float | str) -> tuple[NDArray[np.bool_], Phase]:
+    if image.dtype.kind == "b":
+        raise ValueError(f"{name}: a threshold needs a grey image, this one holds True and False; leave it out")
+    if threshold == "otsu":
+        from skimage.filters import threshold_otsu  # noqa: PLC0415 - takes long to import
+
+        value, reason = float(threshold_otsu(image)), "Otsu's threshold"  # type: ignore[no-untyped-call]
+    else:
+        value, reason = float(threshold), "as asked"
+    mask = np.asarray(np.less_equal(image, value))
+    low, high = image.min(), image.max()
+    porosity = float(mask.mean())
+    if porosity in (0, 1):
+        raise ValueError(f"{name}: threshold {value:g} leaves one phase of grey values from {low:g} to {high:g}")
+    return mask, Phase((), porosity, f"of values from {low:g} to {high:g}; {reason}", "", value)
+
+
+def _shares(image: NDArray[np.generic]) -> dict[float, float]:
+    """Return the share of each value in ascending order, of little more than `LABELS` values where there are more.
+
+    Memory is taken for one layer at a time.
+    """
+    counts: dict[float, int] = {}
+    for layer in image.reshape(-1, *image.shape[-2:]):
+        if image.dtype in (np.uint8, np.bool_):
+            times = np.bincount(layer.ravel(), minlength=2)
+            values = np.flatnonzero(times)
+            times = times[values]
+        else:
+            values, times = np.unique(layer, return_counts=True)
+        for value, count in zip(values[: LABELS + 1].tolist(), times.tolist(), strict=False):
+            counts[float(value)] = counts.get(float(value), 0) + count
+        if len(counts) > LABELS:
+            break
+    return {value: counts[value] / image.size for value in sorted(counts)}
+
+
+def _found(shares: dict[float, float]) -> str:
+    if len(shares) > LABELS:
+        return f"more than {LABELS} grey values"
+    return ", ".join(f"{value:g} ({100 * share:.1f} %)" for value, share in shares.items())
+
+
+def _list(labels: Sequence[float]) -> str:
+    return ", ".join(f"{label:g}" for label in labels)
