@@ -7,6 +7,7 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,6 +21,10 @@ NAMES: tuple[str, ...] = tuple(LAWS)
 """Data sets that can be made anywhere, by name."""
 
 _HERE = Path(__file__).resolve().parent
+Axis = Literal["depth", "height", "width"]
+AXES: tuple[Axis, ...] = ("depth", "height", "width")
+"""Axes of a volume, in the order of its array."""
+
 _SEED = 100  # the fitted law of the data set drawn with it is closest to the published one (see the tests)
 _SET_SIZE = 512
 _SPLIT_SEED = 30
@@ -30,6 +35,7 @@ def load(
     name_or_path: str | Path,
     *,
     block: int = EDGE,
+    axis: Axis | None = None,
     skip_bad: bool = False,
     pore_value: float | None = None,
     voxel_size: float | None = None,
@@ -44,13 +50,14 @@ def load(
       seed. Every part has densities spread like the whole: of each four neighbours in order of density one goes to the
       test part, of each five among the others one to the validation part. Density is the density factor.
       A folder without ``.npy`` files that holds one image stands for that image.
-    * An image: disjoint blocks, with their porosity as density. Its block layers along the longest axis are split into
-      slabs, the first for training, the next for validation and the last for test (a quarter of the layers each for
+    * An image: disjoint blocks, with their porosity as density. Its block layers along an axis are split into slabs,
+      the first for training, the next for validation and the last for test (a quarter of the layers each for
       validation and test, rounded down, at least one), so test blocks come from a region never seen.
 
     Args:
         name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
         block: edge of a block in voxels, images only.
+        axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
         pore_value: value of pores, images only; see `read_volume`.
         voxel_size: edge of a voxel, in the user's unit of length. Default: that of the data set, 1 for images.
@@ -71,7 +78,7 @@ def load(
         dataset = _from_folder(path, skip_bad)
     else:
         volume = read_volume(path, pore_value=pore_value, shape=raw_shape, dtype=raw_dtype)
-        dataset = _from_image(volume, _safe_name(path.stem), block)
+        dataset = _from_image(volume, _safe_name(path.stem), block, axis)
     if voxel_size is None:
         return dataset
     train, validation, test = (replace(part, voxel_size=voxel_size) for part in dataset)
@@ -142,13 +149,13 @@ def _from_folder(folder: Path, skip_bad: bool) -> Dataset:
     return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], volumes.name, "factor")
 
 
-def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
-    axis = int(np.argmax(volume.shape))
+def _from_image(volume: NDArray[np.bool_], name: str, block: int, along: Axis | None) -> Dataset:
+    axis = int(np.argmax(volume.shape)) if along is None else AXES.index(along)
     layers = volume.shape[axis] // block if 1 <= block <= min(volume.shape) else 0
     if layers < 3:
         largest = min(volume.shape[axis] // 3, *volume.shape)
         advice = f"use a block between 1 and {largest}" if largest else "use a larger image"
-        where = f"the longest axis of an image of {volume.shape}"
+        where = f"the {along or 'longest'} axis of an image of {volume.shape}"
         raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
     held_out = max(1, layers // 4)
     ends = np.array([0, layers - 2 * held_out, layers - held_out, layers]) * block

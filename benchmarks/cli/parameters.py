@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 if TYPE_CHECKING:
-    from porebench.data import Dataset
+    from porebench.data import Axis, Dataset
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
@@ -36,11 +36,18 @@ PoreValueOption = Annotated[
     int | None, typer.Option(help="Value that means pore in an image; default the smaller one.")
 ]
 _BLOCK = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
+_AXIS = Annotated[
+    Literal["depth", "height", "width"] | None,
+    typer.Option(help="Axis along which an image is split into training, validation and test; default the longest."),
+]
 _DATASET = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
 _GIVEN = Annotated[
     list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
 ]
 _SKIP_BAD = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable files and list them.")]
+
+LEAST_BLOCK = 8
+"""Edge in voxels of the smallest blocks that are proposed: less holds no structure."""
 
 Command = Callable[..., Any]
 
@@ -48,10 +55,10 @@ Command = Callable[..., Any]
 def takes_dataset(command: Command) -> Command:
     """Return a command with the options of a data set, which gets the loaded data set as ``dataset``."""
 
-    def load(dataset: str, block: int, pore_value: int | None, skip_bad: bool) -> Dataset:
+    def load(dataset: str, block: int, axis: Axis | None, pore_value: int | None, skip_bad: bool) -> Dataset:
         from porebench import data
 
-        return data.load(dataset, block=block, pore_value=pore_value, skip_bad=skip_bad)
+        return data.load(dataset, block=block, axis=axis, pore_value=pore_value, skip_bad=skip_bad)
 
     options = [("dataset", _DATASET, "spheres"), ("skip_bad", _SKIP_BAD, False)]
     return _with_options(command, "dataset", options, load)
@@ -60,10 +67,10 @@ def takes_dataset(command: Command) -> Command:
 def takes_datasets(command: Command) -> Command:
     """Return a command with the options of any number of data sets, which gets the loaded ones as ``given``."""
 
-    def load(dataset: list[str] | None, block: int, pore_value: int | None) -> list[Dataset]:
+    def load(dataset: list[str] | None, block: int, axis: Axis | None, pore_value: int | None) -> list[Dataset]:
         from porebench import data
 
-        return [data.load(name, block=block, pore_value=pore_value) for name in dataset or []]
+        return [data.load(name, block=block, axis=axis, pore_value=pore_value) for name in dataset or []]
 
     return _with_options(command, "given", [("dataset", _GIVEN, None)], load)
 
@@ -72,7 +79,7 @@ def _with_options(
     command: Command, name: str, options: list[tuple[str, Any, Any]], load: Callable[..., Any]
 ) -> Command:
     """Return a command in which options, and those of an image, stand for the argument of a name."""
-    given = [*options, ("block", _BLOCK, 30), ("pore_value", PoreValueOption, None)]
+    given = [*options, ("block", _BLOCK, 30), ("axis", _AXIS, None), ("pore_value", PoreValueOption, None)]
     signature = inspect.signature(command)
     hints = get_type_hints(command, localns={"Dataset": Any}, include_extras=True)
     kept = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values() if each.name != name]
@@ -84,7 +91,14 @@ def _with_options(
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
         own = {option: arguments.pop(option) for option, _, _ in given}
-        command(**{name: load(**own)}, **arguments)
+        try:
+            command(**{name: load(**own)}, **arguments)
+        except ValueError as error:
+            from ..evaluate.judgeable import NothingToJudgeError
+
+            if name != "dataset" or not isinstance(error, NothingToJudgeError):
+                raise
+            raise ValueError(f"{error}{way_out(load, own)}") from None
 
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[added[0], *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in kept), *added[1:]]
@@ -92,6 +106,39 @@ def _with_options(
     run.__annotations__ = {each.name: each.annotation for each in [*kept, *added]} | {"return": None}
     del run.__wrapped__
     return run
+
+
+def way_out(load: Callable[..., Dataset], given: dict[str, Any]) -> str:
+    """Return the options, in words, with which an image can be judged; "" for other data.
+
+    Args:
+        load: loads the data set with such options.
+        given: the options with which nothing can be judged.
+    """
+    from porebench.data import AXES
+
+    from ..evaluate.judgeable import check_judgeable
+
+    def would_do(**other: Any) -> bool:
+        try:
+            check_judgeable(load(**{**given, **other}))
+        except ValueError:
+            return False
+        return True
+
+    if would_do():
+        return "; more --samples would do"
+    if load(**given).density_kind != "porosity":
+        return ""
+    block, axis = given["block"], given["axis"]
+    smaller = [edge for tenths in range(9, 1, -1) if (edge := block * tenths // 10) >= LEAST_BLOCK]
+    tried = [{"axis": other} for other in AXES if other != axis]
+    tried += [{"block": edge} for edge in smaller]
+    tried += [{"axis": other, "block": edge} for other in AXES if other != axis for edge in smaller]
+    for other in tried:
+        if would_do(**other):
+            return f"; {' '.join(f'--{option} {value}' for option, value in other.items())} would do"
+    return "; no smaller block would do along any axis: use a larger image, or cut off what is empty"
 
 
 def chosen_generators(
