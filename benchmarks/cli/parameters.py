@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from .console import tell
+
 if TYPE_CHECKING:
     from porebench.data import Axis, Dataset
 
@@ -26,7 +28,9 @@ PrecisionOption = Annotated[
 ]
 GeneratorsOption = Annotated[
     str | None,
-    typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
+    typer.Option(
+        help="Registered names, comma-separated, or 'all'. Default: all but networks that are not trained yet."
+    ),
 ]
 OwnOption = Annotated[
     list[str] | None,
@@ -144,7 +148,10 @@ def way_out(load: Callable[..., Dataset], given: dict[str, Any]) -> str:
 def chosen_generators(
     registered: str | None, own: list[str] | None, dataset: Dataset, seed: int, *, drawn_in: Path | None = None
 ) -> list[str]:
-    """Return the generators asked for, each once; where none is, all registered ones that need no long training.
+    """Return the generators asked for, each once; where none is, all registered ones but networks not trained yet.
+
+    A network, which is a generator with ``epochs``, trains for minutes to hours: it is left out with one line that names
+    the command, unless its weights are at hand.
 
     Args:
         registered: as given by ``--generators``.
@@ -153,22 +160,28 @@ def chosen_generators(
         seed: of the fit.
         drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
     """
-    from porebench.generators import GENERATORS, get
+    from porebench.generators import GENERATORS
 
     from ..evaluate.fits import prepare
     from ..store.cells import Cells
     from ..store.places import Places
 
     def at_hand(name: str) -> bool:
-        if not get(name).trained_on_request:
+        fit = prepare(name, dataset, seed)
+        if "epochs" not in fit.generator.params:
             return True
         drawn = drawn_in is not None and Cells(drawn_in, name).read("sample") is not None
-        return drawn or prepare(name, dataset, seed).at_hand(Places()) is not None
+        return drawn or fit.at_hand(Places()) is not None
 
-    if registered is not None:
-        names = named_generators(registered)
+    if registered is not None or own:
+        names = named_generators(registered or "")
     else:
-        names = [] if own else [name for name in GENERATORS if at_hand(name)]
+        names = [name for name in GENERATORS if at_hand(name)]
+        if left := [name for name in GENERATORS if name not in names]:
+            tell(
+                f"left out, not trained on {dataset.name}: {', '.join(left)}; porebench train {left[0]}, with the same "
+                "--dataset, trains one"
+            )
     return list(dict.fromkeys([*names, *(own or [])]))
 
 
