@@ -150,8 +150,8 @@ def chosen_generators(
 ) -> list[str]:
     """Return the generators asked for, each once; where none is, all registered ones but networks not trained yet.
 
-    A network, which is a generator with ``epochs``, trains for minutes to hours: it is left out with one line that names
-    the command, unless its weights are at hand.
+    A network, which is a generator with ``epochs``, trains for minutes to hours: unless its weights are at hand, it is
+    left out, with one line that names the command.
 
     Args:
         registered: as given by ``--generators``.
