@@ -3,7 +3,7 @@
 if __name__ == "data":
     raise ImportError("import porebench.data, not data: a second copy of its classes matches none")
 
-from .datasets import NAMES, load, load_image, true_spheres
+from .datasets import AXES, NAMES, Axis, load, load_image, true_spheres
 from .images import Reading, blocks, read_phase, read_set, read_volume
 from .phase import Phase
 from .seed_format import read_folder, write_folder
@@ -11,8 +11,10 @@ from .spheres import LAWS, SphereLaw, is_simulated, simulate, stamp_balls
 from .volumes import Dataset, DensityKind, Volumes, spread
 
 __all__ = [
+    "AXES",
     "LAWS",
     "NAMES",
+    "Axis",
     "Dataset",
     "DensityKind",
     "Phase",

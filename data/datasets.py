@@ -7,7 +7,7 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ NAMES: tuple[str, ...] = tuple(LAWS)
 """Data sets that can be made anywhere, by name."""
 
 _HERE = Path(__file__).resolve().parent
+Axis = Literal["depth", "height", "width"]
+AXES: tuple[Axis, ...] = ("depth", "height", "width")
+"""Axes of a volume, in the order of its array."""
+
 _SEED = 100  # the fitted law of the data set drawn with it is closest to the published one (see the tests)
 _SET_SIZE = 512
 _SPLIT_SEED = 30
@@ -33,6 +37,7 @@ def load(
     name_or_path: str | Path,
     *,
     block: int = EDGE,
+    axis: Axis | None = None,
     skip_bad: bool = False,
     voxel_size: float | None = None,
     **image: Unpack[Reading],
@@ -47,13 +52,14 @@ def load(
       A folder that holds one image, or the slices of one, stands for that image.
     * Several volumes in one file (``voxels`` [n, D, H, W]), or in a folder as ``porebench sample`` writes it: split as
       a published folder is. Density is what file or names state, else each volume's own porosity.
-    * An image: disjoint blocks, with their porosity as density. Its block layers along the longest axis are split into
-      slabs, the first for training, the next for validation and the last for test (a quarter of the layers each for
+    * An image: disjoint blocks, with their porosity as density. Its block layers along an axis are split into slabs,
+      the first for training, the next for validation and the last for test (a quarter of the layers each for
       validation and test, rounded down, at least one), so test blocks come from a region never seen.
 
     Args:
         name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
         block: edge of a block in voxels, images only.
+        axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
         voxel_size: edge of a voxel, in the user's unit of length. Default: that of the data set, 1 for images.
         image: what is pore, shape and type of a ``.raw``, and the name of an array, images only; see `Reading`.
@@ -75,7 +81,8 @@ def load(
         dataset = _from_folder(path, skip_bad)
     else:
         found, name = read_set(path, **image), _safe_name(_stem(path))
-        cut = _from_image(found.voxels[0], name, block) if len(found.voxels) == 1 else _from_set(found, name)
+        alone = len(found.voxels) == 1
+        cut = _from_image(found.voxels[0], name, block, axis) if alone else _from_set(found, name)
         dataset = replace(cut, phase=str(found.phase))
     if voxel_size is None:
         return dataset
@@ -159,13 +166,13 @@ def _split(volumes: Volumes, kind: DensityKind, place: str) -> Dataset:
     return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], volumes.name, kind)
 
 
-def _from_image(volume: NDArray[np.bool_], name: str, block: int) -> Dataset:
-    axis = int(np.argmax(volume.shape))
+def _from_image(volume: NDArray[np.bool_], name: str, block: int, along: Axis | None) -> Dataset:
+    axis = int(np.argmax(volume.shape)) if along is None else AXES.index(along)
     layers = volume.shape[axis] // block if 1 <= block <= min(volume.shape) else 0
     if layers < 3:
         largest = min(volume.shape[axis] // 3, *volume.shape)
         advice = f"use a block between 1 and {largest}" if largest else "use a larger image"
-        where = f"the longest axis of an image of {volume.shape}"
+        where = f"the {along or 'longest'} axis of an image of {volume.shape}"
         raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
     held_out = max(1, layers // 4)
     ends = np.array([0, layers - 2 * held_out, layers - held_out, layers]) * block

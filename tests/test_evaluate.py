@@ -7,6 +7,7 @@ import pytest
 
 from porebench import data
 from porebench.benchmarks.cli import main
+from porebench.benchmarks.cli.parameters import chosen_generators
 from porebench.benchmarks.evaluate import fits
 from porebench.benchmarks.evaluate.draw import plan, select_test
 from porebench.benchmarks.evaluate.options import Options
@@ -15,9 +16,12 @@ from porebench.benchmarks.report.documents import insert_tables
 from porebench.benchmarks.store.digests import ROOT
 from porebench.benchmarks.store.files import save_samples
 from porebench.benchmarks.store.places import Places
-from porebench.benchmarks.store.results import COLUMNS
+from porebench.benchmarks.store.results import COLUMNS, read_side_table
 from porebench.data.packed import load_samples
-from porebench.generators import get
+from porebench.generators import GENERATORS, get
+from porebench.generators.autoregressive.generator import Autoregressive
+from porebench.generators.cvae.generator import CVAE
+from porebench.generators.cvae.seed import SeedCVAE
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -87,10 +91,25 @@ def test_a_generator_that_fails_becomes_a_row_and_the_others_finish(tiny, tmp_pa
     outcomes = evaluate(tiny, references, tmp_path, Options(quick=True, workers=1))
     assert [outcome.failed for outcome in outcomes] == [True, True, False, True]
     assert [outcome.record.get("phase") for outcome in outcomes] == ["sample", "sample", None, "fit"]
+    status = read_side_table(tmp_path / "tiny", "status").fillna("").set_index("generator")
+    assert status.status.to_dict() == {outcome.generator: outcome.record["status"] for outcome in outcomes}
+    assert tuple(status.loc["fails"]) == ("failed", "sample", "no pores | today")
+    assert tuple(status.loc["half"]) == ("scored", "", "")
     text = (tmp_path / "tiny" / "accuracy.md").read_text()
     assert "no pores / today" in text
     assert "porebench train cvae-seed" in text
     assert "| half |" in text
+
+
+def test_networks_that_are_not_trained_are_left_out_by_default_and_named(tiny, monkeypatch, capsys) -> None:
+    networks = {name for name in GENERATORS if issubclass(get(name), CVAE | Autoregressive | SeedCVAE)}
+    assert set(GENERATORS) - set(chosen_generators(None, None, tiny, 0)) == networks
+    told = capsys.readouterr().err
+    assert all(name in told for name in networks)
+    assert "porebench train" in told
+    assert chosen_generators("cvae", None, tiny, 0) == ["cvae"]
+    monkeypatch.setattr(fits.Fit, "at_hand", lambda fit, _: fit.generator.name == "cvae-prior" or None)
+    assert set(GENERATORS) - set(chosen_generators(None, None, tiny, 0)) == networks - {"cvae-prior"}
 
 
 def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path) -> None:

@@ -82,7 +82,7 @@ EXPECTED = {
     "Segfault": ("sample", "was killed by SIGSEGV"),
     "Abort": ("fit", "was killed by SIGABRT"),
     "Exit": ("fit", "ended without a result (exit code 0)"),
-    "SystemExits": ("sample", "SystemExit: 3"),
+    "SystemExits": ("sample", "called sys.exit(3); raise an error instead"),
     "Interrupts": ("sample", "KeyboardInterrupt"),
     "Killed": ("sample", "was killed by SIGKILL, perhaps for want of memory"),
     "Greedy": ("sample", "ran out of memory (the limit is 4.0 GB)"),
@@ -100,7 +100,7 @@ EXPECTED = {
     "Closes": ("fit", "ended without a result"),
     "BadPath": ("load", "needs a class attribute `name`"),
     "Impostor": ("load", "like a registered generator"),
-    "NeedsArguments": ("load", "missing 1 required positional argument"),
+    "NeedsArguments": ("load", "cannot be made without 'must'; give it a default"),
     "not_a_class": ("load", "is not a class derived from"),
     "Absent": ("load", "is not a class derived from"),
 }

@@ -43,6 +43,7 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
         "curves.csv",
         "calibration.csv",
         "ranking.csv",
+        "status.csv",
         "ties.csv",
     }
     evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=("physics", "voxel-test")))

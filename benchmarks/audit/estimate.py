@@ -10,6 +10,7 @@ from typing import Any
 
 from porebench.data import Dataset
 
+from ..evaluate.judgeable import check_judgeable
 from ..evaluate.options import Options
 from ..evaluate.score import Judge
 from ..report.text import table_lines
@@ -77,6 +78,7 @@ def estimate(dataset: Dataset, references: Sequence[str], out: Path, options: Op
         options: of the run.
     """
     judge = Judge(dataset, options, run_folder(out, dataset.name, options.seed))
+    check_judgeable(dataset, judge.test)
     recorded = _recorded(out, judge)
     each = [_estimate(reference, judge, recorded) for reference in references]
     shared = 0.0

@@ -31,11 +31,14 @@ def train(
     num_nodes: Annotated[int, typer.Option(help="Machines that do, each with so many (under Slurm).", min=1)] = 1,
 ) -> None:
     """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
+    from porebench.generators import importable
+
     from ..evaluate import fits
     from ..evaluate.options import Options
 
     options, machines = Options(seed=seed, device="cpu", precision=precision), (devices, num_nodes)
-    ready = fits.fitted(generator, dataset, options, show_progress=True, refit=True, machines=machines)
+    with importable(generator):
+        ready = fits.fitted(generator, dataset, options, show_progress=True, refit=True, machines=machines)
     tell(f"{ready.generator.name} fitted on {dataset.name} in {ready.seconds:.1f} s")
     if publish:
         tell(f"weights in {fits.publish(ready)}")
@@ -66,6 +69,7 @@ def sample(
 
     from porebench.data import Volumes
     from porebench.data.export import choose_format, write_volumes
+    from porebench.generators import importable
 
     from ..evaluate.fits import fitted
     from ..evaluate.options import Options
@@ -73,8 +77,9 @@ def sample(
     choose_format(o, file_format)
     if intervals and n < 2:
         raise ValueError("intervals need an ensemble: ask for more than one volume with -n")
-    ready = fitted(generator, dataset, Options(device=device, precision=precision), show_progress=True)
-    voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
+    with importable(generator):
+        ready = fitted(generator, dataset, Options(device=device, precision=precision), show_progress=True)
+        voxels = ready.generator.sample(density, n, shape=shape, rng=seed)
     drawn = Volumes(voxels, np.full(n, density), dataset.test.voxel_size, ready.generator.name)
     written = write_volumes(drawn, o, file_format)
     place = written[0] if len(written) == 1 else f"{len(written)} files in {o}"
@@ -109,15 +114,16 @@ def view(
     """Show a volume in three dimensions: a window to turn it in, or a PNG where there is no display."""
     from porebench import data
     from porebench.data.images import SUFFIXES
-    from porebench.generators import GENERATORS
+    from porebench.generators import GENERATORS, importable
 
     from ..evaluate.fits import fitted
     from ..report.volumes import has_display
     from ..report.volumes import view as show
 
     if what in GENERATORS or ".py:" in what:
-        generator = fitted(what, data.load(dataset), show_progress=True).generator
-        voxels = generator.sample(density, shape=shape, rng=seed)[0]
+        with importable(what):
+            generator = fitted(what, data.load(dataset), show_progress=True).generator
+            voxels = generator.sample(density, shape=shape, rng=seed)[0]
         title = f"{generator.name} at density {density:g}"
     elif not Path(what).exists():
         known = ", ".join(SUFFIXES)

@@ -14,7 +14,7 @@ import typer
 from .console import tell
 
 if TYPE_CHECKING:
-    from porebench.data import Dataset, Reading
+    from porebench.data import Axis, Dataset, Reading
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
@@ -28,7 +28,9 @@ PrecisionOption = Annotated[
 ]
 GeneratorsOption = Annotated[
     str | None,
-    typer.Option(help="Registered names, comma-separated, or 'all'. Default: all that need no long training."),
+    typer.Option(
+        help="Registered names, comma-separated, or 'all'. Default: all but networks that are not trained yet."
+    ),
 ]
 OwnOption = Annotated[
     list[str] | None,
@@ -54,11 +56,19 @@ _IMAGE: list[tuple[str, Any, Any]] = [
     ("key", _KEY, None),
 ]
 _BLOCK = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
+_AXIS = Annotated[
+    Literal["depth", "height", "width"] | None,
+    typer.Option(help="Axis along which an image is split into training, validation and test; default the longest."),
+]
+_CUT: list[tuple[str, Any, Any]] = [("block", _BLOCK, 30), ("axis", _AXIS, None)]
 _DATASET = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
 _GIVEN = Annotated[
     list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
 ]
 _SKIP_BAD = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable files and list them.")]
+
+LEAST_BLOCK = 8
+"""Edge in voxels of the smallest blocks that are proposed: less holds no structure."""
 
 Command = Callable[..., Any]
 
@@ -66,20 +76,20 @@ Command = Callable[..., Any]
 def takes_dataset(command: Command) -> Command:
     """Return a command with the options of a data set, which gets the loaded data set as ``dataset``."""
 
-    def load(dataset: str, skip_bad: bool, block: int, **image: Any) -> Dataset:
-        return _loaded(dataset, block=block, skip_bad=skip_bad, **reading(**image))
+    def load(dataset: str, skip_bad: bool, block: int, axis: Axis | None, quiet: bool = False, **image: Any) -> Dataset:
+        return _loaded(dataset, quiet, block=block, axis=axis, skip_bad=skip_bad, **reading(**image))
 
-    options = [("dataset", _DATASET, "spheres"), ("skip_bad", _SKIP_BAD, False), ("block", _BLOCK, 30), *_IMAGE]
+    options = [("dataset", _DATASET, "spheres"), ("skip_bad", _SKIP_BAD, False), *_CUT, *_IMAGE]
     return _with_options(command, "dataset", options, load)
 
 
 def takes_datasets(command: Command) -> Command:
     """Return a command with the options of any number of data sets, which gets the loaded ones as ``given``."""
 
-    def load(dataset: list[str] | None, block: int, **image: Any) -> list[Dataset]:
-        return [_loaded(name, block=block, **reading(**image)) for name in dataset or []]
+    def load(dataset: list[str] | None, block: int, axis: Axis | None, **image: Any) -> list[Dataset]:
+        return [_loaded(name, False, block=block, axis=axis, **reading(**image)) for name in dataset or []]
 
-    return _with_options(command, "given", [("dataset", _GIVEN, None), ("block", _BLOCK, 30), *_IMAGE], load)
+    return _with_options(command, "given", [("dataset", _GIVEN, None), *_CUT, *_IMAGE], load)
 
 
 def takes_image(command: Command) -> Command:
@@ -123,12 +133,12 @@ def _numbers(text: str, option: str) -> list[float]:
         raise ValueError(f"expected numbers with commas between after {option}, got {text!r}") from None
 
 
-def _loaded(name: str, **options: Any) -> Dataset:
-    """Return a data set, and say what was taken for pore."""
+def _loaded(name: str, quiet: bool, **options: Any) -> Dataset:
+    """Return a data set, and say what was taken for pore unless quiet."""
     from porebench import data
 
     dataset = data.load(name, **options)
-    if dataset.phase:
+    if dataset.phase and not quiet:
         tell(f"{dataset.name}: {dataset.phase}")
     return dataset
 
@@ -148,7 +158,14 @@ def _with_options(
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
         own = {option: arguments.pop(option) for option, _, _ in options}
-        command(**{name: load(**own)}, **arguments)
+        try:
+            command(**{name: load(**own)}, **arguments)
+        except ValueError as error:
+            from ..evaluate.judgeable import NothingToJudgeError
+
+            if name != "dataset" or not isinstance(error, NothingToJudgeError):
+                raise
+            raise ValueError(f"{error}{way_out(load, own)}") from None
 
     first = added[:1] if options[0][0] == "dataset" else []
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
@@ -163,10 +180,46 @@ def _with_options(
     return run
 
 
+def way_out(load: Callable[..., Dataset], given: dict[str, Any]) -> str:
+    """Return the options, in words, with which an image can be judged; "" for other data.
+
+    Args:
+        load: loads the data set with such options.
+        given: the options with which nothing can be judged.
+    """
+    from porebench.data import AXES
+
+    from ..evaluate.judgeable import check_judgeable
+
+    def would_do(**other: Any) -> bool:
+        try:
+            check_judgeable(load(**{**given, **other}, quiet=True))
+        except ValueError:
+            return False
+        return True
+
+    if would_do():
+        return "; more --samples would do"
+    if load(**given, quiet=True).density_kind != "porosity":
+        return ""
+    block, axis = given["block"], given["axis"]
+    smaller = [edge for tenths in range(9, 1, -1) if (edge := block * tenths // 10) >= LEAST_BLOCK]
+    tried = [{"axis": other} for other in AXES if other != axis]
+    tried += [{"block": edge} for edge in smaller]
+    tried += [{"axis": other, "block": edge} for other in AXES if other != axis for edge in smaller]
+    for other in tried:
+        if would_do(**other):
+            return f"; {' '.join(f'--{option} {value}' for option, value in other.items())} would do"
+    return "; no smaller block would do along any axis: use a larger image, or cut off what is empty"
+
+
 def chosen_generators(
     registered: str | None, own: list[str] | None, dataset: Dataset, seed: int, *, drawn_in: Path | None = None
 ) -> list[str]:
-    """Return the generators asked for, each once; where none is, all registered ones that need no long training.
+    """Return the generators asked for, each once; where none is, all registered ones but networks not trained yet.
+
+    A network, which is a generator with ``epochs``, trains for minutes to hours: unless its weights are at hand, it is
+    left out, with one line that names the command.
 
     Args:
         registered: as given by ``--generators``.
@@ -175,22 +228,28 @@ def chosen_generators(
         seed: of the fit.
         drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
     """
-    from porebench.generators import GENERATORS, get
+    from porebench.generators import GENERATORS
 
     from ..evaluate.fits import prepare
     from ..store.cells import Cells
     from ..store.places import Places
 
     def at_hand(name: str) -> bool:
-        if not get(name).trained_on_request:
+        fit = prepare(name, dataset, seed)
+        if "epochs" not in fit.generator.params:
             return True
         drawn = drawn_in is not None and Cells(drawn_in, name).read("sample") is not None
-        return drawn or prepare(name, dataset, seed).at_hand(Places()) is not None
+        return drawn or fit.at_hand(Places()) is not None
 
-    if registered is not None:
-        names = named_generators(registered)
+    if registered is not None or own:
+        names = named_generators(registered or "")
     else:
-        names = [] if own else [name for name in GENERATORS if at_hand(name)]
+        names = [name for name in GENERATORS if at_hand(name)]
+        if left := [name for name in GENERATORS if name not in names]:
+            tell(
+                f"left out, not trained on {dataset.name}: {', '.join(left)}; porebench train {left[0]}, with the same "
+                "--dataset, trains one"
+            )
     return list(dict.fromkeys([*names, *(own or [])]))
 
 

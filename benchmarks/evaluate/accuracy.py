@@ -1,7 +1,8 @@
-"""The tables of a run: accuracy, ranks and ties, their manifest, and the replicates that ranks are worked out from.
+"""The tables of a run: accuracy, status, ranks and ties, their manifest, and the replicates behind the ranks.
 
 ``replicates/<generator>.npz`` holds a generator's scores for resampled test densities (``metrics.ranking``). They are
 small and belong to the results, so that a generator scored today can be compared with those of earlier runs.
+``status.csv`` names every generator of the table, those that failed too, which have no number in ``accuracy.csv``.
 ``ranking.csv`` has one row a generator and variant of the score (``left_out`` nothing, a descriptor or a band);
 ``ties.csv`` one row a pair: the difference of their NFR100, its 95 % interval, and whether they are tied.
 """
@@ -31,6 +32,7 @@ from ..store.provenance import environment
 from ..store.results import (
     COLUMNS,
     RANK_COLUMNS,
+    STATUS_COLUMNS,
     TIE_COLUMNS,
     Order,
     Outcome,
@@ -38,6 +40,7 @@ from ..store.results import (
     read_manifest,
     read_order,
     read_table,
+    status_rows,
 )
 from ..store.tables import write_table
 
@@ -88,6 +91,7 @@ class Results:
         self.records = {name: self.records[name] for name in sorted(self.records, key=_table_order)}
         rows = [row for name in self.records for row in self.rows.get(name, [])]
         write_table(self.folder / "accuracy.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
+        write_table(self.folder / "status.csv", pd.DataFrame(status_rows(self.records), columns=list(STATUS_COLUMNS)))
         self._write_manifest()
         order = write_order(self.folder, self.run, self.records)
         found = Run(self.folder, read_table(self.folder), self._manifest(), order)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes
 from porebench.data.volumes import spread
-from porebench.generators import Generator
+from porebench.generators import Generator, importable
 
 from ..store.cells import Cells, Inputs
 from ..store.digests import code_digest
@@ -22,7 +25,13 @@ from . import fits
 from .isolation import Tell
 from .options import Options, Stream
 
+log = logging.getLogger("porebench")
+
 QUICK_FIT = 60.0  # seconds that a fit may take to be made several times
+GLOBAL_STATE = (
+    "%s uses the global random numbers of %s, so its draws need not follow --seed; take them from `rng`, which _fit "
+    "and _sample are given: `rng.random(shape)`, `torch.Generator().manual_seed(int(rng.integers(2**63)))`"
+)
 
 
 @dataclass(frozen=True)
@@ -135,11 +144,26 @@ def draw(
         show_progress: let a fit draw its progress bar.
         tell: told the generator's name, and each phase before it begins, by ``isolation.call``.
     """
-    first = _draw_fit(reference, dataset, folder, options, show_progress, tell)
-    for fit in range(1, fits_of(Cells(folder, first.name), options)):
-        other = replace(options, fit=fit)
-        _draw_fit(reference, dataset, fit_folder(folder, fit), other, show_progress, tell)
+    before = _global_states()
+    with importable(reference):
+        first = _draw_fit(reference, dataset, folder, options, show_progress, tell)
+        for fit in range(1, fits_of(Cells(folder, first.name), options)):
+            other = replace(options, fit=fit)
+            _draw_fit(reference, dataset, fit_folder(folder, fit), other, show_progress, tell)
+    touched = [owner for owner, state in _global_states().items() if state != before[owner]]
+    if ":" in reference and touched:
+        log.warning(GLOBAL_STATE, first.name, " and ".join(touched))
     return asdict(first)
+
+
+def _global_states() -> dict[str, str]:
+    """Return the state of every source of random numbers that all code shares, by its owner."""
+    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 - read to see whether a generator uses it
+    return {
+        "random": repr(random.getstate()),
+        "NumPy": f"{state['pos']} {state['key'].tobytes()!r}",
+        "torch": repr(torch.get_rng_state().numpy().tobytes()),
+    }
 
 
 def _draw_fit(

@@ -160,6 +160,8 @@ def _child(pipe: Connection, memory: int | None, function: Callable[..., Any], a
     def tell(**facts: str) -> None:
         send(facts=facts)
 
+    sys.stdout.flush()
+    os.dup2(2, 1)  # what a generator prints is no part of the table
     try:
         _limit(memory)
         send(result=function(*arguments, tell))
@@ -191,6 +193,8 @@ def _reason(error: BaseException, memory: int | None) -> str:
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         limit = "" if memory is None else f" (the limit is {memory / 1e9:.1f} GB)"
         return f"ran out of memory{limit}"
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({error.code!r}); raise an error instead, `raise RuntimeError({error.code!r})`"
     if isinstance(error, Exception) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -24,6 +24,7 @@ from ..report.outside import outside_figure, row_latex, row_markdown
 from ..store.digests import short_digest
 from ..store.files import write_text
 from ..store.provenance import environment
+from .judgeable import check_judgeable
 from .progress import bars
 from .score import Judge, numbers
 from .tasks import Task, load_task
@@ -113,6 +114,7 @@ def score(
         ValueError: if the volumes do not answer the task; says what to do.
     """
     asked = _as_task(task)
+    check_judgeable(asked.dataset, asked.test)
     given = volumes if isinstance(volumes, Collection) else _collected(volumes)
     chosen, paired = _paired(given, asked, match)
     drawn = Volumes(chosen, asked.test.density, asked.test.voxel_size, name)

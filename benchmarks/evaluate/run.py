@@ -15,6 +15,7 @@ from ..store.results import Outcome, run_folder
 from . import isolation, side_tables
 from .accuracy import Results
 from .draw import Plan
+from .judgeable import check_judgeable
 from .options import Options
 from .progress import bars
 from .row import bring_up_to_date
@@ -47,12 +48,16 @@ def evaluate(
 
     Returns:
         One outcome a generator, in order.
+
+    Raises:
+        NothingToJudgeError: if no generator can be compared with the data set.
     """
     options = options or Options()
     folder = run_folder(out, dataset.name, options.seed)
+    judge = Judge(dataset, options, folder, bars(progress))
+    check_judgeable(dataset, judge.test)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    judge = Judge(dataset, options, folder, bars(progress))
     save_samples(judge.test, Cells(folder, REAL).arrays("sample"))  # to be looked at beside the draws
     results = Results(folder, judge.run, command, dataset.phase)
     plans = {reference: judge.plan(reference) for reference in references if ":" not in reference}

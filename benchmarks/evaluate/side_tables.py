@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes
 from porebench.data.volumes import spread
-from porebench.generators import Generator
+from porebench.generators import Generator, importable
 from porebench.generators.porosity_law import PorosityLaw
 from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.curves import calibration, density_bins, descriptor_curves
@@ -204,7 +204,8 @@ def draw_counts(reference: str, dataset: Dataset, options: Options, tell: Tell) 
         tell: told the phase.
     """
     tell(phase="calibrate")
-    return counts(fits.fitted(reference, dataset, options).generator, options.seed)
+    with importable(reference):
+        return counts(fits.fitted(reference, dataset, options).generator, options.seed)
 
 
 def counts(generator: Generator, seed: int) -> dict[str, list[int]]:

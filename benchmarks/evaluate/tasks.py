@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from porebench import data
-from porebench.data import Dataset, Reading, Volumes
+from porebench.data import Axis, Dataset, Reading, Volumes
 from porebench.data.export import write_volumes
 from porebench.generators.porosity_law import PorosityLaw
 from porebench.metrics.suites import CURRENT
@@ -37,6 +37,7 @@ class Task:
         source: name or path that the data set was loaded from.
         dataset: training, validation and test volumes.
         block: edge in voxels of the blocks that an image was cut into.
+        axis: that an image was split along; None for the longest.
         reading: options that an image was read with.
         samples: test densities asked for; None for all.
     """
@@ -44,7 +45,8 @@ class Task:
     source: str
     dataset: Dataset
     block: int = 30
-    reading: Reading = field(default_factory=lambda: Reading())
+    axis: Axis | None = None
+    reading: Reading = field(default_factory=Reading)
     samples: int | None = None
 
     @cached_property
@@ -87,6 +89,7 @@ class Task:
             "name": self.dataset.name,
             "source": self.source,
             "block": self.block,
+            "axis": self.axis,
             "reading": dict(self.reading),
             "samples": self.samples,
             "suite": CURRENT,
@@ -115,13 +118,19 @@ class Task:
 
 
 def load_task(
-    given: str | Path, *, block: int = 30, reading: Reading | None = None, samples: int | None = None
+    given: str | Path,
+    *,
+    block: int = 30,
+    axis: Axis | None = None,
+    reading: Reading | None = None,
+    samples: int | None = None,
 ) -> Task:
     """Return the task of a data set by its name or path, or the one that a ``task.json`` describes.
 
     Args:
         given: as for ``data.load``, or the path of a ``task.json`` or of its folder.
         block: edge in voxels of the blocks that an image is cut into.
+        axis: that an image is split along; None for the longest.
         reading: options that an image is read with.
         samples: test densities to ask for, spread over density; None for all.
 
@@ -134,23 +143,23 @@ def load_task(
         path = path / FILE
     if path.suffix != ".json":
         options = reading or Reading()
-        return Task(str(given), data.load(given, block=block, **options), block, options, samples)
+        return Task(str(given), data.load(given, block=block, axis=axis, **options), block, axis, options, samples)
     try:
         stated = json.loads(path.read_text())
-        source, cut, asked = (stated[key] for key in ("source", "block", "samples"))
-        options = Reading(**stated["reading"])
+        source, cut, along, asked = (stated[key] for key in ("source", "block", "axis", "samples"))
+        options = cast("Reading", dict(stated["reading"]))
         digest, made = str(stated["test_digest"]), int(stated["format"])
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} is no task: make one with porebench task export") from error
     if made != FORMAT:
         raise ValueError(f"{path} is of format {made}, this program reads {FORMAT}: export the task again")
     try:
-        loaded = data.load(source, block=int(cut), **options)
+        loaded = data.load(source, block=int(cut), axis=along, **options)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} is about {source}, which is not here: give --task PATH of the image"
         ) from error
-    task = Task(source, loaded, int(cut), options, asked)
+    task = Task(source, loaded, int(cut), along, options, asked)
     if task.test.digest() != digest:
         raise ValueError(f"{path} was exported from other volumes than {source} holds now: export it again")
     return task

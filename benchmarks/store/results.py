@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 RANK_COLUMNS = ("generator", "left_out", "which", "nfr100", "rank", "shared")
+STATUS_COLUMNS = ("generator", "status", "phase", "reason")
 TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")
 SCALING = Path("speed") / "scaling.csv"
 SCALING_KEY = ("generator", "edge", "volumes")
@@ -180,6 +181,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def read_table(folder: Path) -> pd.DataFrame:
     """Return the rows of ``accuracy.csv``; errors as for ``read_run``."""
     return _read(folder / "accuracy.csv", _accuracy)
+
+
+def status_rows(records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the rows of ``status.csv``: every generator of a run, those that failed with phase and reason.
+
+    Args:
+        records: generator -> its record in the manifest.
+    """
+    rows = []
+    for name, record in records.items():
+        told = {key: " ".join(str(record.get(key, "")).split()) for key in STATUS_COLUMNS[1:]}
+        rows.append({"generator": name, **told})
+    return rows
 
 
 def read_order(folder: Path) -> Order | None:

@@ -36,6 +36,7 @@ from porebench.metrics.patches import PatchIndex
 from porebench.metrics.table import versions
 from porebench.metrics.verdict import LEVEL
 
+from ...evaluate.judgeable import check_judgeable
 from ...evaluate.progress import bars
 from ...report import plots
 from ...report.figures import draw, save
@@ -189,10 +190,11 @@ def validate(
         The folder.
 
     Raises:
-        ValueError: if the data set is too small.
+        ValueError: if the data set is too small, or nothing can be judged on it.
         ImportError: if matplotlib is not installed.
     """
     settings = settings or Settings()
+    check_judgeable(dataset)
     folder, bar = out / "validation" / dataset.name, bars(progress)
     started, used = time.perf_counter(), time.process_time()
     # ``style`` fails now, rather than after minutes, where matplotlib is missing; threads would wait for each other at
