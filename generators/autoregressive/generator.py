@@ -13,15 +13,22 @@ from torch import Tensor
 from porebench.data.symmetry import axis_orders
 
 from ..base import Floats, Generator, Shape, Streams
-from ..lattice import CELL, depth_to_space, lattice, space_to_depth, walls_like
+from ..lattice import CELL, channels_last, depth_to_space, lattice, space_to_depth, walls_like
 from ..machine import DECODED, product_format
 from ..stored import check_sizes
 from ..training import accelerator, round_to_half, run, weights_from_arrays, weights_to_arrays
 from ..walls import empty_layers, layers, profile
 from .module import AutoregressiveModule, Batches, HeldOut, Settings, early_end
 from .network import AutoregressiveNetwork, condition
-from .order import POSITIONS, steps_on
+from .order import POSITIONS, STEPS, steps_on
 
+ANCHORS = (7, 11, 23)
+"""Steps before which the number of pore voxels to aim at is set to what the voxels drawn so far let expect. Up to the
+first, while the coarsest lattice is drawn, logits are shifted towards the number asked for. Later a difference would
+make the network place or spare pores against what it sees; chosen on validation volumes of Berea and of the spheres."""
+LARGEST_SHIFT = 3.0
+OWN = ("density_", "ratio_", "share_")
+"""Learnt arrays besides the weights of the network."""
 NEIGHBOURS = 24
 """Training volumes of about a density, one of whose numbers of pore voxels, relative to the law, a draw takes over."""
 
@@ -104,6 +111,17 @@ class Autoregressive(Generator):
         order = np.argsort(density, kind="stable")
         self.density_ = density[order].astype(np.float32)
         self.ratio_ = (np.count_nonzero(volumes, axis=(1, 2, 3)) / expected)[order].astype(np.float32)
+        self.share_ = self._shares(volumes)
+
+    def _shares(self, volumes: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the share of pore voxels that are drawn before each step, and before the end, float32 [STEPS + 1]."""
+        shape = check_sizes(volumes.shape[1:])
+        padded = [(0, cells * CELL - edge) for cells, edge in zip(lattice(shape), shape, strict=True)]
+        pores = torch.from_numpy(np.pad(volumes.sum(axis=0), padded))[None, None]
+        steps = steps_on(lattice(shape), pores.device).flatten().numpy()
+        held = np.bincount(steps, channels_last(space_to_depth(pores)).flatten().numpy() + 1e-6, STEPS)
+        shares: NDArray[np.float32] = (np.cumsum([0.0, *held]) / held.sum()).astype(np.float32)
+        return shares
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         streams = rng.spawn(len(density))
@@ -144,21 +162,25 @@ class Autoregressive(Generator):
         numbers = np.stack([stream.random((*size, CELL**3), dtype=np.float32) for stream in streams])
         uniform = torch.from_numpy(numbers).to(self.device)
         asked = torch.from_numpy(density).float().to(self.device)
-        total = torch.from_numpy(counts).float().to(self.device)
-        left, undrawn = total.clone(), float(step_of.numel())
+        aim = torch.from_numpy(counts).float().to(self.device)
+        placed, voxels = torch.zeros_like(aim), float(np.prod(shape))
         known = torch.zeros(uniform.shape, device=self.device)
         walls = walls_like(shape, known)
         order = torch.zeros(len(counts), dtype=torch.int64, device=self.device)
         for step, position in enumerate(POSITIONS):
-            told = condition(
-                asked, total / float(np.prod(shape)), left, torch.full_like(left, undrawn), order + step, order
-            )
-            odds = torch.sigmoid(self.network_(known, told, walls, position)[..., 0])
+            waiting = step_of >= step
+            if step in ANCHORS:
+                aim = placed / max(float(self.share_[step]), 1e-6)
+            undrawn = torch.full_like(aim, float(waiting.sum()))
+            told = condition(asked, aim / voxels, aim - placed, undrawn, order + step, order)
+            logits = self.network_(known, told, walls, position)[..., 0]
+            if step < ANCHORS[0]:
+                wanted = aim * float(self.share_[ANCHORS[0]]) - placed
+                logits = logits + _shift(logits, waiting[..., position] & open_to[..., position], wanted)
             now = step_of[..., position] == step
-            pore = (uniform[..., position] < odds) & now & open_to[..., position]
+            pore = (uniform[..., position] < torch.sigmoid(logits)) & now & open_to[..., position]
             known[..., position] += now * (2.0 * pore - 1)
-            left -= pore.flatten(1).sum(dim=1)
-            undrawn -= float(now.sum())
+            placed = placed + pore.flatten(1).sum(dim=1)
         return known
 
     def _open(self, shape: Shape) -> Tensor:
@@ -172,11 +194,14 @@ class Autoregressive(Generator):
         self.network_.to(self.device)
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        arrays = {**weights_to_arrays(self.network_), "density_": self.density_, "ratio_": self.ratio_}
+        own = {key: getattr(self, key) for key in OWN}
+        arrays = {**weights_to_arrays(self.network_), **own}
         return arrays, {key: getattr(self, key) for key in ("margin_", "unbounded_", "epochs_")}
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
-        self.density_, self.ratio_ = arrays["density_"], arrays["ratio_"]
+        self.density_, self.ratio_, self.share_ = (arrays[key] for key in OWN)
+        if self.share_.shape != (STEPS + 1,):
+            raise ValueError(f"expected {STEPS + 1} shares of pore voxels, got an array of shape {self.share_.shape}")
         if self.density_.shape != self.ratio_.shape or self.density_.ndim != 1 or len(self.density_) == 0:
             raise ValueError("its densities do not go with its numbers of pore voxels")
         self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
@@ -187,5 +212,22 @@ class Autoregressive(Generator):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
         with torch.device("meta"):  # takes no memory, whatever sizes the file states
             network = AutoregressiveNetwork(self.width, self.blocks)
-        weights_from_arrays(network, {key: arrays[key] for key in arrays if not key.endswith("_")})
+        weights_from_arrays(network, {key: arrays[key] for key in arrays if key not in OWN})
         self.network_ = network.requires_grad_(False).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+
+
+def _shift(logits: Tensor, waiting: Tensor, wanted: Tensor) -> Tensor:
+    """Return what to add to the logits of each volume so that its waiting voxels hold as many pores as are wanted.
+
+    Args:
+        logits: float [n, d, h, w].
+        waiting: voxels that are not drawn yet, bool [d, h, w].
+        wanted: pores expected in them, [n].
+    """
+    low, high = (torch.full_like(wanted, end)[:, None, None, None] for end in (-LARGEST_SHIFT, LARGEST_SHIFT))
+    for _ in range(16):
+        middle = (low + high) / 2
+        expected = (torch.sigmoid(logits + middle) * waiting).flatten(1).sum(dim=1)
+        more = (expected < wanted)[:, None, None, None]
+        low, high = torch.where(more, middle, low), torch.where(more, high, middle)
+    return (low + high) / 2
