@@ -41,6 +41,9 @@ GENERATORS: dict[str, str] = {
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 """Rows that show what the numbers mean; they are in every table and hold no rank."""
 
+ON_REQUEST: tuple[str, ...] = ("autoregressive",)
+"""Generators that take about a second a volume on two cores: drawn where they are named; else their rows are kept."""
+
 
 def get(name: str) -> type[Generator]:
     """Return the generator class of a registered name.
@@ -154,4 +157,4 @@ def _class_of(module: object, attribute: str, reference: str) -> type[Generator]
     return found
 
 
-__all__ = ["CONTROLS", "GENERATORS", "Generator", "from_file", "get", "importable"]
+__all__ = ["CONTROLS", "GENERATORS", "ON_REQUEST", "Generator", "from_file", "get", "importable"]

@@ -216,10 +216,10 @@ def way_out(load: Callable[..., Dataset], given: dict[str, Any]) -> str:
 def chosen_generators(
     registered: str | None, own: list[str] | None, dataset: Dataset, seed: int, *, drawn_in: Path | None = None
 ) -> list[str]:
-    """Return the generators asked for, each once; where none is, all registered ones but networks not trained yet.
+    """Return the generators asked for, each once; where none is, the usual ones but networks not trained yet.
 
     A network, which is a generator with ``epochs``, trains for minutes to hours: unless its weights are at hand, it is
-    left out, with one line that names the command.
+    left out, with one line that names the command. Those that draw slowly (``ON_REQUEST``) are left out too.
 
     Args:
         registered: as given by ``--generators``.
@@ -228,7 +228,7 @@ def chosen_generators(
         seed: of the fit.
         drawn_in: a run folder whose samples make up for a fit that is not at hand, for a command that needs no more.
     """
-    from porebench.generators import GENERATORS
+    from porebench.generators import GENERATORS, ON_REQUEST
 
     from ..evaluate.fits import prepare
     from ..store.cells import Cells
@@ -244,8 +244,9 @@ def chosen_generators(
     if registered is not None or own:
         names = named_generators(registered or "")
     else:
-        names = [name for name in GENERATORS if at_hand(name)]
-        if left := [name for name in GENERATORS if name not in names]:
+        usual = [name for name in GENERATORS if name not in ON_REQUEST]
+        names = [name for name in usual if at_hand(name)]
+        if left := [name for name in usual if name not in names]:
             tell(
                 f"left out, not trained on {dataset.name}: {', '.join(left)}; porebench train {left[0]}, with the same "
                 "--dataset, trains one"
