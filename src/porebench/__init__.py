@@ -8,11 +8,11 @@ _clone = Path(__file__).resolve().parents[2]
 if (_clone / "pyproject.toml").is_file():
     __path__.append(str(_clone))  # a clone without symbolic links has the packages at its root
 
-_EXPORTED = {"score": "benchmarks.evaluate.outside", "quick_score": "benchmarks.evaluate.outside"}
+_EXPORTED = dict.fromkeys(("score", "quick_score", "quick_densities"), "benchmarks.evaluate.outside")
 
 
 def __getattr__(name: str) -> Any:
     """Import what is exported here when it is first asked for: the judge takes a second to load."""
     if name in _EXPORTED:
-        return getattr(import_module(f"{__name__}.{_EXPORTED[name]}"), name)
+        return getattr(import_module(f".{_EXPORTED[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
