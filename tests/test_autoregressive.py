@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from porebench.generators.autoregressive import module
-from porebench.generators.autoregressive.generator import Autoregressive
+from porebench.generators.autoregressive.generator import Autoregressive, _shift
 from porebench.generators.autoregressive.module import AutoregressiveModule, Batches, Settings
 from porebench.generators.autoregressive.network import AutoregressiveNetwork
 from porebench.generators.autoregressive.order import POSITIONS, STEPS, drawing_steps, positions, steps_on
@@ -88,10 +88,12 @@ def test_a_direction_of_the_medium_is_learned_under_all_symmetries(monkeypatch) 
     generator = Autoregressive(width=24, blocks=1, batch_size=16, epochs=1, learning_rate=5e-3).fit(
         volumes, density, rng=0
     )
-    drawn = generator.sample(0.5, 8, rng=1)
-    faces = [np.mean(np.diff(drawn.astype(np.int8), axis=axis) != 0) for axis in (1, 2, 3)]
-    assert faces[0] > 1.5 * max(faces[1:])
-    assert drawn.mean() == pytest.approx(0.5, abs=0.1)
+    step = torch.arange(24) % STEPS
+    as_it_is, turned = (
+        _module(seen, density)._losses(generator.network_, ([(torch.arange(24), 0, ())], step))[0].sum()
+        for seen in (volumes, volumes.transpose(0, 3, 2, 1).copy())
+    )
+    assert turned > 1.2 * as_it_is
 
 
 def test_numbers_of_pore_voxels_spread_as_in_training_volumes_and_less_in_larger_ones() -> None:
@@ -144,3 +146,29 @@ def test_an_interrupted_training_goes_on_where_it_stopped(monkeypatch, tmp_path)
     assert again.epochs_ == whole.epochs_
     for name, values in whole._get_state()[0].items():
         np.testing.assert_array_equal(values, again._get_state()[0][name])
+
+
+def test_logits_are_shifted_to_the_number_of_pores_that_is_wanted() -> None:
+    logits = torch.randn((3, 4, 4, 4), generator=torch.Generator().manual_seed(0))
+    waiting = torch.zeros((4, 4, 4), dtype=torch.bool)
+    waiting[:2] = True
+    wanted = torch.tensor([5.0, 16.0, 24.0])
+    expected = (torch.sigmoid(logits + _shift(logits, waiting, wanted)) * waiting).flatten(1).sum(dim=1)
+    torch.testing.assert_close(expected, wanted, atol=0.01, rtol=0)
+
+
+def test_the_share_of_pores_before_each_step_follows_where_pores_are() -> None:
+    volumes = np.zeros((1, 12, 12, 12), dtype=bool)
+    volumes[0, ::3, ::3, ::3] = True  # the position that is drawn first
+    shares = Autoregressive()._shares(volumes)
+    assert shares[0] == 0
+    assert np.all(np.diff(shares) >= 0)
+    assert shares[7] == pytest.approx(1, abs=1e-3)
+
+
+def test_draws_hold_about_as_many_pores_as_the_density_asks_for() -> None:
+    volumes = np.random.default_rng(0).random((60, 12, 12, 12)) < np.linspace(0.05, 0.5, 60)[:, None, None, None]
+    density = volumes.mean(axis=(1, 2, 3))
+    generator = Autoregressive(**TINY, epochs=0).fit(volumes, density, rng=0)
+    drawn = generator.sample(np.repeat([0.1, 0.4], 16), rng=0).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(drawn.reshape(2, 16).mean(axis=1), [0.1, 0.4], rtol=0.1)

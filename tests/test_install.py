@@ -34,7 +34,7 @@ def test_a_wheel_holds_one_package_and_is_small(wheel) -> None:
     assert any(name.startswith("porebench/generators/weights/spheres/") for name in names)
     assert len(names) == len(set(names))
     assert not [name for name in names if "/results/" in name or "/tests/" in name or "__pycache__" in name]
-    assert wheel.stat().st_size < 20e6
+    assert wheel.stat().st_size < 40e6
 
 
 def test_an_installation_evaluates_from_an_empty_folder_and_stays_as_it_is(wheel, tmp_path) -> None:

@@ -132,7 +132,7 @@ class AutoregressiveModule(pl.LightningModule):
         voxels = torch.from_numpy(volumes.copy())
         kept = {
             "volumes": voxels,
-            "density": torch.from_numpy(density).float(),
+            "density": torch.tensor(density, dtype=torch.float32),
             "pores": voxels.flatten(1).sum(dim=1).float(),
             "step_of": steps_on(lattice(shape), voxels.device),
             "walls": walls_like(shape, torch.zeros(1)),
