@@ -64,7 +64,7 @@ def test_a_large_lattice_is_drawn_in_tiles_without_seams(monkeypatch) -> None:
         for parameter in network.parameters():
             parameter.normal_(0, 0.2)
         whole = network.decode(network.from_prior(noise, condition, shape), condition, shape)
-        monkeypatch.setattr("porebench.generators.cvae.network.TILE", (4, 4, 4))
+        monkeypatch.setattr("porebench.generators.lattice.TILE", (4, 4, 4))
         tiled = network.decode(network.from_prior(noise, condition, shape), condition, shape)
     assert torch.allclose(whole, tiled, atol=1e-4 * float(whole.std()))
 

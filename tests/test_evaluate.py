@@ -18,8 +18,7 @@ from porebench.benchmarks.store.files import save_samples
 from porebench.benchmarks.store.places import Places
 from porebench.benchmarks.store.results import COLUMNS, read_side_table
 from porebench.data.packed import load_samples
-from porebench.generators import GENERATORS, get
-from porebench.generators.autoregressive.generator import Autoregressive
+from porebench.generators import GENERATORS, ON_REQUEST, get
 from porebench.generators.cvae.generator import CVAE
 from porebench.generators.cvae.seed import SeedCVAE
 
@@ -102,14 +101,15 @@ def test_a_generator_that_fails_becomes_a_row_and_the_others_finish(tiny, tmp_pa
 
 
 def test_networks_that_are_not_trained_are_left_out_by_default_and_named(tiny, monkeypatch, capsys) -> None:
-    networks = {name for name in GENERATORS if issubclass(get(name), CVAE | Autoregressive | SeedCVAE)}
-    assert set(GENERATORS) - set(chosen_generators(None, None, tiny, 0)) == networks
+    networks = {name for name in GENERATORS if issubclass(get(name), CVAE | SeedCVAE)}
+    assert set(GENERATORS) - set(ON_REQUEST) - set(chosen_generators(None, None, tiny, 0)) == networks
     told = capsys.readouterr().err
     assert all(name in told for name in networks)
     assert "porebench train" in told
     assert chosen_generators("cvae", None, tiny, 0) == ["cvae"]
     monkeypatch.setattr(fits.Fit, "at_hand", lambda fit, _: fit.generator.name == "cvae-prior" or None)
-    assert set(GENERATORS) - set(chosen_generators(None, None, tiny, 0)) == networks - {"cvae-prior"}
+    assert set(GENERATORS) - set(ON_REQUEST) - set(chosen_generators(None, None, tiny, 0)) == networks - {"cvae-prior"}
+    assert chosen_generators("autoregressive", None, tiny, 0) == ["autoregressive"]
 
 
 def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path) -> None:
