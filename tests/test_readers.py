@@ -165,7 +165,7 @@ def test_a_name_states_shape_and_type_and_options_overrule_it(tmp_path, name, op
     content = bytes(options.get("offset", 0)) + GREY.astype(dtype).tobytes()
     (tmp_path / name).write_bytes(content)
     check(tmp_path / name, **options)
-    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
     check(tmp_path / f"{name}.gz", **options)
 
 
@@ -189,8 +189,8 @@ def test_packed_files_are_read_without_writing_anything(tmp_path) -> None:
     stream = io.BytesIO()
     tifffile.imwrite(stream, GREY, photometric="minisblack")
     files = {
-        "a.npy.gz": gzip.compress(npy()),
-        "b.TIF.GZ": gzip.compress(stream.getvalue()),
+        "a.npy.gz": gzip.compress(npy(), mtime=0),
+        "b.TIF.GZ": gzip.compress(stream.getvalue(), mtime=0),
         "c.tar.gz": tar({"scan/a.npy": npy(), "readme.txt": b"x"}, "w:gz"),
         "d.tgz": tar({"a_12x6x7_uint8.raw": GREY.tobytes()}, "w:gz"),
         "e.tar": tar({"a.npy": npy(), "._a.npy": b"x"}),
@@ -208,8 +208,8 @@ def test_packed_files_are_read_without_writing_anything(tmp_path) -> None:
     [
         ("a.tgz", tar({"a.npy": npy(), "b.npy": npy()}, "w:gz"), "exactly one image .*found a.npy, b.npy; repack"),
         ("a.tar", tar({"a.txt": b"x"}), "found none"),
-        ("a.npy.gz", gzip.compress(npy())[:50], "cannot be unpacked"),
-        ("a.gz", gzip.compress(npy()), "a packed image such as a.raw.gz"),
+        ("a.npy.gz", gzip.compress(npy(), mtime=0)[:50], "cannot be unpacked"),
+        ("a.gz", gzip.compress(npy(), mtime=0), "a packed image such as a.raw.gz"),
         ("a.tar", b"x" * 2000, "cannot be unpacked"),
     ],
 )
@@ -220,7 +220,7 @@ def test_packed_files_that_hold_no_single_image_are_refused(tmp_path, name, cont
 
 
 def test_a_gzip_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch) -> None:
-    (tmp_path / "a_100x100x100_uint8.raw.gz").write_bytes(gzip.compress(bytes(10**6)))
+    (tmp_path / "a_100x100x100_uint8.raw.gz").write_bytes(gzip.compress(bytes(10**6), mtime=0))
     monkeypatch.setattr(packed, "MAX_BYTES", 10**5)
     with pytest.raises(ValueError, match="that are allowed; crop the image"):
         read_volume(tmp_path / "a_100x100x100_uint8.raw.gz")
