@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import images
+from ._decode import natural
 from .packed import load_samples, read_arrays
 
 NOT_VOLUMES = {".csv", ".txt", ".md", ".json", ".yml", ".yaml", ".png", ".jpg", ".pdf", ".log", ""}
@@ -98,11 +99,7 @@ def _files(folder: Path) -> list[Path]:
     files = [file for file in inside if file.suffix.lower() not in NOT_VOLUMES]
     if not files:
         raise ValueError(f"{folder} holds no volumes: expected files that end in {', '.join(images.SUFFIXES)}")
-    return sorted(files, key=lambda file: [int(part) if part.isdigit() else part for part in _parts(file.name)])
-
-
-def _parts(name: str) -> list[str]:
-    return re.split(r"(\d+)", name.lower())
+    return sorted(files, key=lambda file: natural(file.name.lower()))
 
 
 def _array(path: Path) -> NDArray[Any]:

@@ -29,6 +29,13 @@ def space_to_depth(volume: Tensor) -> Tensor:
     return cells.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, CELL**3, depth // CELL, height // CELL, width // CELL)
 
 
+def to_cells(volume: Tensor) -> Tensor:
+    """Turn volumes of any shape into cells with channels last, zeros beyond: [B, 1, D, H, W] -> [B, d, h, w, 27]."""
+    shape = check_sizes(volume.shape[2:])
+    beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
+    return channels_last(space_to_depth(F.pad(volume, (0, beyond[2], 0, beyond[1], 0, beyond[0]))))
+
+
 def depth_to_space(cells: Tensor) -> Tensor:
     """Invert ``space_to_depth``: [B, 27, d, h, w] -> [B, 1, 3d, 3h, 3w]."""
     batch, _, depth, height, width = cells.shape

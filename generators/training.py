@@ -1,4 +1,4 @@
-"""Training of any network with Lightning: a quiet trainer, checkpoints, averaged weights, weights as arrays."""
+"""Training of networks with Lightning, and the base class of generators that are one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -18,12 +18,54 @@ from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from .base import SPENT
+from .base import SPENT, Generator
+from .machine import product_format
 
 CLIP = 0.2
 """Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
 MONITORED = "validation"
 """Name of the loss on validation volumes, in the progress bar too."""
+
+
+class NetworkGenerator(Generator):
+    """Base of generators that are a network: number format, device, and what all of them learn besides weights.
+
+    Attributes:
+        network_: trained, in evaluation mode.
+        margin_: layers next to the walls without a pore in the training volumes.
+        unbounded_: True if the training volumes are cut from a medium without walls.
+        epochs_: of each phase of the training.
+    """
+
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+
+    network_: nn.Module
+    margin_: int
+    unbounded_: bool
+    epochs_: dict[str, int]
+
+    @property
+    def number_format(self) -> str:
+        """Return the name of the number format in which the network multiplies on its device."""
+        return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
+
+    def _move(self) -> None:
+        self.network_.to(self.device)
+
+    def _known(self) -> dict[str, Any]:
+        """Return what is saved beside weights and arrays."""
+        return {key: getattr(self, key) for key in ("margin_", "unbounded_", "epochs_")}
+
+    def _set_known(self, values: dict[str, Any]) -> None:
+        """Set what ``_known`` returned.
+
+        Raises:
+            ValueError: if there are as many empty layers as layers.
+        """
+        self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
+        if not 0 <= self.margin_ < min(self.shape_):
+            raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
+        self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
 
 
 class Clock(pl.Callback):

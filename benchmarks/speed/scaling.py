@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from porebench import data
-from porebench.generators import CONTROLS, GENERATORS, get
+from porebench.generators import CONTROLS, GENERATORS, ON_REQUEST, get
 from porebench.generators.porosity_law import PorosityLaw
 
 from ..evaluate import fits, isolation
@@ -58,7 +58,7 @@ def density_of(law: PorosityLaw, porosity: float) -> float:
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """Return the generators that draw any shape, of those named; all that compete where none is.
+    """Return the generators that draw any shape, of those named; where none is, all quick ones that compete.
 
     Raises:
         ValueError: if one draws its training shape only.
@@ -66,7 +66,8 @@ def chosen(names: Sequence[str]) -> list[str]:
     for name in names:
         if not get(name).any_shape:
             raise ValueError(f"{name} draws the shape it was trained on only, so it has no scaling to measure")
-    return list(names) or [name for name in GENERATORS if name not in CONTROLS and get(name).any_shape]
+    usual = (name for name in GENERATORS if name not in (*CONTROLS, *ON_REQUEST))
+    return list(names) or [name for name in usual if get(name).any_shape]
 
 
 def plan(names: Sequence[str], edges: Sequence[int], blocks: int) -> list[tuple[int, Draw]]:

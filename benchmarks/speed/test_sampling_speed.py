@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from porebench.generators import GENERATORS, get
+from porebench.generators import GENERATORS, ON_REQUEST, get
 
 from ..store.timings import voxel_facts
 from .conftest import fitted_generator, mixed_densities
@@ -30,6 +30,8 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
         pytest.skip("this machine has no CUDA device")
     if device not in get(name).devices:
         pytest.skip(f"{name} samples on the CPU only")
+    if name in ON_REQUEST and device == "cpu" and batch > 1:
+        pytest.skip(f"{name} takes as long for each volume of a batch as for one: minutes")
     generator, facts = fitted_generator(name, device)
     density = mixed_densities(batch)
     counted = work(fitted_generator(name, "cpu")[0], density, EDGE) if batch == 64 else None

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from porebench.data.symmetry import axis_orders
 
-from ..base import Floats, Generator, Shape, Streams
-from ..lattice import CELL, channels_last, depth_to_space, lattice, space_to_depth, walls_like
+from ..base import Floats, Shape, Streams
+from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
 from ..machine import DECODED, product_format
 from ..stored import check_sizes
-from ..training import accelerator, round_to_half, run, weights_from_arrays, weights_to_arrays
+from ..training import NetworkGenerator, accelerator, round_to_half, run, weights_from_arrays, weights_to_arrays
 from ..walls import empty_layers, layers, profile
 from .module import AutoregressiveModule, Batches, HeldOut, Settings, early_end
 from .network import AutoregressiveNetwork, condition
@@ -34,7 +34,7 @@ NEIGHBOURS = 24
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Autoregressive(Generator):
+class Autoregressive(NetworkGenerator):
     """Autoregressive network: voxels are drawn in groups on ever denser lattices, each given all groups before it.
 
     A group is so sparse that its voxels are nearly independent given those before; so, unlike a decoder whose voxels
@@ -58,7 +58,6 @@ class Autoregressive(Generator):
     """
 
     name: ClassVar[str] = "autoregressive"
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     trained_on_request: ClassVar[bool] = True
 
     width: int = 128
@@ -68,11 +67,6 @@ class Autoregressive(Generator):
     learning_rate: float = 4e-3
     weight_decay: float = 0.01
     sparse_weight: float = 0.3
-
-    @property
-    def number_format(self) -> str:
-        """Return the name of the number format in which the network multiplies on its device."""
-        return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -116,10 +110,9 @@ class Autoregressive(Generator):
     def _shares(self, volumes: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the share of pore voxels that are drawn before each step, and before the end, float32 [STEPS + 1]."""
         shape = check_sizes(volumes.shape[1:])
-        padded = [(0, cells * CELL - edge) for cells, edge in zip(lattice(shape), shape, strict=True)]
-        pores = torch.from_numpy(np.pad(volumes.sum(axis=0), padded))[None, None]
+        pores = to_cells(torch.from_numpy(volumes.sum(axis=0))[None, None])
         steps = steps_on(lattice(shape), pores.device).flatten().numpy()
-        held = np.bincount(steps, channels_last(space_to_depth(pores)).flatten().numpy() + 1e-6, STEPS)
+        held = np.bincount(steps, pores.flatten().numpy() + 1e-6, STEPS)
         shares: NDArray[np.float32] = (np.cumsum([0.0, *held]) / held.sum()).astype(np.float32)
         return shares
 
@@ -155,7 +148,7 @@ class Autoregressive(Generator):
         return counts
 
     def _draw(self, density: Floats, counts: NDArray[np.float64], shape: Shape, streams: Streams) -> Tensor:
-        """Return cells of volumes, 1 for pore and -1 for solid, int8 [n, d, h, w, 27]."""
+        """Return cells of volumes, 1 for pore and -1 for solid, float32 [n, d, h, w, 27]."""
         size = lattice(shape)
         step_of = steps_on(size, torch.device(self.device))
         open_to = self._open(shape)
@@ -185,18 +178,13 @@ class Autoregressive(Generator):
 
     def _open(self, shape: Shape) -> Tensor:
         """Return the voxels that may be pore, bool [d, h, w, 27]: all but those beyond the walls and next to them."""
-        inside = layers(shape) >= self.margin_
-        beyond = [(0, cells * CELL - edge) for cells, edge in zip(lattice(shape), shape, strict=True)]
-        padded = torch.from_numpy(np.pad(inside, beyond))
-        return space_to_depth(padded[None, None])[0].movedim(0, -1).to(self.device)
-
-    def _move(self) -> None:
-        self.network_.to(self.device)
+        inside = torch.from_numpy(layers(shape) >= self.margin_)
+        return to_cells(inside[None, None])[0].to(self.device)
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         own = {key: getattr(self, key) for key in OWN}
         arrays = {**weights_to_arrays(self.network_), **own}
-        return arrays, {key: getattr(self, key) for key in ("margin_", "unbounded_", "epochs_")}
+        return arrays, self._known()
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self.density_, self.ratio_, self.share_ = (arrays[key] for key in OWN)
@@ -204,10 +192,7 @@ class Autoregressive(Generator):
             raise ValueError(f"expected {STEPS + 1} shares of pore voxels, got an array of shape {self.share_.shape}")
         if self.density_.shape != self.ratio_.shape or self.density_.ndim != 1 or len(self.density_) == 0:
             raise ValueError("its densities do not go with its numbers of pore voxels")
-        self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
-        if not 0 <= self.margin_ < min(self.shape_):
-            raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
-        self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
+        self._set_known(values)
         if self.blocks > len(arrays):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
         with torch.device("meta"):  # takes no memory, whatever sizes the file states

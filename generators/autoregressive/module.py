@@ -19,8 +19,9 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import IterableDataset
 
 from porebench.data.symmetry import axis_orders
+from porebench.data.volumes import spread
 
-from ..lattice import channels_last, lattice, space_to_depth, walls_like
+from ..lattice import lattice, to_cells, walls_like
 from ..stored import check_sizes
 from ..training import MONITORED, move_average, one_cycle
 from .network import AutoregressiveNetwork, condition
@@ -85,8 +86,7 @@ class HeldOut(IterableDataset[Batch]):
     """The same validation volumes, and steps, for each epoch."""
 
     def __init__(self, density: NDArray[np.float64], offset: int, batch_size: int) -> None:
-        order = np.argsort(density, kind="stable")
-        chosen = order[np.linspace(0, len(order) - 1, min(HELD_OUT, len(order))).round().astype(np.int64)]
+        chosen = spread(density, HELD_OUT)
         step = (np.arange(len(chosen) * JUDGED) * 7 + np.arange(JUDGED).repeat(len(chosen))) % STEPS
         index = np.tile(chosen, JUDGED) + offset
         cuts = range(batch_size, len(index), batch_size)
@@ -139,7 +139,6 @@ class AutoregressiveModule(pl.LightningModule):
         }
         for name, values in kept.items():
             self.register_buffer(name, values, persistent=False)
-        self.beyond = [cells * 3 - size for cells, size in zip(lattice(shape), shape, strict=True)]
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
@@ -172,8 +171,7 @@ class AutoregressiveModule(pl.LightningModule):
             sets.append(self.volumes[some].permute(0, *(axis + 1 for axis in axes)).flip(flips))
             orders.append(torch.full_like(some, turn))
         index, order = torch.cat([part[0] for part in parts]), torch.cat(orders)
-        voxels = F.pad(torch.cat(sets)[:, None].float(), (0, self.beyond[2], 0, self.beyond[1], 0, self.beyond[0]))
-        target = channels_last(space_to_depth(voxels))
+        target = to_cells(torch.cat(sets)[:, None].float())
         at = step[:, None, None, None, None]
         drawn = self.step_of < at
         known = (2 * target - 1) * drawn

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from porebench.data.volumes import spread
+
 from .settings import TrainingSettings
 from .texture import RealTexture
 
@@ -64,8 +66,7 @@ class HeldOutBatches(IterableDataset[HeldOutBatch]):
     def __init__(
         self, volumes: NDArray[np.bool_], condition: NDArray[np.float32], batch_size: int, texture: RealTexture | None
     ) -> None:
-        order = np.argsort(condition[:, 0], kind="stable")
-        chosen = order[np.linspace(0, len(order) - 1, min(HELD_OUT, len(order))).round().astype(np.int64)]
+        chosen = spread(condition[:, 0], HELD_OUT)
         count = math.ceil(len(chosen) / batch_size)
         dealt = [chosen[start::count] for start in range(count)]
         self.batches = [_held_out(volumes[rows], condition[rows], texture) for rows in dealt]

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..base import Floats, Generator, Shape
+from ..base import Floats, Shape
 from ..binarise import keep_highest
 from ..machine import DECODED, product_format
 from ..stored import check_sizes
-from ..training import round_to_half, weights_from_arrays, weights_to_arrays
+from ..training import NetworkGenerator, round_to_half, weights_from_arrays, weights_to_arrays
 from ..walls import empty_layers, profile
 from .module import train
 from .network import LatticeVAE, Network
@@ -32,27 +32,18 @@ BEYOND = 2 * LOGIT_LIMIT
 """Difference by which logits are lowered in layers next to the walls in which no training volume has pores."""
 
 
-class VAEGenerator(Generator):
+class VAEGenerator(NetworkGenerator):
     """Base of conditional VAEs: condition, training, decoding in chunks, binarisation, weights as arrays.
 
     Attributes:
         walls_stay_empty: True if layers next to the walls without a pore in the training volumes get none in draws.
     """
 
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     walls_stay_empty: ClassVar[bool] = True
 
     exact_count: bool
     network_: Network
     levels_: list[float]
-    margin_: int
-    unbounded_: bool
-    epochs_: dict[str, int]
-
-    @property
-    def number_format(self) -> str:
-        """Return the name of the number format in which the network multiplies on its device."""
-        return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
 
     @abstractmethod
     def _build(self) -> Network:
@@ -178,22 +169,15 @@ class VAEGenerator(Generator):
             levels.append(high)
         return [float(level) for level in np.interp(LEVELS, known, levels)]
 
-    def _move(self) -> None:
-        self.network_.to(self.device)
-
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the weights in half precision, to which the fit has rounded them, and what else was learnt."""
-        known = {key: getattr(self, key) for key in ("levels_", "margin_", "unbounded_", "epochs_")}
-        return weights_to_arrays(self.network_), known
+        return weights_to_arrays(self.network_), {"levels_": self.levels_, **self._known()}
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self.levels_ = [float(level) for level in values["levels_"]]
         if len(self.levels_) != len(LEVELS):
             raise ValueError(f"expected {len(LEVELS)} levels, got {len(self.levels_)}")
-        self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
-        if not 0 <= self.margin_ < min(self.shape_):
-            raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
-        self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
+        self._set_known(values)
         if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
             raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
         with torch.device("meta"):  # takes no memory, whatever sizes the file states

@@ -24,7 +24,7 @@ from ..lattice import (
     embed,
     halo,
     lattice,
-    space_to_depth,
+    to_cells,
     walls_like,
 )
 from ..stored import check_sizes
@@ -65,9 +65,7 @@ class LatticeVAE(nn.Module):
     def encode(self, voxels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the posterior, each [B, C, d, h, w]."""
         shape = check_sizes(voxels.shape[2:])
-        beyond = [cells * CELL - size for cells, size in zip(lattice(shape), shape, strict=True)]
-        padded = F.pad(voxels, (0, beyond[2], 0, beyond[1], 0, beyond[0]))
-        x = convolve(self.encoder_in, channels_last(space_to_depth(padded)), walls_like(shape, voxels))
+        x = convolve(self.encoder_in, to_cells(voxels), walls_like(shape, voxels))
         embedded = embed(self.embed, condition)
         for block in self.encoder:
             x = block(x, embedded)
