@@ -79,6 +79,16 @@ def test_the_evaluation_loads_no_page_no_study_and_no_clock() -> None:
     _run("import porebench.benchmarks.evaluate.run", unwanted=[f"porebench.benchmarks.{room}" for room in rooms])
 
 
+def test_volumes_drawn_elsewhere_are_scored_without_torch_and_porespy() -> None:
+    code = """
+import numpy as np
+from porebench.benchmarks.evaluate.outside import quick_densities, quick_score
+shape = (len(quick_densities("spheres")), 30, 30, 30)
+assert quick_score(np.random.default_rng(0).random(shape) < 0.1, "spheres")["nfr100"] > 10
+"""
+    _run(code, unwanted=("torch", "pytorch_lightning", "safetensors", "porespy", "matplotlib", "plotly", "pyvista"))
+
+
 @pytest.mark.parametrize("package", ["data", "generators", "metrics"])
 def test_a_package_imported_by_its_folder_is_refused_with_its_right_name(package) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
