@@ -52,7 +52,6 @@ def count_runs(lines: NDArray[np.bool_], runs: NDArray[np.int64], complete: NDAr
                 start = -1
 
 
-@compiled
 def squared_distance(volume: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the squared distance of each voxel centre to the nearest solid voxel's, int64 [depth, height, width].
 
@@ -64,25 +63,36 @@ def squared_distance(volume: NDArray[np.bool_]) -> NDArray[np.int64]:
         Saito and Toriwaki (1994), doi:10.1016/0031-3203(94)90133-3; Meijster et al. (2000), linear in the voxels,
         doi:10.1007/0-306-47025-X_36.
     """
-    depth, height, width = volume.shape
-    limit = depth * depth + height * height + width * width
-    squared = np.where(volume, limit, 0)
-    longest = max(depth, height, width)
-    before, lowest, start = np.empty((3, longest), dtype=np.int64)
+    squared = np.where(volume, sum(length**2 for length in volume.shape), 0)
     for axis in range(3):
-        length = volume.shape[axis]
-        for i in range(1 if axis == 0 else depth):
-            for j in range(1 if axis == 1 else height):
-                for k in range(1 if axis == 2 else width):
-                    line = squared[:, j, k] if axis == 0 else (squared[i, :, k] if axis == 1 else squared[i, j, :])
-                    before[:length] = line
-                    if axis == 0:
-                        _scan_both_ways(line)
-                    elif before[:length].max() < FAR:
-                        _search_outwards(before, line)
-                    else:
-                        _follow_envelope(before, lowest, start, line)
-    return squared
+        lines = np.ascontiguousarray(np.moveaxis(squared, axis, 2))
+        _least_along(lines.reshape(-1, lines.shape[2]), axis == 0)
+        squared = np.moveaxis(lines, 2, axis)
+    return np.ascontiguousarray(squared)
+
+
+@compiled
+def _least_along(lines: NDArray[np.int64], first: bool) -> None:
+    """Write the least of value + offset² along each line into it; in a first pass, values are 0 or far.
+
+    Args:
+        lines: int64 [lines, length]; changed in place.
+        first: whether it is a first pass.
+    """
+    length = lines.shape[1]
+    before, lowest, start = np.empty((3, length), dtype=np.int64)
+    for line in lines:
+        if first:
+            _scan_both_ways(line)
+            continue
+        farthest = 0
+        for position in range(length):
+            before[position] = line[position]
+            farthest = max(farthest, line[position])
+        if farthest < FAR:
+            _search_outwards(before, line)
+        else:
+            _follow_envelope(before, lowest, start, line)
 
 
 @compiled
@@ -150,7 +160,6 @@ def _follow_envelope(
             last -= 1
 
 
-@compiled
 def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the squared radius of the largest ball inside the pores that covers each voxel, int64; 0 in solid.
 
@@ -165,24 +174,42 @@ def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
         Hildebrand and Rüegsegger (1997), doi:10.1046/j.1365-2818.1997.1340694.x; Rémy and Thiel (2005), balls inside
         a neighbour's, doi:10.1016/j.imavis.2004.06.007.
     """
-    depth, height, width = distance.shape
+    if distance.min() > 0:
+        return distance.copy()
     thickness = np.zeros_like(distance)
-    flat = distance.ravel()
-    if flat.min() > 0:
-        thickness[:] = distance
-        return thickness
     centres = _largest_balls(distance)
-    free = np.empty((depth, height, width + 1), dtype=np.int32)  # of each voxel: itself, or one on the way to the next
-    for k in range(width + 1):
-        free[:, :, k] = k
-    left = np.count_nonzero(flat)
-    for index in centres[np.argsort(-flat[centres])]:
+    falling = centres[np.argsort(-distance.ravel()[centres], kind="stable")]
+    # of each voxel of a row: itself, or a voxel on the way to the next one without a value
+    free = np.tile(np.arange(distance.shape[2] + 1, dtype=np.int32), (*distance.shape[:2], 1))
+    _stamp_balls(distance, falling, free, thickness, int(np.count_nonzero(distance)))
+    return thickness
+
+
+@compiled
+def _stamp_balls(
+    distance: NDArray[np.int64],
+    centres: NDArray[np.int64],
+    free: NDArray[np.int32],
+    thickness: NDArray[np.int64],
+    left: int,
+) -> None:
+    """Write the squared radius of the first ball that covers each voxel.
+
+    Args:
+        distance: squared radius of the ball around each voxel.
+        centres: of the balls, as flat indices.
+        free: see ``_next_free``, [depth, height, width + 1]; changed.
+        thickness: zeros; changed.
+        left: voxels that balls cover.
+    """
+    depth, height, width = distance.shape
+    for index in centres:
         if left == 0:
             break
-        square = flat[index]
         z = index // (height * width)
         y = index // width % height
         x = index % width
+        square = distance[z, y, x]
         reach = int(np.ceil(np.sqrt(square))) - 1  # the greatest offset with offset² < square
         for i in range(max(z - reach, 0), min(z + reach, depth - 1) + 1):
             for j in range(max(y - reach, 0), min(y + reach, height - 1) + 1):
@@ -198,7 +225,6 @@ def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
                     left -= 1
                     row[k] = k + 1
                     k = _next_free(row, k + 1)
-    return thickness
 
 
 @compiled

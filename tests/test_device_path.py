@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from porebench.generators.base import _to_bool_array
+from porebench.generators.base import _to_volumes
 from porebench.generators.binarise import keep_highest
 
 CUDA = torch.device("cuda:0")
@@ -112,7 +112,7 @@ def test_the_highest_voxels_are_the_same_ones_on_either_path(cuda) -> None:
 def test_voxels_leave_the_device_as_bits(shape, cuda) -> None:
     drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.4
     with cuda:
-        array = _to_bool_array(drawn, "test")
+        array = _to_volumes(drawn, drawn.shape, "test")
     assert cuda.waits == ["cpu", "numpy"]
     assert array.dtype == np.bool_
     np.testing.assert_array_equal(array, drawn.numpy())
