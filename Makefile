@@ -35,11 +35,12 @@ bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table
 		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
 	$(BIN)/porebench report
 
-check: $(READY)  ## lint, format, types and layers, as before a commit
+check: $(READY)  ## lint, format, types, layers and rows handed in, as before a commit
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/porebench submissions check --strict
 
 report: $(READY)  ## tables, README and the page results/report.html from what is in results/
 	$(BIN)/porebench report $(ARGS)

@@ -1,14 +1,15 @@
-"""Commands for volumes that were drawn elsewhere: what is asked for, and how real the answers are."""
+"""Commands for volumes that were drawn elsewhere: what is asked for, how real the answers are, and rows handed in."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .console import long_command, tell
-from .parameters import takes_image
+from .parameters import RESULTS, ResultsOption, takes_image
 
 if TYPE_CHECKING:
     from porebench.data import Reading
@@ -63,6 +64,9 @@ def score(
     pore: Annotated[float | None, typer.Option(help="Value that means pore; default 1, or the smaller one.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Value above which a voxel is pore, of grey volumes.")] = None,
     samples: Annotated[int | None, SAMPLES] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Card of the generator, to hand the row in with; see CONTRIBUTING.md.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default NAME-score.")] = None,
 ) -> None:
     """Score volumes that were drawn elsewhere: a row with its verdict, and files to keep."""
@@ -71,13 +75,87 @@ def score(
     from ..evaluate.outside import score as run
     from ..evaluate.tasks import load_task
 
-    heading = name or folder.resolve().stem
+    about = None if card is None else _submissions().read_card(card)
+    if about is not None and name not in (None, about.name):
+        raise ValueError(f"the row is called {about.name} by its card and {name} by --name: leave --name out")
+    heading = about.name if about else name or folder.resolve().stem
     asked = load_task(task, samples=samples)
     given = read_collection(folder, pore=pore, threshold=threshold)
     tell(given.phase)
     with long_command() as told:
-        judged = run(given, asked, name=heading, match=match, progress=told["progress"])
+        judged = run(
+            given,
+            asked,
+            name=heading,
+            match=match,
+            trained_on=about.trained_on if about else (),
+            progress=told["progress"],
+        )
     tell(judged.about["paired"])
     typer.echo(str(judged))
-    for path in judged.write(out or Path(f"{heading}-score")):
+    place = out or Path(heading if about else f"{heading}-score")
+    for path in judged.write(place):
         tell(f"wrote {path}")
+    if card is not None:
+        copy = place / _submissions().CARD
+        if copy.resolve() != card.resolve():
+            copy.write_bytes(card.read_bytes())
+        tell(f"wrote {copy}; to hand it in: results/submissions/{judged.about['suite']}/{heading}/")
+
+
+def check_submissions(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders about to be handed in; default all in the results.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also refuse unknown files, and files changed since they were verified.")
+    ] = False,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Check rows that were handed in: cards, complete numbers, the suite and the test volumes of their task."""
+    cards = _submissions()
+    wrong = 0
+    found = folders or cards.submission_folders(results)
+    for folder in found:
+        try:
+            checked = cards.check_submission(folder.resolve(), results, strict=strict, new=bool(folders))
+            tell(f"{folder}: {checked.status}")
+        except ValueError as error:
+            wrong += 1
+            tell(f"porebench: {error}")
+    tell(f"{len(found)} submissions, {wrong} of them wrong")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def verify_submission(
+    folder: Annotated[Path, typer.Argument(help="Folder of the submission, submissions/SUITE/NAME in the results.")],
+    samples: Annotated[Path, typer.Option(help="Folder of its volumes, or one .npz or .npy file of all.")],
+    task: Annotated[str | None, typer.Option(help="Path of the task's image, where its name does not load it.")] = None,
+    pore: Annotated[float | None, typer.Option(help="Value that means pore, as for 'score'.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="As for 'score'.")] = None,
+) -> None:
+    """Score the samples of a submission again, and note that it is verified if every number is the same."""
+    from porebench.data.collections import read_collection
+
+    _submissions()
+    from ..evaluate.submissions import verify
+
+    given = read_collection(samples, pore=pore, threshold=threshold)
+    tell(given.phase)
+    with long_command() as told:
+        written = verify(folder.resolve(), given, task, progress=told["progress"])
+    tell(f"{folder.name} is verified; wrote {written}")
+
+
+def _submissions() -> ModuleType:
+    """Return the module of cards and claims.
+
+    Raises:
+        ImportError: if a package that it needs is missing, naming the extra.
+    """
+    try:
+        from ..store import submissions
+    except ImportError as error:
+        raise ImportError(f"cards need {error.name}: pip install 'porebench[submissions]'") from error
+    return submissions

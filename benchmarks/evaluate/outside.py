@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +97,7 @@ def score(
     *,
     name: str = "volumes",
     match: Match = "order",
+    trained_on: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Judgement:
     """Return what the judge says of volumes that were drawn for a task.
@@ -107,7 +109,7 @@ def score(
         match: "order" takes the volumes as one for each condition; "name" takes the number in each file's name as the
             row of the conditions; "porosity" pairs volumes with conditions by their porosity and leaves out the others,
             for generators that cannot be asked for a density, and cuts volumes larger than the task's into blocks.
-
+        trained_on: descriptors that training made agree with real volumes; the score without them has a number.
         progress: a started rich progress display, or None for silence.
 
     Raises:
@@ -127,11 +129,12 @@ def score(
         seed=judge.options.seed,
         resampling=judge.options.resampling,
         suite=CURRENT,
+        relatives=trained_on,
         workers=judge.options.workers,
     )
     stated = {key: asked.description[key] for key in ("suite", "volumes", "shape", "test_digest")}
     about = {"task": asked.dataset.name, **stated, "samples_digest": drawn.digest()}
-    about |= {"paired": paired, "phase": given.phase, "environment": environment()}
+    about |= {"match": match, "paired": paired, "phase": given.phase, "environment": environment()}
     return Judgement(name, about, scored.rows, str(scored.verdict), drawn.voxels)
 
 

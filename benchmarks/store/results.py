@@ -19,6 +19,8 @@ TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")
 SCALING = Path("speed") / "scaling.csv"
 SCALING_KEY = ("generator", "edge", "volumes")
 SCALING_NUMBERS = ("edge", "volumes", "block", "seconds", "before_bytes", "peak_bytes", "porosity")
+SUBMISSIONS = "submissions"
+"""Name of the folder of rows that were handed in."""
 REAL = "real"
 """Name of the rows of real volumes."""
 ALL = "all"
