@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .archives import SLICES, is_image
 from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, read_set
 from .phase import Phase
+from .rocks import Rock, checked, fetch, rocks, rocks_folder
 from .seed_format import PUBLISHED, read_folder
 from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate
 from .volumes import Dataset, DensityKind, Volumes
@@ -46,6 +47,8 @@ def load(
 
     * A built-in name (`NAMES`): sphere packs made on the spot, 448 training, 64 validation and 512 test volumes, the
       same on every machine. Density is the density factor.
+    * The name of a rock in ``rocks.toml``, such as berea: its tomography, fetched at the first use and kept in the
+      user's cache, with voxels in micrometres. A file of that name where a path is looked for comes first.
     * A folder in the published format: about 60 % training, 15 % validation and 25 % test volumes, drawn with a fixed
       seed. Every part has densities spread like the whole: of each four neighbours in order of density one goes to the
       test part, of each five among the others one to the validation part. Density is the density factor.
@@ -57,11 +60,12 @@ def load(
       validation and test, rounded down, at least one), so test blocks come from a region never seen.
 
     Args:
-        name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
+        name_or_path: a name in `NAMES`, that of a rock, a path, or the name of what lies in ``./data``, or in ``data/``
+            of a clone.
         block: edge of a block in voxels, images only.
         axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
-        voxel_size: edge of a voxel, in the user's unit of length. Default: that of the data set, 1 for images.
+        voxel_size: edge of a voxel, in the user's unit of length. Default: that of the data set, 1 for images by path.
         image: what is pore, shape and type of a ``.raw``, and the name of an array, images only; see `Reading`.
 
     Raises:
@@ -80,10 +84,14 @@ def load(
     elif _is_published(path := _find(name_or_path)):
         dataset = _from_folder(path, skip_bad)
     else:
+        rock = _rock(name_or_path, path)
+        if rock is not None:
+            voxel_size = rock.voxel_size if voxel_size is None else voxel_size
+            image = _of_rock(rock, image)
         found, name = read_set(path, **image), _safe_name(_stem(path))
         alone = len(found.voxels) == 1
         cut = _from_image(found.voxels[0], name, block, axis) if alone else _from_set(found, name)
-        dataset = replace(cut, phase=str(found.phase))
+        dataset = replace(cut, phase=str(checked(found.phase, name)))
     if voxel_size is None:
         return dataset
     train, validation, test = (replace(part, voxel_size=voxel_size) for part in dataset)
@@ -106,8 +114,9 @@ def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDAr
     path = _find(name_or_path)
     if _is_published(path):
         raise ValueError(f"{path.name} is a folder of volumes: give the image of one large volume")
-    voxels, phase = read_phase(path, **image)
-    return voxels, _safe_name(_stem(path)), phase
+    rock, name = _rock(name_or_path, path), _safe_name(_stem(path))
+    voxels, phase = read_phase(path, **(_of_rock(rock, image) if rock else image))
+    return voxels, name, checked(phase, name)
 
 
 def true_spheres(name: str) -> Spheres:
@@ -198,9 +207,11 @@ def _find(name_or_path: str | Path) -> Path:
         is_clone = (_HERE.parent / "pyproject.toml").is_file()
         tried += [folder / text for folder in (Path("data"), _HERE)[: 1 + is_clone]]
     found = next((place for place in tried if text and place.exists()), None)
+    if found is None and len(tried) > 1 and text in rocks():
+        return fetch(rocks()[text])
     if found is None:
         places = "".join(f", or {place}" for place in tried[1:])
-        known = ", ".join(NAMES)
+        known = ", ".join([*NAMES, *rocks()])
         message = f"there is no data set, file or folder {text!r}{places}: use one of {known}, or an existing path"
         is_name = len(tried) > 1 and tried[0].suffix.lower() not in SUFFIXES
         raise ValueError(message) if is_name else FileNotFoundError(message)
@@ -208,6 +219,18 @@ def _find(name_or_path: str | Path) -> Path:
         images = [file for file in found.iterdir() if is_image(file.name, SUFFIXES)]
         found = images[0] if len(images) == 1 else found
     return found
+
+
+def _rock(name_or_path: str | Path, path: Path) -> Rock | None:
+    """Return the rock that was asked for by name, where the path is its file in the user's cache."""
+    rock = rocks().get(str(name_or_path))
+    return rock if rock is not None and path.parent == rocks_folder() else None
+
+
+def _of_rock(rock: Rock, image: Reading) -> Reading:
+    """Return the options of an image, with the label of pores that is on record for a rock where none is asked for."""
+    asked = image.get("pore") is not None or image.get("threshold") is not None
+    return image if asked or rock.pore is None else {**image, "pore": rock.pore}
 
 
 def _is_published(path: Path) -> bool:

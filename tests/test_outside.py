@@ -170,15 +170,15 @@ def test_honest_volumes_cannot_be_told_from_real_and_noise_can(task, draws) -> N
 def test_names_and_porosities_pair_volumes_that_are_out_of_order(task, draws) -> None:
     order = np.random.default_rng(0).permutation(N)
     by_name = Collection(draws[order], [f"x_{place:03d}" for place in order], "")
-    assert outside._paired(by_name, task, "name")[0].tolist() == draws.tolist()
-    paired, told = outside._paired(Collection(draws[order], [""] * N, ""), task, "porosity")
+    assert outside.paired(by_name, task, "name")[0].tolist() == draws.tolist()
+    paired, told = outside.paired(Collection(draws[order], [""] * N, ""), task, "porosity")
     assert np.all(np.diff(paired.mean(axis=(1, 2, 3))) >= 0)
     assert "0 left out" in told
 
 
 def test_larger_volumes_are_cut_into_blocks_for_unconditional_generators(task) -> None:
     large = np.random.default_rng(0).random((8, 60, 60, 60)) < np.linspace(0, 0.3, 8)[:, None, None, None]
-    paired, told = outside._paired(Collection(large, [""] * 8, ""), task, "porosity")
+    paired, told = outside.paired(Collection(large, [""] * 8, ""), task, "porosity")
     assert paired.shape == (N, 30, 30, 30)
     assert "60 of 64 volumes by porosity, 4 left out" in told
 

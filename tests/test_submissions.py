@@ -21,6 +21,8 @@ from porebench.data.collections import Collection
 from porebench.metrics.suites import CURRENT
 
 N = 60
+FEW = {"n_bootstrap": 20, "n_permutations": 19}
+"""Resamplings that are enough to compare two scores of the same draws."""
 CARD = re.search(r"```yaml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
@@ -48,6 +50,7 @@ def handed(task, draws, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POREBENCH_CACHE", str(folder / "cache" / "fits"))
         patch.setattr("porebench.benchmarks.evaluate.tasks.load_task", lambda *_, **__: task)
+        patch.setattr("porebench.benchmarks.evaluate.options.FULL", FEW)
         patch.chdir(folder)
         words = ["score", "drawn.npy", "--task", "spheres", "--card", "card.yml"]
         done = CliRunner().invoke(app, [*words, "-o", f"results/submissions/{CURRENT}/my-gan"])
@@ -69,6 +72,7 @@ def handed(task, draws, tmp_path_factory):
 def results(handed, tmp_path, monkeypatch):
     """A copy of these results that a test may change."""
     monkeypatch.setenv("POREBENCH_CACHE", str(handed / "cache" / "fits"))
+    monkeypatch.setattr("porebench.benchmarks.evaluate.options.FULL", FEW)
     return shutil.copytree(handed / "results", tmp_path / "results")
 
 

@@ -61,7 +61,9 @@ _AXIS = Annotated[
     typer.Option(help="Axis along which an image is split into training, validation and test; default the longest."),
 ]
 _CUT: list[tuple[str, Any, Any]] = [("block", _BLOCK, 30), ("axis", _AXIS, None)]
-_DATASET = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
+_DATASET = Annotated[
+    str, typer.Option(help="Built-in name, name of a rock, folder of published files, or image of a volume.")
+]
 _GIVEN = Annotated[
     list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
 ]

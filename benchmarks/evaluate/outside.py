@@ -118,7 +118,7 @@ def score(
     asked = _as_task(task)
     check_judgeable(asked.dataset, asked.test)
     given = volumes if isinstance(volumes, Collection) else _collected(volumes)
-    chosen, paired = _paired(given, asked, match)
+    chosen, how = paired(given, asked, match)
     drawn = Volumes(chosen, asked.test.density, asked.test.voxel_size, name)
     judge = _judge(asked, progress)
     scored = numbers(
@@ -134,7 +134,7 @@ def score(
     )
     stated = {key: asked.description[key] for key in ("suite", "volumes", "shape", "test_digest")}
     about = {"task": asked.dataset.name, **stated, "samples_digest": drawn.digest()}
-    about |= {"match": match, "paired": paired, "phase": given.phase, "environment": environment()}
+    about |= {"match": match, "paired": how, "phase": given.phase, "environment": environment()}
     return Judgement(name, about, scored.rows, str(scored.verdict), drawn.voxels)
 
 
@@ -147,8 +147,12 @@ def _collected(volumes: ArrayLike) -> Collection:
     return Collection(voxels, [str(place) for place in range(len(voxels))], "pore: True")
 
 
-def _paired(given: Collection, task: Task, match: Match) -> tuple[NDArray[np.bool_], str]:
-    """Return one volume for each condition, and a line on how they were paired."""
+def paired(given: Collection, task: Task, match: Match) -> tuple[NDArray[np.bool_], str]:
+    """Return one volume for each condition of a task, bool [n, depth, height, width], and a line on how they were paired.
+
+    Raises:
+        ValueError: if the volumes do not answer the task; says what to do.
+    """
     voxels, shape, wanted = given.voxels, task.test.shape, len(task.test)
     if voxels.shape[1:] != shape and match == "porosity" and all(map(int.__ge__, voxels.shape[1:], shape)):
         if len(set(shape)) != 1:

@@ -9,10 +9,12 @@ from typing import Any
 
 from rich.progress import Progress
 
+from porebench.data import Volumes
 from porebench.data.collections import Collection
+from porebench.metrics.suites import CURRENT
 
 from ..store.submissions import Claim, mark_verified, read_submission
-from .outside import Judgement, score
+from .outside import Judgement, paired, score
 from .tasks import Task, load_task
 
 AGREE = 1e-9
@@ -37,12 +39,16 @@ def verify(
     found = read_submission(folder)
     claim = found.claim
     asked = task if isinstance(task, Task) else load_task(task or claim.task)
+    chosen, _ = paired(samples, asked, claim.match)
+    digests = {"test_digest": asked.test.digest(), "samples_digest": Volumes(chosen, asked.test.density).digest()}
+    for what, digest in digests.items():
+        if digest != getattr(claim, what):
+            raise ValueError(f"{folder}: claims {what} {getattr(claim, what)}, here it is {digest}")
+    if claim.suite != CURRENT:
+        raise ValueError(f"{folder}: scored by suite {claim.suite}, the current one is {CURRENT}: score again")
     judged = score(
         samples, asked, name=claim.name, match=claim.match, trained_on=found.card.trained_on, progress=progress
     )
-    for what in ("suite", "test_digest", "samples_digest"):
-        if judged.about[what] != getattr(claim, what):
-            raise ValueError(f"{folder}: claims {what} {getattr(claim, what)}, here it is {judged.about[what]}")
     _check_numbers(folder, claim, judged)
     return mark_verified(folder, time.strftime("%Y-%m-%d"))
 
