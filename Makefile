@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DRAWS := $(VENV)/.draws
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -10,17 +11,25 @@ ARGS ?=
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 20
 
-$(READY): pyproject.toml constraints.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "porebench needs Python 3.11 or newer; name one with make PYTHON=python3.x"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
+$(DRAWS): pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) ".[generators,submissions]"
 	@touch $@
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) ".[dev]"
+	@touch $(DRAWS) $@
 
 # Threads that wait asleep: a program beside it otherwise slows each draw down, up to a hundredfold.
 evaluate test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
-evaluate: $(READY)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
+evaluate: $(DRAWS)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
 	$(BIN)/porebench evaluate $(ARGS)
 
 test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-k name" passes options on)
@@ -48,7 +57,7 @@ report: $(READY)  ## tables, README and the page results/report.html from what i
 figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)
 	$(BIN)/porebench figures $(ARGS)
 
-train: $(READY)  ## train the conditional VAE on spheres until it learns no more (ARGS="--dataset PATH" for another)
+train: $(DRAWS)  ## train the conditional VAE on spheres until it learns no more (ARGS="--dataset PATH" for another)
 	$(BIN)/porebench train cvae $(ARGS)
 
 clean:  ## remove the virtual environment and caches

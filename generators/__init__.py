@@ -14,8 +14,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from .base import Generator
+if TYPE_CHECKING:
+    from .base import Generator
 
 if __name__ == "generators":
     raise ImportError("import porebench.generators, not generators: a second copy of its classes matches none")
@@ -43,6 +45,13 @@ CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 
 ON_REQUEST: tuple[str, ...] = ("autoregressive",)
 """Generators that take about a second a volume on two cores: drawn where they are named; else their rows are kept."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import the interface when it is first asked for: the names above are read where torch is not installed."""
+    if name == "Generator":
+        return importlib.import_module(".base", __name__).Generator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def get(name: str) -> type[Generator]:
@@ -142,6 +151,8 @@ def _check_can_be_made(found: type[Generator], reference: str) -> None:
 
 
 def _class_of(module: object, attribute: str, reference: str) -> type[Generator]:
+    from .base import Generator  # noqa: PLC0415 - needs torch
+
     found = getattr(module, attribute, None)
     if not (isinstance(found, type) and issubclass(found, Generator)):
         raise ValueError(

@@ -186,11 +186,8 @@ class Generator(ABC):
         self._check_fitted()
         densities = _check_density(density, n)
         target = self._check_shape(shape)
-        drawn = _to_bool_array(self._sample(densities, target, np.random.default_rng(rng)), self.name)
-        expected = (len(densities), *target)
-        if drawn.shape != expected:
-            raise ValueError(f"{self.name} drew an array of shape {drawn.shape}, expected {expected}")
-        return drawn
+        drawn = self._sample(densities, target, np.random.default_rng(rng))
+        return _to_volumes(drawn, (len(densities), *target), self.name)
 
     @final
     def probability(self, density: float, n: int = 64, *, shape: Shape | None = None, rng: Rng = None) -> Floats:
@@ -227,7 +224,7 @@ class Generator(ABC):
         self._check_fitted()
         voxels, densities = _check_volumes(volumes, density)
         self._check_shape(voxels.shape[1:])
-        return _to_bool_array(self._reconstruct(voxels, densities), self.name)
+        return _to_volumes(self._reconstruct(voxels, densities), voxels.shape, self.name)
 
     @property
     def number_format(self) -> str | None:
@@ -381,16 +378,28 @@ def _check_density(density: ArrayLike, n: int | None = None) -> Floats:
     return values
 
 
-def _to_bool_array(drawn: NDArray[np.bool_] | torch.Tensor, name: str) -> NDArray[np.bool_]:
-    """Return a generator's volumes as an array; refuse anything but booleans."""
+def _to_volumes(drawn: NDArray[Any] | torch.Tensor, expected: tuple[int, ...], name: str) -> NDArray[np.bool_]:
+    """Return what a generator drew as booleans of the expected shape; refuse what has no plain meaning as that.
+
+    Numbers 0 and 1 are taken for solid and pore, and a channel of length one is left out.
+    """
     array = _to_host(drawn.detach()) if isinstance(drawn, torch.Tensor) else np.asarray(drawn)
     if array.dtype != np.bool_:
-        held = ""
+        held, advice = "", ""
         if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
             held = " with NaN or infinite values"
-        elif array.dtype.kind in "iuf" and not np.all((array == 0) | (array == 1)):
+        elif array.dtype.kind not in "iuf":
+            advice = "; return an array or a tensor, `np.stack(list(volumes))`"
+        elif not np.all((array == 0) | (array == 1)):
             held = " with values other than 0 and 1"
-        raise TypeError(f"{name} must draw boolean voxels with True = pore, got dtype {array.dtype}{held}")
+            advice = "; cut it, `drawn > 0.5`" if array.dtype.kind == "f" else "; compare it, `drawn == 255`"
+        if held or advice:
+            raise TypeError(f"{name} must draw boolean voxels with True = pore, got dtype {array.dtype}{held}{advice}")
+        array = array.astype(np.bool_)
+    if array.ndim == len(expected) + 1 and 1 in array.shape[1:]:
+        array = array.squeeze(1 + array.shape[1:].index(1))
+    if array.shape != expected:
+        raise ValueError(f"{name} drew an array of shape {array.shape}, expected {expected}")
     return array
 
 

@@ -1,10 +1,8 @@
-"""Quantities that several descriptors share, each computed once for a batch of volumes; the way to PoreSpy."""
+"""Quantities that several descriptors share, each computed once for a batch of volumes."""
 
 from __future__ import annotations
 
-import logging
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +18,6 @@ def count_true(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the number of true entries of each volume, int64 [n]."""
     counts: NDArray[np.int64] = np.count_nonzero(mask, axis=(1, 2, 3)).astype(np.int64)
     return counts
-
-
-@cache
-def porespy() -> Any:
-    """Return the PoreSpy package, imported at the first use and without its side effects.
-
-    The import silences NumPy's floating-point warnings for the whole process and puts a handler on the root logger;
-    both are undone. One thread a call: volumes are small and the caller works on many at once.
-    """
-    root = logging.getLogger()
-    handlers, errors = root.handlers[:], np.geterr()
-    try:
-        import porespy as package  # noqa: PLC0415
-    finally:
-        np.seterr(**errors)
-        root.handlers[:] = handlers
-    logging.getLogger("porespy").setLevel(logging.ERROR)
-    package.settings.ncores = 1
-    package.settings.tqdm["disable"] = True
-    return package
 
 
 class Fields:
@@ -105,9 +83,9 @@ class Fields:
 
     @cached_property
     def percolating(self) -> NDArray[np.bool_]:
-        """Whether the pores connect both faces along each axis (6 neighbours), bool [n, 3], by PoreSpy."""
-        is_percolating = porespy().metrics.is_percolating
-        return np.array([is_percolating(volume) for volume in self.voxels], dtype=bool)
+        """Whether the pores connect both faces along each axis (6 neighbours), bool [n, 3]."""
+        labels = (ndimage.label(volume)[0] for volume in self.voxels)
+        return np.array([[spanning(each, axis).size > 0 for axis in range(3)] for each in labels], dtype=bool)
 
     @cached_property
     def pair_counts(self) -> NDArray[np.float64]:
@@ -145,3 +123,9 @@ class Fields:
 def fields(voxels: NDArray[np.bool_] | Fields) -> Fields:
     """Return the batch with its shared quantities; a batch that has them is passed through."""
     return voxels if isinstance(voxels, Fields) else Fields(voxels)
+
+
+def spanning(labels: NDArray[np.integer], axis: int) -> NDArray[np.integer]:
+    """Return the labels of the clusters that touch both faces across an axis, from labels [depth, height, width]."""
+    shared = np.intersect1d(np.take(labels, 0, axis), np.take(labels, -1, axis))
+    return shared[shared > 0]

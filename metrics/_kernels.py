@@ -12,6 +12,13 @@ from platformdirs import user_cache_path
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+FAR = 64
+"""Squared distance from which an envelope of parabolas is faster than a search."""
+WINDOW = 5
+"""Steps whose gains together tell what is left to gain."""
+MODIFIED = 0.97
+"""Share of what an incomplete factor leaves out that its diagonal makes up for; 1 can make a pivot zero."""
+
 
 if not numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # an installation is never written to
     numba.config.CACHE_DIR = str(user_cache_path("porebench", appauthor=False) / "numba")  # type: ignore[attr-defined]
@@ -49,17 +56,19 @@ def count_runs(lines: NDArray[np.bool_], runs: NDArray[np.int64], complete: NDAr
 def squared_distance(volume: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the squared distance of each voxel centre to the nearest solid voxel's, int64 [depth, height, width].
 
-    One pass an axis: the least of (squared distance so far) + (offset along this axis)², searched outwards
-    until the offset alone is too long. Nothing outside the volume counts as solid; in a volume without
-    solid every voxel gets depth² + height² + width², which is more than any distance in it.
+    One pass an axis: the least of (squared distance so far) + (offset along this axis)². Nothing outside the volume
+    counts as solid; in a volume without solid every voxel gets depth² + height² + width², which is more than any
+    distance in it.
 
     References:
-        Saito and Toriwaki (1994), doi:10.1016/0031-3203(94)90133-3.
+        Saito and Toriwaki (1994), doi:10.1016/0031-3203(94)90133-3; Meijster et al. (2000), linear in the voxels,
+        doi:10.1007/0-306-47025-X_36.
     """
     depth, height, width = volume.shape
     limit = depth * depth + height * height + width * width
     squared = np.where(volume, limit, 0)
-    before = np.empty(max(depth, height, width), dtype=np.int64)
+    longest = max(depth, height, width)
+    before, lowest, start = np.empty((3, longest), dtype=np.int64)
     for axis in range(3):
         length = volume.shape[axis]
         for i in range(1 if axis == 0 else depth):
@@ -67,31 +76,94 @@ def squared_distance(volume: NDArray[np.bool_]) -> NDArray[np.int64]:
                 for k in range(1 if axis == 2 else width):
                     line = squared[:, j, k] if axis == 0 else (squared[i, :, k] if axis == 1 else squared[i, j, :])
                     before[:length] = line
-                    for position in range(length):
-                        best = before[position]
-                        offset = 1
-                        while offset * offset < best:
-                            square = offset * offset
-                            if position >= offset:
-                                best = min(best, before[position - offset] + square)
-                            if position + offset < length:
-                                best = min(best, before[position + offset] + square)
-                            offset += 1
-                        line[position] = best
+                    if axis == 0:
+                        _scan_both_ways(line)
+                    elif before[:length].max() < FAR:
+                        _search_outwards(before, line)
+                    else:
+                        _follow_envelope(before, lowest, start, line)
     return squared
+
+
+@compiled
+def _scan_both_ways(line: NDArray[np.int64]) -> None:
+    """Write the squared distance to the nearest zero into a line, where there is one and it is less."""
+    for backwards in (False, True):
+        since = len(line)
+        for step in range(len(line)):
+            position = len(line) - 1 - step if backwards else step
+            since = 0 if line[position] == 0 else since + 1
+            if since < len(line):
+                line[position] = min(line[position], since * since)
+
+
+@compiled
+def _search_outwards(before: NDArray[np.int64], line: NDArray[np.int64]) -> None:
+    """Write the least of ``before`` + offset² into a line, from each place outwards until offset² alone is more."""
+    length = len(line)
+    for position in range(length):
+        best = before[position]
+        offset = 1
+        while offset * offset < best:
+            square = offset * offset
+            if position >= offset:
+                best = min(best, before[position - offset] + square)
+            if position + offset < length:
+                best = min(best, before[position + offset] + square)
+            offset += 1
+        line[position] = best
+
+
+@compiled
+def _follow_envelope(
+    before: NDArray[np.int64], lowest: NDArray[np.int64], start: NDArray[np.int64], line: NDArray[np.int64]
+) -> None:
+    """Write the least of ``before`` + offset² into a line, from the lower envelope of a parabola at each place.
+
+    Args:
+        before: values of the line.
+        lowest: room for the places whose parabolas make up the envelope.
+        start: room for the first place where each of them is the lowest.
+        line: int64 [length]; changed.
+    """
+    length = len(line)
+    last = 0
+    lowest[0] = start[0] = 0
+    for place in range(1, length):
+        while last >= 0:
+            first, top = start[last], lowest[last]
+            if (first - top) ** 2 + before[top] <= (first - place) ** 2 + before[place]:
+                break
+            last -= 1
+        if last < 0:
+            last = 0
+            lowest[0] = place
+            continue
+        top = lowest[last]
+        crossing = 1 + (place**2 - top**2 + before[place] - before[top]) // (2 * (place - top))
+        if crossing < length:
+            last += 1
+            lowest[last], start[last] = place, crossing
+    for position in range(length - 1, -1, -1):
+        line[position] = (position - lowest[last]) ** 2 + before[lowest[last]]
+        if position == start[last]:
+            last -= 1
 
 
 @compiled
 def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the squared radius of the largest ball inside the pores that covers each voxel, int64; 0 in solid.
 
-    Balls are stamped from the largest to the smallest, so that a voxel's first value is its last.
+    Balls are stamped from the largest to the smallest, so that a voxel's first value is its last. Two things keep the
+    work near the number of voxels in wide pores too: balls inside the ball of a neighbour are left out, and a row of
+    a ball visits only voxels that have no value yet.
 
     Args:
         distance: squared distance to the nearest solid, int64 [depth, height, width].
 
     References:
-        Hildebrand and Rüegsegger (1997), doi:10.1046/j.1365-2818.1997.1340694.x.
+        Hildebrand and Rüegsegger (1997), doi:10.1046/j.1365-2818.1997.1340694.x; Rémy and Thiel (2005), balls inside
+        a neighbour's, doi:10.1016/j.imavis.2004.06.007.
     """
     depth, height, width = distance.shape
     thickness = np.zeros_like(distance)
@@ -99,8 +171,12 @@ def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
     if flat.min() > 0:
         thickness[:] = distance
         return thickness
+    centres = _largest_balls(distance)
+    free = np.empty((depth, height, width + 1), dtype=np.int32)  # of each voxel: itself, or one on the way to the next
+    for k in range(width + 1):
+        free[:, :, k] = k
     left = np.count_nonzero(flat)
-    for index in np.argsort(-flat):
+    for index in centres[np.argsort(-flat[centres])]:
         if left == 0:
             break
         square = flat[index]
@@ -109,16 +185,90 @@ def squared_thickness(distance: NDArray[np.int64]) -> NDArray[np.int64]:
         x = index % width
         reach = int(np.ceil(np.sqrt(square))) - 1  # the greatest offset with offset² < square
         for i in range(max(z - reach, 0), min(z + reach, depth - 1) + 1):
-            rest_i = square - (i - z) ** 2
             for j in range(max(y - reach, 0), min(y + reach, height - 1) + 1):
-                rest = rest_i - (j - y) ** 2
+                rest = square - (i - z) ** 2 - (j - y) ** 2
                 if rest <= 0:
                     continue
-                for k in range(max(x - reach, 0), min(x + reach, width - 1) + 1):
-                    if (k - x) ** 2 < rest and thickness[i, j, k] == 0:
-                        thickness[i, j, k] = square
-                        left -= 1
+                side = int(np.ceil(np.sqrt(rest))) - 1
+                row = free[i, j]
+                last = min(x + side, width - 1)
+                k = _next_free(row, max(x - side, 0))
+                while k <= last:
+                    thickness[i, j, k] = square
+                    left -= 1
+                    row[k] = k + 1
+                    k = _next_free(row, k + 1)
     return thickness
+
+
+@compiled
+def _next_free(row: NDArray[np.int32], place: int) -> int:
+    """Return the first place from a given one on that points to itself, and shorten the way there."""
+    while row[place] != place:
+        row[place] = row[row[place]]
+        place = row[place]
+    return place
+
+
+@compiled
+def _largest_balls(distance: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pore voxels whose ball lies inside that of none of their 26 neighbours, as flat indices.
+
+    A ball holds the voxels whose squared distance from its centre is less than the centre's distance to the solid.
+    """
+    depth, height, width = distance.shape
+    inside = _enclosing(distance.max())
+    found = np.empty(np.count_nonzero(distance), dtype=np.int64)
+    count = 0
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if distance[z, y, x] > 0 and not _is_enclosed(distance, inside, z, y, x):
+                    found[count] = (z * height + y) * width + x
+                    count += 1
+    return found[:count]
+
+
+@compiled
+def _is_enclosed(distance: NDArray[np.int64], inside: NDArray[np.int64], z: int, y: int, x: int) -> bool:
+    """Return whether the ball of a pore voxel lies inside the ball of a neighbour."""
+    depth, height, width = distance.shape
+    square = distance[z, y, x]
+    for i in range(max(z - 1, 0), min(z + 2, depth)):
+        for j in range(max(y - 1, 0), min(y + 2, height)):
+            for k in range(max(x - 1, 0), min(x + 2, width)):
+                steps = abs(i - z) + abs(j - y) + abs(k - x)
+                if steps > 0 and distance[i, j, k] >= inside[steps, square]:
+                    return True
+    return False
+
+
+@compiled
+def _enclosing(largest: int) -> NDArray[np.int64]:
+    """Return the least squared radius of a ball around a neighbour that holds a ball, int64 [4, largest + 1].
+
+    The first index is the number of coordinates in which the neighbour differs, the second the squared radius.
+
+    Args:
+        largest: squared radius up to which balls are looked at.
+    """
+    reach = int(np.ceil(np.sqrt(largest)))
+    farthest = np.zeros(
+        (4, largest + 1), dtype=np.int64
+    )  # of the ball's voxels at each squared distance from its centre
+    for a in range(reach + 1):
+        for b in range(a + 1):
+            for c in range(b + 1):
+                square = a * a + b * b + c * c
+                if square < largest:
+                    for steps in range(1, 4):
+                        along = a + (b if steps > 1 else 0) + (c if steps > 2 else 0)
+                        place = square + 1  # the least squared radius with these voxels
+                        farthest[steps, place] = max(farthest[steps, place], square + 2 * along + steps + 1)
+    for place in range(1, largest + 1):
+        for steps in range(1, 4):
+            farthest[steps, place] = max(farthest[steps, place], farthest[steps, place - 1])
+    return farthest
 
 
 @compiled
@@ -219,40 +369,106 @@ def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
 
 
 @compiled
+def conducting_voxels(phase: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
+    """Return the neighbours, the conductance and the layer of each conducting voxel, in order.
+
+    Conductances are 1 between neighbours, and 2 from the first and last layer to the faces half a voxel away.
+
+    Args:
+        phase: bool [depth, height, width], True where it conducts; layers are those along the depth.
+
+    Returns:
+        Place in the list of the neighbour below and above along each axis, [voxels, 6], ``voxels`` for none; the sum of
+        the conductances of each voxel, [voxels]; its layer from 0, [voxels].
+    """
+    depth, height, width = phase.shape
+    place = np.full((depth + 2, height + 2, width + 2), -1, dtype=np.int32)
+    size = 0
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if phase[z, y, x]:
+                    place[z + 1, y + 1, x + 1] = size
+                    size += 1
+    neighbours = np.full((size, 6), size, dtype=np.int32)
+    degree, layer = np.zeros(size), np.empty(size, dtype=np.int32)
+    voxel = 0
+    for z in range(1, depth + 1):
+        for y in range(1, height + 1):
+            for x in range(1, width + 1):
+                if place[z, y, x] < 0:
+                    continue
+                layer[voxel] = z - 1
+                degree[voxel] = 2.0 * (z == 1) + 2.0 * (z == depth)
+                around = (
+                    place[z - 1, y, x],
+                    place[z + 1, y, x],
+                    place[z, y - 1, x],
+                    place[z, y + 1, x],
+                    place[z, y, x - 1],
+                    place[z, y, x + 1],
+                )
+                for side in range(6):
+                    if around[side] >= 0:
+                        neighbours[voxel, side] = around[side]
+                        degree[voxel] += 1.0
+                voxel += 1
+    return neighbours, degree, layer
+
+
+@compiled
 def solve_diffusion(
     neighbours: NDArray[np.int32],
     degree: NDArray[np.float64],
-    source: NDArray[np.float64],
+    layer: NDArray[np.int32],
+    length: int,
     tolerance: float,
     limit: int,
-) -> tuple[NDArray[np.float64], bool]:
-    """Return the concentration in a list of voxels by conjugate gradients, preconditioned by the diagonal.
+) -> tuple[float, bool]:
+    """Return the flux through a list of voxels between faces held at 1 and 0, and whether it has converged.
 
-    Solves degree · x − (sum of x over the neighbours) = source. Only what conducts is listed: in a rock of which a
-    fifth is pore, a fifth of the voxels are visited.
+    The flux is the dissipation, which the concentration makes least: its error is the square of the concentration's.
+    Conjugate gradients from a linear profile, preconditioned by a modified incomplete Cholesky factor, lower it with
+    each step, until ``WINDOW`` steps together have lowered it by no more than the tolerance.
 
     Args:
-        neighbours: places of the six neighbours of each voxel in the list, [voxels, 6]; ``voxels`` for none.
-        degree: sum of the conductances of each voxel, float64 [voxels], positive.
-        source: float64 [voxels].
-        tolerance: relative residual to stop at.
-        limit: iterations to stop after.
+        neighbours: as from ``conducting_voxels``; so are the next two.
+        degree: sum of the conductances of each voxel, positive.
+        layer: of each voxel, from 0.
+        length: number of layers.
+        tolerance: relative error of the flux, about.
+        limit: steps to stop after.
 
-    Returns:
-        The concentration, float64 [voxels], and whether it has converged.
+    References:
+        Gustafsson (1978), doi:10.1007/BF01931691; Strakoš and Tichý (2002), errors of conjugate gradients,
+        etna.math.kent.edu volume 13.
     """
     size = len(degree)
-    field, applied = np.zeros(size), np.zeros(size)
-    residual = source.copy()
-    direction = np.zeros(size + 1)  # the last entry stands for neighbours that do not conduct
-    product = 0.0
+    inverse = _incomplete_cholesky(neighbours, degree)
+    direction, preconditioned, half = np.zeros(size + 1), np.zeros(size + 1), np.zeros(size + 1)  # ends stand for none
+    residual, applied, gains = np.zeros(size), np.zeros(size), np.zeros(limit)
+    flux = 0.0
     for i in range(size):
-        direction[i] = residual[i] / degree[i]
-        product += residual[i] * direction[i]
-    target = product * tolerance * tolerance
-    for _ in range(limit):
-        if product <= target:
-            return field, True
+        direction[i] = 1 - (layer[i] + 0.5) / length
+    for i in range(size):
+        around, here = 0.0, direction[i]
+        for side in range(6):
+            other = neighbours[i, side]
+            around += direction[other]
+            if other < size and other > i:
+                flux += (here - direction[other]) ** 2
+        first, last = layer[i] == 0, layer[i] == length - 1
+        flux += 2.0 * first * (1 - here) ** 2 + 2.0 * last * here**2
+        residual[i] = 2.0 * first - degree[i] * here + around
+    product = 1.0
+    for step in range(limit):
+        following = _precondition(neighbours, inverse, residual, half, preconditioned)
+        if following <= 0:
+            return flux, True
+        kept = following / product if step else 0.0
+        product = following
+        for i in range(size):
+            direction[i] = preconditioned[i] + kept * direction[i]
         curvature = 0.0
         for i in range(size):
             around = 0.0
@@ -260,14 +476,60 @@ def solve_diffusion(
                 around += direction[neighbours[i, side]]
             applied[i] = degree[i] * direction[i] - around
             curvature += direction[i] * applied[i]
-        step = product / curvature
-        following = 0.0
+        gains[step] = product * product / curvature
+        flux -= gains[step]
         for i in range(size):
-            field[i] += step * direction[i]
-            residual[i] -= step * applied[i]
-            following += residual[i] * residual[i] / degree[i]
-        ratio = following / product
-        for i in range(size):
-            direction[i] = residual[i] / degree[i] + ratio * direction[i]
-        product = following
-    return field, product <= target
+            residual[i] -= product / curvature * applied[i]
+        if step + 1 >= WINDOW and gains[step + 1 - WINDOW : step + 1].sum() <= tolerance * flux:
+            return flux, True
+    return flux, False
+
+
+@compiled
+def _precondition(
+    neighbours: NDArray[np.int32],
+    inverse: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    half: NDArray[np.float64],
+    preconditioned: NDArray[np.float64],
+) -> float:
+    """Solve the incomplete factor for a residual, and return the product of residual and solution.
+
+    Args:
+        neighbours: as from ``conducting_voxels``.
+        inverse: pivots, as from ``_incomplete_cholesky``.
+        residual: [voxels].
+        half: room for the first half of the way, [voxels + 1] with 0 at the end.
+        preconditioned: the solution, [voxels + 1] with 0 at the end; changed.
+    """
+    size = len(residual)
+    product = 0.0
+    for i in range(size):
+        below = half[neighbours[i, 0]] + half[neighbours[i, 2]] + half[neighbours[i, 4]]
+        half[i] = (residual[i] + below) * inverse[i]
+    for i in range(size - 1, -1, -1):
+        above = preconditioned[neighbours[i, 1]] + preconditioned[neighbours[i, 3]] + preconditioned[neighbours[i, 5]]
+        preconditioned[i] = half[i] + above * inverse[i]
+        product += preconditioned[i] * residual[i]
+    return product
+
+
+@compiled
+def _incomplete_cholesky(neighbours: NDArray[np.int32], degree: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse pivots of the incomplete factor of the diffusion matrix, [voxels].
+
+    What the factor has no place for is taken from its diagonal, but for a share that keeps the pivots positive.
+    """
+    size = len(degree)
+    inverse = np.zeros(size)
+    for i in range(size):
+        pivot = degree[i]
+        for side in (0, 2, 4):
+            below = neighbours[i, side]
+            if below < size:
+                left_out = -1  # the voxel itself is one of those above the one below
+                for above in (1, 3, 5):
+                    left_out += neighbours[below, above] < size
+                pivot -= inverse[below] * (1 + MODIFIED * left_out)
+        inverse[i] = 1 / (pivot if pivot > 0.25 * degree[i] else degree[i])
+    return inverse

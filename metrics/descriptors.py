@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import direction, morphology
-from ._batch import Fields, fields, porespy
+from ._batch import Fields, fields
 
 DESCRIPTORS = {**morphology.DESCRIPTORS, **direction.DESCRIPTORS}
 HEADLINE = tuple(DESCRIPTORS)
@@ -147,7 +147,6 @@ def describe(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if len(batch.voxels) == 0:
         return _describe_chunk(np.zeros((1, *batch.voxels.shape[1:]), dtype=np.bool_))[:0]
-    porespy()  # imported here, so that no two threads do
     step = max(1, CHUNK_VOXELS // batch.size)
     chunks = [batch.voxels[start : start + step] for start in range(0, len(batch.voxels), step)]
     parts = []

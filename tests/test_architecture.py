@@ -41,7 +41,7 @@ def test_one_file_imports_porespy() -> None:
     users = {
         str(file.relative_to(ROOT)) for package in PACKAGES for file in _files(package) if "porespy" in _imported(file)
     }
-    assert users <= {"metrics/_batch.py"}
+    assert users == {"benchmarks/speed/peers.py"}
 
 
 def test_modules_import_each_other_in_no_circle() -> None:
@@ -77,6 +77,16 @@ def test_the_command_starts_without_what_only_some_commands_need() -> None:
 def test_the_evaluation_loads_no_page_no_study_and_no_clock() -> None:
     rooms = ("report.page", "report.figures", "report.speed", "studies", "speed", "audit", "cli")
     _run("import porebench.benchmarks.evaluate.run", unwanted=[f"porebench.benchmarks.{room}" for room in rooms])
+
+
+def test_volumes_drawn_elsewhere_are_scored_without_torch_and_porespy() -> None:
+    code = """
+import numpy as np
+from porebench.benchmarks.evaluate.outside import quick_densities, quick_score
+shape = (len(quick_densities("spheres")), 30, 30, 30)
+assert quick_score(np.random.default_rng(0).random(shape) < 0.1, "spheres")["nfr100"] > 10
+"""
+    _run(code, unwanted=("torch", "pytorch_lightning", "safetensors", "porespy", "matplotlib", "plotly", "pyvista"))
 
 
 @pytest.mark.parametrize("package", ["data", "generators", "metrics"])

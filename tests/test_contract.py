@@ -1,6 +1,7 @@
 """What every generator promises, tested over the registry, a user's own file and ``--generator FILE.py:CLASS``."""
 
 import inspect
+import math
 import pickle
 import random
 
@@ -383,12 +384,22 @@ def test_bad_validation_volumes_are_refused_in_words(replay, training) -> None:
 
 
 def test_a_draw_of_the_wrong_shape_or_type_is_caught(replay) -> None:
-    replay.script.extend([np.zeros((1, 8, 10, 9), dtype=bool), np.zeros((1, *SHAPE)), torch.zeros((1, *SHAPE)).bool()])
+    halves = np.full((1, *SHAPE), 0.5)
+    replay.script.extend([np.zeros((1, 8, 10, 9), dtype=bool), halves, torch.zeros((1, *SHAPE)).bool()])
     with pytest.raises(ValueError, match=r"drew an array of shape \(1, 8, 10, 9\), expected \(1, 8, 9, 10\)"):
         replay.sample(0.5)
     with pytest.raises(TypeError, match="must draw boolean voxels with True = pore, got dtype float64"):
         replay.sample(0.5)
     assert isinstance(replay.sample(0.5), np.ndarray)
+
+
+def test_numbers_0_and_1_and_a_channel_of_length_one_are_taken(replay) -> None:
+    volume = np.arange(math.prod(SHAPE)).reshape(1, *SHAPE) % 3 == 0
+    replay.script.extend([volume.astype(np.uint8), volume.astype(np.float32), volume[:, None], volume[..., None]])
+    for _ in range(4):
+        drawn = replay.sample(0.5)
+        assert drawn.dtype == np.bool_
+        np.testing.assert_array_equal(drawn, volume)
 
 
 def test_occupancy_is_the_mean_of_an_ensemble(replay) -> None:

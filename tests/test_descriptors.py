@@ -21,8 +21,9 @@ from tests.surrogates import ball, spheres, stamp_ball
 
 from porebench import metrics
 from porebench.benchmarks.evaluate.rows import NOVELTY, RECONSTRUCTION
+from porebench.benchmarks.speed.peers import porespy
 from porebench.data.symmetry import symmetries, transform
-from porebench.metrics._batch import S2_RADII, Fields, porespy
+from porebench.metrics._batch import S2_RADII, Fields
 from porebench.metrics._kernels import squared_distance, squared_thickness
 from porebench.metrics.descriptors import DESCRIPTORS, HEADLINE, Descriptors, describe, percolation
 from porebench.metrics.morphology import (
@@ -209,6 +210,13 @@ def test_porosity_and_its_profile_are_those_of_porespy() -> None:
     assert describe(volume[None]).porosity.item() == pytest.approx(theirs.porosity(volume))
     profiles = [theirs.porosity_profile(volume, axis).porosity for axis in range(3)]
     assert profile_sd(volume[None]).item() == pytest.approx(np.mean([profile.std() for profile in profiles]))
+
+
+def test_percolation_is_that_of_porespy() -> None:
+    volumes = np.stack([random_volume((8, 9, 10), share, seed) for seed in range(8) for share in (0.3, 0.35)])
+    theirs = np.array([porespy().metrics.is_percolating(volume) for volume in volumes])
+    assert 0 < theirs.mean() < 1
+    np.testing.assert_array_equal(percolation(volumes), theirs)
 
 
 def test_chords_and_lineal_paths_equal_a_walk_along_every_line() -> None:

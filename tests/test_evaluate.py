@@ -9,8 +9,8 @@ from porebench import data
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.cli.parameters import chosen_generators
 from porebench.benchmarks.evaluate import fits
-from porebench.benchmarks.evaluate.draw import plan, select_test
-from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.draw import plan
+from porebench.benchmarks.evaluate.options import Options, select_test
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.documents import insert_tables
 from porebench.benchmarks.store.digests import ROOT

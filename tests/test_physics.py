@@ -100,17 +100,6 @@ def test_diffusion_is_defined_for_the_smallest_volumes(shape: tuple[int, int, in
     assert np.all(relative >= 0)
 
 
-@pytest.mark.slow  # importing OpenPNM takes seconds
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_diffusivity_agrees_with_porespy(axis: int) -> None:
-    """Its concentrations are fixed at voxel centres, so one layer of sixteen less conducts: alike to three per cent."""
-    from porespy.simulations import tortuosity_fd  # noqa: PLC0415
-
-    solid = ~spheres(np.array([0.82]), np.random.default_rng(43), size=16)[0]
-    theirs = 1 / tortuosity_fd(solid, axis=axis).formation_factor
-    assert effective_diffusivity(solid, axis=axis) == pytest.approx(theirs, rel=0.03)
-
-
 @pytest.mark.slow
 def test_diffusivity_agrees_with_taufactor() -> None:
     """The same faces, half a voxel outside: the two solve the same equations."""

@@ -44,10 +44,9 @@ FAULTS = {
     "an exit in the fit": ("self.mean_ = float(volumes.mean())", "sys.exit('no weights')"),
     "global random numbers": ("rng.random((len(density), *shape))", "np.random.rand(len(density), *shape)"),
     "probabilities": ("return drawn", "return 0.5 * drawn"),
-    "numbers": ("return drawn", "return drawn.astype('uint8')"),
     "grey values": ("return drawn", "return 255 * drawn.astype('uint8')"),
     "not a number": ("return drawn", "return np.where(drawn, np.nan, 0)"),
-    "a channel": ("return drawn", "return drawn[:, None]"),
+    "channels": ("return drawn", "return np.stack([drawn, ~drawn], axis=1)"),
     "a fixed batch": ("return drawn", "return drawn[:1]"),
     "a Python generator": ("return drawn", "return (volume for volume in drawn)"),
     "an object": ("self.mean_ = float(volumes.mean())", "self.network_ = torch.nn.Identity()"),
@@ -78,7 +77,17 @@ def test_nothing_is_said_of_a_generator_without_fault(tiny, tmp_path, caplog) ->
     assert not _told("", tiny, tmp_path / "good", caplog)
 
 
-@pytest.mark.parametrize("answer", ["list(drawn)", "torch.from_numpy(drawn)", "drawn.copy(order='F')"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "list(drawn)",
+        "torch.from_numpy(drawn)",
+        "drawn.copy(order='F')",
+        "drawn.astype('uint8')",
+        "1.0 * drawn",
+        "drawn[:, None]",
+    ],
+)
 def test_arrays_in_other_shells_are_taken(answer, tiny, tmp_path, caplog, monkeypatch) -> None:
     monkeypatch.setitem(FAULTS, "shell", ("return drawn", f"return {answer}"))
     assert not _told("shell", tiny, tmp_path / "good", caplog)

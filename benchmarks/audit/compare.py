@@ -18,14 +18,13 @@ from porebench.generators import GENERATORS
 from porebench.metrics.table import versions
 
 from ..evaluate.accuracy import Results, keep_replicates, replicates_path
-from ..evaluate.draw import fit_folder
 from ..evaluate.options import Options
 from ..evaluate.run import evaluate
 from ..evaluate.score import Judge, Scored
 from ..store.cells import Cells
 from ..store.files import write
 from ..store.provenance import environment
-from ..store.results import Outcome, read_run, run_folders
+from ..store.results import Outcome, fit_folder, read_run, run_folders
 from .status import dataset_of, run_judge
 
 Versions = dict[str, tuple[int | None, int | None]]

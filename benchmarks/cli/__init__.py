@@ -24,6 +24,9 @@ PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Keep track": (status, rescore, reproduce),
 }
 
+GENERATING = {"torch", "pytorch_lightning", "safetensors"}
+"""Packages that scoring does without."""
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -56,5 +59,6 @@ def main(*arguments: str) -> None:
     try:
         app([*arguments, *sys.argv[1:]])
     except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        tell(f"porebench: {error}")
+        extra = isinstance(error, ImportError) and error.name in GENERATING
+        tell(f"porebench: {error}" + ("; generators need it: pip install 'porebench[generators]'" if extra else ""))
         raise SystemExit(2) from None

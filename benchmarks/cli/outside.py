@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,6 +12,8 @@ from .parameters import RESULTS, ResultsOption, takes_image
 
 if TYPE_CHECKING:
     from porebench.data import Reading
+
+    from ..store.submissions import Card
 
 TASK = typer.Option(help="Name or path of a data set, or path of a task.json.")
 SAMPLES = typer.Option(help="Test densities to ask for, spread over density; default all.", min=2)
@@ -75,7 +76,7 @@ def score(
     from ..evaluate.outside import score as run
     from ..evaluate.tasks import load_task
 
-    about = None if card is None else _submissions().read_card(card)
+    about = _card(card)
     if about is not None and name not in (None, about.name):
         raise ValueError(f"the row is called {about.name} by its card and {name} by --name: leave --name out")
     heading = about.name if about else name or folder.resolve().stem
@@ -97,10 +98,18 @@ def score(
     for path in judged.write(place):
         tell(f"wrote {path}")
     if card is not None:
-        copy = place / _submissions().CARD
+        copy = place / "card.yml"
         if copy.resolve() != card.resolve():
             copy.write_bytes(card.read_bytes())
         tell(f"wrote {copy}; to hand it in: results/submissions/{judged.about['suite']}/{heading}/")
+
+
+def _card(path: Path | None) -> Card | None:
+    if path is None:
+        return None
+    from ..store.submissions import read_card
+
+    return read_card(path)
 
 
 def check_submissions(
@@ -113,12 +122,13 @@ def check_submissions(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Check rows that were handed in: cards, complete numbers, the suite and the test volumes of their task."""
-    cards = _submissions()
+    from ..store.submissions import check_submission, submission_folders
+
     wrong = 0
-    found = folders or cards.submission_folders(results)
+    found = folders or submission_folders(results)
     for folder in found:
         try:
-            checked = cards.check_submission(folder.resolve(), results, strict=strict, new=bool(folders))
+            checked = check_submission(folder.resolve(), results, strict=strict, new=bool(folders))
             tell(f"{folder}: {checked.status}")
         except ValueError as error:
             wrong += 1
@@ -138,7 +148,6 @@ def verify_submission(
     """Score the samples of a submission again, and note that it is verified if every number is the same."""
     from porebench.data.collections import read_collection
 
-    _submissions()
     from ..evaluate.submissions import verify
 
     given = read_collection(samples, pore=pore, threshold=threshold)
@@ -146,16 +155,3 @@ def verify_submission(
     with long_command() as told:
         written = verify(folder.resolve(), given, task, progress=told["progress"])
     tell(f"{folder.name} is verified; wrote {written}")
-
-
-def _submissions() -> ModuleType:
-    """Return the module of cards and claims.
-
-    Raises:
-        ImportError: if a package that it needs is missing, naming the extra.
-    """
-    try:
-        from ..store import submissions
-    except ImportError as error:
-        raise ImportError(f"cards need {error.name}: pip install 'porebench[submissions]'") from error
-    return submissions

@@ -7,23 +7,25 @@ import random
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes
-from porebench.data.volumes import spread
-from porebench.generators import Generator, importable
+from porebench.generators import importable
 
 from ..store.cells import Cells, Inputs
 from ..store.digests import code_digest
 from ..store.files import save_samples
 from ..store.provenance import DRAWING_PACKAGES, device_name, packages, peak_memory_mb
+from ..store.results import fit_folder
 from . import fits
 from .isolation import Tell
-from .options import Options, Stream
+from .options import Options, Stream, select_test
+
+if TYPE_CHECKING:
+    from porebench.generators import Generator
 
 log = logging.getLogger("porebench")
 
@@ -158,6 +160,8 @@ def draw(
 
 def _global_states() -> dict[str, str]:
     """Return the state of every source of random numbers that all code shares, by its owner."""
+    import torch  # noqa: PLC0415 - not needed to score
+
     state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 - read to see whether a generator uses it
     return {
         "random": repr(random.getstate()),
@@ -205,11 +209,6 @@ def _draw_fit(
     return planned
 
 
-def fit_folder(folder: Path, fit: int) -> Path:
-    """Return where the cells of a fit lie: those of the first in the run's own folder."""
-    return folder / "fits" / str(fit) if fit else folder
-
-
 def fits_of(cells: Cells, options: Options) -> int:
     """Return the number of fits that a row stands on, once the first has been made.
 
@@ -221,23 +220,3 @@ def fits_of(cells: Cells, options: Options) -> int:
     if first is None or first.output["source"] == "published" or first.output["fit_seconds"] > QUICK_FIT:
         return 1
     return options.number_of_fits
-
-
-def select_test(dataset: Dataset, options: Options) -> Volumes:
-    """Return the test volumes to score against: all, or as many as asked for, spread over density.
-
-    Raises:
-        ValueError: if there are fewer test volumes than asked for.
-    """
-    asked = options.samples
-    if asked is None:
-        return dataset.test
-    if not 1 <= asked <= len(dataset.test):
-        raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
-    return dataset.test[selected(dataset, options)]
-
-
-def selected(dataset: Dataset, options: Options) -> NDArray[np.int64]:
-    """Return which volumes of the test part ``select_test`` takes, in order."""
-    asked = len(dataset.test) if options.samples is None else options.samples
-    return np.sort(spread(dataset.test.density, asked))

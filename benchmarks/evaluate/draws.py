@@ -18,8 +18,7 @@ from ..store.cells import Cells
 from ..store.places import Places
 from ..store.results import REAL, Run
 from . import fits
-from .draw import select_test
-from .options import Options, Stream
+from .options import Options, Stream, select_test
 
 SHOWN = {"factor": (0.3, 0.5, 0.7, 0.8, 0.9, 1.0), "porosity": (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)}
 """Densities to look at where density is a label; where density is porosity, quantiles of the test part."""

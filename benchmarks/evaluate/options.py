@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from porebench.generators.machine import Precision
+from porebench.data import Dataset, Volumes
+from porebench.data.volumes import spread
 from porebench.metrics.suites import CURRENT
 
 from ..store.places import Places
+
+if TYPE_CHECKING:
+    from porebench.generators.machine import Precision
 
 FULL = {"n_bootstrap": 1000, "n_permutations": 999}
 QUICK = {"n_bootstrap": 200, "n_permutations": 399}  # p-values small enough to be corrected for six tests
@@ -88,3 +94,23 @@ class Options:
     def resampling(self) -> dict[str, int]:
         """Number of bootstrap samples and of permutations."""
         return QUICK if self.quick else FULL
+
+
+def select_test(dataset: Dataset, options: Options) -> Volumes:
+    """Return the test volumes to score against: all, or as many as asked for, spread over density.
+
+    Raises:
+        ValueError: if there are fewer test volumes than asked for.
+    """
+    asked = options.samples
+    if asked is None:
+        return dataset.test
+    if not 1 <= asked <= len(dataset.test):
+        raise ValueError(f"--samples must lie between 1 and the {len(dataset.test)} test volumes of {dataset.name}")
+    return dataset.test[selected(dataset, options)]
+
+
+def selected(dataset: Dataset, options: Options) -> NDArray[np.int64]:
+    """Return which volumes of the test part ``select_test`` takes, in order."""
+    asked = len(dataset.test) if options.samples is None else options.samples
+    return np.sort(spread(dataset.test.density, asked))

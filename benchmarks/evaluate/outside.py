@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,8 @@ from .judgeable import check_judgeable
 from .progress import bars
 from .score import Judge, numbers
 from .tasks import Task, load_task
+
+log = logging.getLogger("porebench")
 
 Match = Literal["order", "name", "porosity"]
 QUICK_VOLUMES = 64
@@ -74,7 +77,7 @@ class Judgement:
         return "\n".join(row_markdown(self.name, self.rows, self.verdict))
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``score.json``, the row in Markdown and LaTeX, and a figure, and return their paths."""
+        """Write ``score.json``, the row in Markdown and LaTeX, and a figure where matplotlib is; return their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         texts = {
             "score.json": json.dumps(
@@ -86,9 +89,13 @@ class Judgement:
         }
         for name, text in texts.items():
             write_text(folder / name, text)
-        figure = folder / "score.png"
-        outside_figure(self.rows, self.voxels, figure)
-        return [*(folder / name for name in texts), figure]
+        written = [folder / name for name in texts]
+        try:
+            outside_figure(self.rows, self.voxels, folder / "score.png")
+        except ImportError as error:
+            log.warning("no score.png: %s", error)
+            return written
+        return [*written, folder / "score.png"]
 
 
 def score(
@@ -148,7 +155,7 @@ def _collected(volumes: ArrayLike) -> Collection:
 
 
 def paired(given: Collection, task: Task, match: Match) -> tuple[NDArray[np.bool_], str]:
-    """Return one volume for each condition of a task, bool [n, depth, height, width], and a line on how they were paired.
+    """Return one volume for each condition of a task, bool [n, depth, height, width], and a line on the pairing.
 
     Raises:
         ValueError: if the volumes do not answer the task; says what to do.

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..store.cells import Cell, Cells
 from ..store.provenance import peak_memory_mb
-from ..store.results import Outcome
+from ..store.results import Outcome, fit_folder
 from . import fits, isolation
 from .accuracy import Results, has_replicates, keep_replicates
-from .draw import Plan, draw, fit_folder, fits_of
+from .draw import Plan, draw, fits_of
 from .score import Judge, described_fits
 
 log = logging.getLogger("porebench")

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -32,9 +32,12 @@ from ..store.cells import REAL, Cells, Inputs
 from ..store.digests import code_digest, short_digest
 from ..store.files import write_arrays
 from ..store.provenance import JUDGING_PACKAGES, packages, peak_memory_mb
-from .draw import Plan, fit_folder, plan, select_test, selected
-from .options import QUICK_SAMPLES, Options
+from ..store.results import fit_folder
+from .options import QUICK_SAMPLES, Options, select_test, selected
 from .rows import novelty_rows, over_fits, reconstruction_rows, score_rows, size_rows, verdict_rows
+
+if TYPE_CHECKING:
+    from .draw import Plan
 
 Radii = list[NDArray[np.float64]]
 
@@ -190,6 +193,8 @@ class Judge:
 
     def plan(self, reference: str) -> Plan:
         """Return what a generator's cells would be made from; see ``draw.plan``."""
+        from .draw import plan  # noqa: PLC0415 - generators need torch, scores do not
+
         return plan(reference, self.dataset, self.test, self.folder, self.options)
 
     def real_is_fresh(self) -> bool:

@@ -20,8 +20,7 @@ from porebench.metrics.suites import CURRENT
 
 from ..store.files import write_text
 from ..store.tables import write_table
-from .draw import select_test
-from .options import Options
+from .options import Options, select_test
 
 FORMAT = 1
 FILE = "task.json"

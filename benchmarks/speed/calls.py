@@ -13,7 +13,9 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from porebench.metrics import morphology
-from porebench.metrics._batch import S2_RADII, TOUCHING, Fields, porespy
+from porebench.metrics._batch import S2_RADII, TOUCHING, Fields
+
+from .peers import porespy
 
 Voxels = NDArray[np.bool_]
 

@@ -6,17 +6,18 @@ comes out has the wanted porosity and the wanted mean chord; the same settings a
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from porebench.metrics._batch import porespy
 from porebench.metrics.morphology import mean_chord
 
 Voxels = NDArray[np.bool_]
@@ -24,6 +25,26 @@ Voxels = NDArray[np.bool_]
 TRIALS, TRIAL_VOLUMES = 6, 8
 WAVES = 1000
 """Waves that GSTools adds up for a field; its own default."""
+
+
+@cache
+def porespy() -> Any:
+    """Return the PoreSpy package, imported at the first use and without its side effects.
+
+    The import silences NumPy's floating-point warnings for the whole process and puts a handler on the root logger;
+    both are undone. One thread a call, as for every peer.
+    """
+    root = logging.getLogger()
+    handlers, errors = root.handlers[:], np.geterr()
+    try:
+        import porespy as package  # noqa: PLC0415
+    finally:
+        np.seterr(**errors)
+        root.handlers[:] = handlers
+    logging.getLogger("porespy").setLevel(logging.ERROR)
+    package.settings.ncores = 1
+    package.settings.tqdm["disable"] = True
+    return package
 
 
 @dataclass(frozen=True)

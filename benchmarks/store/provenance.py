@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .digests import ROOT
 
 PACKAGES = (
@@ -31,7 +29,7 @@ PACKAGES = (
 )
 
 DRAWING_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
-JUDGING_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "numba", "porespy")
+JUDGING_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "numba")
 ALL_PACKAGES = tuple(dict.fromkeys([*DRAWING_PACKAGES, *JUDGING_PACKAGES]))
 
 VARIABLES = (
@@ -88,7 +86,11 @@ def processor() -> str:
 
 def device_name(device: str) -> str:
     """Return the name of a device for tables: the GPU's own, or the processor's."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else processor()
+    if not device.startswith("cuda"):
+        return processor()
+    import torch  # noqa: PLC0415 - takes a second, and scores do without it
+
+    return torch.cuda.get_device_name(device)
 
 
 def peak_memory_mb() -> int:
@@ -108,12 +110,21 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.system(),
         "processor": processor(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        **_torch(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "bfloat16_matrix_unit": _has_flag("amx_bf16"),
         "versions": versions(),
     }
+
+
+def _torch() -> dict[str, Any]:
+    """Return the threads and the GPU of torch, where it is installed."""
+    try:
+        import torch  # noqa: PLC0415 - takes a second, and scores do without it
+    except ImportError:
+        return {"threads": os.cpu_count(), "gpu": None}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"threads": torch.get_num_threads(), "gpu": gpu}
 
 
 def _has_flag(flag: str) -> bool:

@@ -154,6 +154,11 @@ def run_folder(out: Path, dataset: str, seed: int) -> Path:
     return out / dataset if seed == 0 else out / dataset / f"seed-{seed}"
 
 
+def fit_folder(folder: Path, fit: int) -> Path:
+    """Return where the cells of a fit lie: those of the first in the run's own folder."""
+    return folder / "fits" / str(fit) if fit else folder
+
+
 def run_folders(results: Path) -> list[Path]:
     """Return the folders below the results folder that hold a run: one a data set and seed."""
     return sorted(path.parent for pattern in ("*", "*/seed-*") for path in results.glob(f"{pattern}/manifest.json"))

@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from porebench.metrics.suites import CURRENT, SUITES
 
 from .files import file_digest
 from .results import ALL, COLUMNS, SUBMISSIONS, read_manifest
 from .tables import replace_rows
+
+try:
+    import yaml
+    from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+except ImportError as error:
+    raise ImportError(f"cards need {error.name}: pip install 'porebench[submissions]'", name=error.name) from error
 
 CARD, SCORE, VERIFIED = "card.yml", "score.json", "verified.csv"
 FILES = {CARD, SCORE, "row.md", "row.tex", "score.png"}
