@@ -44,7 +44,7 @@ _ADVICE = {
     "vti": "save a VTK image with one array again",
 }
 _EXTRAS = {"vtkmodules": "view"}
-WRITTEN = re.compile(r".+_\d{3,}_(?P<density>[01]\.\d{3})(_\d+x\d+x\d+_uint8)?\.[a-z]+", re.ASCII | re.IGNORECASE)
+WRITTEN = re.compile(r".+_\d{3,}_(?P<density>[01]\.\d{3})(_\d+x\d+x\d+_uint8)?\.[a-z0-9]+", re.ASCII | re.IGNORECASE)
 """Names of volumes in a folder, as ``porebench sample`` writes them."""
 _logger = logging.getLogger(__name__)
 
