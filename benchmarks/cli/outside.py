@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import long_command, tell
-from .parameters import RESULTS, ResultsOption, takes_image
+from .parameters import RESULTS, PoreOption, ResultsOption, ThresholdOption, phase, takes_image
 
 if TYPE_CHECKING:
     from porebench.data import Reading
+    from porebench.data.collections import Collection
 
     from ..store.submissions import Card
 
@@ -62,8 +63,8 @@ def score(
         Literal["order", "name", "porosity"],
         typer.Option(help="What pairs volumes with densities: their order, the numbers in names, or porosity."),
     ] = "order",
-    pore: Annotated[float | None, typer.Option(help="Value that means pore; default 1, or the smaller one.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Value above which a voxel is pore, of grey volumes.")] = None,
+    pore: PoreOption = None,
+    threshold: ThresholdOption = None,
     samples: Annotated[int | None, SAMPLES] = None,
     card: Annotated[
         Path | None, typer.Option(help="Card of the generator, to hand the row in with; see CONTRIBUTING.md.")
@@ -71,8 +72,6 @@ def score(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default NAME-score.")] = None,
 ) -> None:
     """Score volumes that were drawn elsewhere: a row with its verdict, and files to keep."""
-    from porebench.data.collections import read_collection
-
     from ..evaluate.outside import score as run
     from ..evaluate.tasks import load_task
 
@@ -81,8 +80,7 @@ def score(
         raise ValueError(f"the row is called {about.name} by its card and {name} by --name: leave --name out")
     heading = about.name if about else name or folder.resolve().stem
     asked = load_task(task, samples=samples)
-    given = read_collection(folder, pore=pore, threshold=threshold)
-    tell(given.phase)
+    given = _read(folder, pore, threshold)
     with long_command() as told:
         judged = run(
             given,
@@ -102,6 +100,16 @@ def score(
         if copy.resolve() != card.resolve():
             copy.write_bytes(card.read_bytes())
         tell(f"wrote {copy}; to hand it in: results/submissions/{judged.about['suite']}/{heading}/")
+
+
+def _read(path: Path, pore: str | None, threshold: str | None) -> Collection:
+    """Return the volumes of a file or folder, and say what was taken for pore."""
+    from porebench.data.collections import read_collection
+
+    labels, grey = phase(pore, threshold)
+    given = read_collection(path, pore=labels, threshold=grey)
+    tell(given.phase)
+    return given
 
 
 def _card(path: Path | None) -> Card | None:
@@ -142,16 +150,13 @@ def verify_submission(
     folder: Annotated[Path, typer.Argument(help="Folder of the submission, submissions/SUITE/NAME in the results.")],
     samples: Annotated[Path, typer.Option(help="Folder of its volumes, or one .npz or .npy file of all.")],
     task: Annotated[str | None, typer.Option(help="Path of the task's image, where its name does not load it.")] = None,
-    pore: Annotated[float | None, typer.Option(help="Value that means pore, as for 'score'.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="As for 'score'.")] = None,
+    pore: PoreOption = None,
+    threshold: ThresholdOption = None,
 ) -> None:
     """Score the samples of a submission again, and note that it is verified if every number is the same."""
-    from porebench.data.collections import read_collection
-
     from ..evaluate.submissions import verify
 
-    given = read_collection(samples, pore=pore, threshold=threshold)
-    tell(given.phase)
+    given = _read(samples, pore, threshold)
     with long_command() as told:
         written = verify(folder.resolve(), given, task, progress=told["progress"])
     tell(f"{folder.name} is verified; wrote {written}")

@@ -15,6 +15,7 @@ from .console import tell
 
 if TYPE_CHECKING:
     from porebench.data import Axis, Dataset, Reading
+    from porebench.data.phase import Threshold
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
@@ -36,11 +37,11 @@ OwnOption = Annotated[
     list[str] | None,
     typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
 ]
-_PORE = Annotated[
+PoreOption = Annotated[
     str | None,
     typer.Option(help="Label of pores in an image, or several with commas. Default: of two, as is said on loading."),
 ]
-_THRESHOLD = Annotated[
+ThresholdOption = Annotated[
     str | None, typer.Option(help="Grey value that pores lie at or below, or 'otsu', for an image not segmented.")
 ]
 _RAW_SHAPE = Annotated[str | None, typer.Option(help="Depth, height and width of a .raw file: D,H,W.")]
@@ -48,8 +49,8 @@ _RAW_TYPE = Annotated[str | None, typer.Option(help="Type of a voxel in a .raw f
 _RAW_OFFSET = Annotated[int, typer.Option(help="Bytes before the first voxel of a .raw file.", min=0)]
 _KEY = Annotated[str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .vti).")]
 _IMAGE: list[tuple[str, Any, Any]] = [
-    ("pore", _PORE, None),
-    ("threshold", _THRESHOLD, None),
+    ("pore", PoreOption, None),
+    ("threshold", ThresholdOption, None),
     ("raw_shape", _RAW_SHAPE, None),
     ("raw_type", _RAW_TYPE, None),
     ("raw_offset", _RAW_OFFSET, 0),
@@ -115,17 +116,30 @@ def reading(
     shape = None if raw_shape is None else _numbers(raw_shape, "--raw-shape")
     if shape is not None and (len(shape) != 3 or any(length != int(length) for length in shape)):
         raise ValueError(f"expected three lengths such as --raw-shape 100,120,140, got {raw_shape!r}")
-    number = None if threshold in (None, "otsu") else _numbers(threshold or "", "--threshold")
-    if number is not None and len(number) != 1:
-        raise ValueError(f"expected one grey value or otsu after --threshold, got {threshold!r}")
+    labels, grey = phase(pore, threshold)
     return {
-        "pore": None if pore is None else _numbers(pore, "--pore"),
-        "threshold": number[0] if number else "otsu" if threshold else None,
+        "pore": labels,
+        "threshold": grey,
         "shape": None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
         "dtype": raw_type,
         "offset": raw_offset,
         "key": key,
     }
+
+
+def phase(pore: str | None, threshold: str | None) -> tuple[list[float] | None, Threshold]:
+    """Return labels of pores and threshold as ``data.phase.pore_phase`` takes them.
+
+    Raises:
+        ValueError: if a text is no number.
+    """
+    labels = None if pore is None else _numbers(pore, "--pore")
+    if threshold is None or threshold == "otsu":
+        return labels, "otsu" if threshold else None
+    number = _numbers(threshold, "--threshold")
+    if len(number) != 1:
+        raise ValueError(f"expected one grey value or otsu after --threshold, got {threshold!r}")
+    return labels, number[0]
 
 
 def _numbers(text: str, option: str) -> list[float]:
