@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .archives import SLICES, is_image
 from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, read_set
 from .phase import Phase
-from .rocks import Rock, checked, fetch, rocks, rocks_folder
+from .rocks import Rock, checked, fetch, rocks
 from .seed_format import PUBLISHED, read_folder
 from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate
 from .volumes import Dataset, DensityKind, Volumes
@@ -96,6 +96,17 @@ def load(
         return dataset
     train, validation, test = (replace(part, voxel_size=voxel_size) for part in dataset)
     return replace(dataset, train=train, validation=validation, test=test)
+
+
+def at_hand(name_or_path: str | Path) -> bool:
+    """Return whether there is a data set of a name or path that loads without a download."""
+    if is_simulated(name_or_path):
+        return True
+    try:
+        _find(name_or_path, download=False)
+    except (ValueError, FileNotFoundError):
+        return False
+    return True
 
 
 def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDArray[np.bool_], str, Phase]:
@@ -192,10 +203,11 @@ def _from_image(volume: NDArray[np.bool_], name: str, block: int, along: Axis | 
     return Dataset(parts[0], parts[1], parts[2], name, "porosity")
 
 
-def _find(name_or_path: str | Path) -> Path:
+def _find(name_or_path: str | Path, download: bool = True) -> Path:
     """Return the existing file or folder: the path as it is, else in ``./data``, else in ``data/`` of a clone.
 
-    A folder that holds one image and no published files stands for the image.
+    A folder that holds one image and no published files stands for the image. Where there is none of that name, a rock
+    of that name is fetched, unless there is to be no download.
     """
     text = str(name_or_path)
     try:
@@ -207,8 +219,9 @@ def _find(name_or_path: str | Path) -> Path:
         is_clone = (_HERE.parent / "pyproject.toml").is_file()
         tried += [folder / text for folder in (Path("data"), _HERE)[: 1 + is_clone]]
     found = next((place for place in tried if text and place.exists()), None)
-    if found is None and len(tried) > 1 and text in rocks():
-        return fetch(rocks()[text])
+    rock = rocks().get(text) if found is None and len(tried) > 1 else None
+    if rock is not None and (download or rock.file.is_file()):
+        return fetch(rock)
     if found is None:
         places = "".join(f", or {place}" for place in tried[1:])
         known = ", ".join([*NAMES, *rocks()])
@@ -224,7 +237,7 @@ def _find(name_or_path: str | Path) -> Path:
 def _rock(name_or_path: str | Path, path: Path) -> Rock | None:
     """Return the rock that was asked for by name, where the path is its file in the user's cache."""
     rock = rocks().get(str(name_or_path))
-    return rock if rock is not None and path.parent == rocks_folder() else None
+    return rock if rock is not None and path == rock.file else None
 
 
 def _of_rock(rock: Rock, image: Reading) -> Reading:

@@ -48,6 +48,11 @@ class Rock:
     porosity: float | None = None
     permeability: float | None = None
 
+    @property
+    def file(self) -> Path:
+        """Path of the downloaded file in the user's cache, whether or not it is there."""
+        return rocks_folder() / f"{self.name}{Path(self.address or '').suffix}"
+
 
 @cache
 def rocks() -> dict[str, Rock]:
@@ -92,8 +97,8 @@ def fetch(rock: Rock) -> Path:
             pooch.retrieve(
                 rock.address,
                 known_hash=f"sha256:{rock.sha256}",
-                fname=rock.name + Path(rock.address).suffix,
-                path=rocks_folder(),
+                fname=rock.file.name,
+                path=rock.file.parent,
                 progressbar=sys.stderr.isatty(),
             )
         )

@@ -203,6 +203,17 @@ def test_known_files_have_their_known_porosity(file, options, porosity) -> None:
     assert not (options and phase.warning)
 
 
+@pytest.mark.parametrize("folder", ["media", "rocks"])
+def test_every_known_file_is_among_those_whose_porosity_is_checked(folder) -> None:
+    table = SHARED / folder / "README.md"
+    if not table.is_file():
+        pytest.skip(f"needs {table} (POREBENCH_ROCKS)")
+    rows = [line.split("|")[1] for line in table.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    stated = {row.split()[0].strip("`") for row in rows[2:]}
+    cases = test_known_files_have_their_known_porosity.pytestmark[0].args[1]
+    assert {f"{folder}/{name}" for name in stated} <= {file for file, *_ in cases}
+
+
 def test_two_encodings_of_the_known_blobs_are_the_same_voxels() -> None:
     files = SHARED / "media" / "blobs_100.hdf5", SHARED / "media" / "blobs_100_int16le.raw.gz"
     if not all(file.is_file() for file in files):

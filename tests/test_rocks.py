@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from porebench import data
+from porebench.benchmarks.audit.status import dataset_of
 from porebench.data import datasets, rocks
 from porebench.data.phase import Phase
 
@@ -66,6 +67,14 @@ def test_a_rock_is_fetched_once_and_loaded_with_its_voxel_size_and_pores(berea, 
     assert data.load("berea", block=8).digest() == first.digest()
     assert data.load_image("berea")[0].shape == (24, 16, 16)
     assert len(server[2]) == 1
+
+
+def test_looking_at_results_of_a_rock_downloads_nothing(berea, server) -> None:
+    assert not data.at_hand("berea")
+    assert dataset_of("berea", []) is None
+    assert server[2] == []
+    data.load("berea", block=8)
+    assert data.at_hand("berea")
 
 
 def test_a_file_of_that_name_comes_before_the_download(berea, server, tmp_path) -> None:

@@ -156,9 +156,11 @@ def test_the_command_counts_what_is_wrong_and_exits_with_one(results) -> None:
     assert CliRunner().invoke(app, words).exit_code == 1
 
 
-def test_a_submission_is_verified_from_its_samples_until_its_files_change(results, task, draws) -> None:
-    folder, samples = _folder(results), Collection(draws, [""] * N, "")
-    verify(folder, samples, task)
+def test_a_submission_is_verified_from_its_samples_until_its_files_change(results, task, handed, monkeypatch) -> None:
+    folder = _folder(results)
+    monkeypatch.setattr("porebench.benchmarks.evaluate.submissions.load_task", lambda _: task)
+    done = CliRunner().invoke(app, ["submissions", "verify", str(folder), "--samples", str(handed / "drawn.npy")])
+    assert done.exit_code == 0, done.output
     assert read_submission(folder).status == "verified"
     assert check_submission(folder, results, strict=True).status == "verified"
     card = folder / "card.yml"

@@ -77,12 +77,12 @@ def status_table(states: Sequence[CellState]) -> list[str]:
 
 
 def dataset_of(name: str, given: Sequence[Dataset]) -> Dataset | None:
-    """Return a data set by name: a given one, a built-in one, or what ``data/`` holds by that name."""
+    """Return a data set by name: a given one, a built-in one, or what is at hand by that name without a download."""
     for dataset in given:
         if dataset.name == name:
             return dataset
     try:
-        return data.load(name)
+        return data.load(name) if data.at_hand(name) else None
     except (ValueError, OSError):
         return None
 
