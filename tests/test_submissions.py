@@ -149,6 +149,21 @@ def test_only_the_strict_check_refuses_other_files(results) -> None:
         check_submission(_folder(results), results, strict=True)
 
 
+def test_the_row_is_not_written_among_the_volumes(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "card.yml").write_text(CARD)
+    (tmp_path / "my-gan").mkdir()
+    done = CliRunner().invoke(app, ["score", "my-gan", "--task", "spheres", "--card", "card.yml"])
+    assert "--out" in str(done.exception)
+    assert not list((tmp_path / "my-gan").iterdir())
+
+
+def test_a_damaged_list_of_verified_rows_is_named(results) -> None:
+    (results / "submissions" / "verified.csv").write_text("suite,name\n")
+    with pytest.raises(ValueError, match=r"verified\.csv is damaged"):
+        read_submission(_folder(results))
+
+
 def test_the_command_counts_what_is_wrong_and_exits_with_one(results) -> None:
     words = ["submissions", "check", "--strict", "--results", str(results)]
     assert CliRunner().invoke(app, words).exit_code == 0

@@ -79,6 +79,9 @@ def score(
     if about is not None and name not in (None, about.name):
         raise ValueError(f"the row is called {about.name} by its card and {name} by --name: leave --name out")
     heading = about.name if about else name or folder.resolve().stem
+    place = out or Path(heading if about else f"{heading}-score")
+    if place.resolve() == folder.resolve():
+        raise ValueError(f"the volumes lie in {folder}, where the row would go: give another folder with --out")
     asked = load_task(task, samples=samples)
     given = _read(folder, pore, threshold)
     with long_command() as told:
@@ -92,7 +95,6 @@ def score(
         )
     tell(judged.about["paired"])
     typer.echo(str(judged))
-    place = out or Path(heading if about else f"{heading}-score")
     for path in judged.write(place):
         tell(f"wrote {path}")
     if card is not None:

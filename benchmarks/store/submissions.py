@@ -246,7 +246,7 @@ def check_submission(folder: Path, results: Path, *, strict: bool = False, new: 
             f"{expected[:16]}: score all conditions of porebench task export {task}"
         )
     if strict:
-        others = sorted(path.name for path in folder.iterdir() if path.name not in FILES or not path.is_file())
+        others = sorted(path.name for path in folder.iterdir() if path.name not in FILES or path.is_symlink())
         if others:
             raise ValueError(f"{folder}: expected nothing but {', '.join(sorted(FILES))}, found {others[0]}: remove it")
         if found.status == "claimed" and _stamp(folder)[:2] in {stamp[:2] for stamp in _verified(folder)}:
@@ -280,8 +280,11 @@ def _verified(folder: Path) -> Collection[tuple[str, ...]]:
     path = folder.parent.parent / VERIFIED
     if not path.is_file():
         return set()
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return set(table[[*KEY, "card", "score"]].itertuples(index=False, name=None))
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)[[*KEY, "card", "score"]]
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{path} is damaged ({_first_line(error)}): restore it, or verify the rows again") from error
+    return set(table.itertuples(index=False, name=None))
 
 
 def _text(path: Path) -> str:
