@@ -18,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from .energy import largest_swap
 from .estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -83,12 +82,12 @@ class Classification:
     Attributes:
         logistic: AUC of a logistic regression, with its interval.
         nonlinear: AUC of a support vector machine with a radial kernel, with its interval.
-        p: see ``classifier_test``; None without swaps.
+        swaps: see ``classifier_swaps``; None without swaps.
     """
 
     logistic: Estimate
     nonlinear: Estimate
-    p: float | None
+    swaps: Floats | None
 
 
 def classify(
@@ -103,7 +102,7 @@ def classify(
         real: those of the real volumes of the same densities, [n, features].
         density: of the volumes, [n].
         seed: shuffles the folds.
-        signs: random swaps to compare with, as ``classifier_test`` takes them; none by default.
+        signs: random swaps to compare with, as ``classifier_swaps`` takes them; none by default.
     """
     features = np.concatenate([generated, real])
     labels = np.repeat([True, False], len(generated))
@@ -115,16 +114,15 @@ def classify(
         scaled = make_pipeline(StandardScaler(), model)
         decision = cross_val_predict(scaled, features, labels, cv=PredefinedSplit(fold), method="decision_function")
         aucs.append(fold_auc(decision, labels, fold))
-    return Classification(aucs[0], aucs[1], None if signs is None else _swap_test(features, fold, signs))
+    return Classification(aucs[0], aucs[1], None if signs is None else _swapped_aucs(features, fold, signs))
 
 
-def classifier_test(generated: Floats, real: Floats, density: Floats, signs: Floats, seed: int) -> float | None:
-    """Return the p-value of classifiers between generated and real volumes; None below five densities.
+def classifier_swaps(generated: Floats, real: Floats, density: Floats, signs: Floats, seed: int) -> Floats | None:
+    """Return AUCs of two classifiers between generated and real volumes, as they are and swapped, [2, 1 + swaps].
 
     The AUCs of folds that learn from each other's volumes vary more than an interval of single folds allows for, so
-    they are compared with those under random swaps of the two volumes of a density. Two kernel ridge classifiers, one
-    linear and one radial, have decisions that are linear in the labels: all swaps cost little more than one. The better
-    of the two counts, and so it does under swaps.
+    they are to be compared with those under random swaps of the two volumes of a density. Two kernel ridge classifiers,
+    one linear and one radial, have decisions that are linear in the labels: all swaps cost little more than one.
 
     Args:
         generated: adjusted, standardised descriptors of generated volumes, [n, features].
@@ -133,21 +131,24 @@ def classifier_test(generated: Floats, real: Floats, density: Floats, signs: Flo
         signs: −1 for a pair that is swapped and 1 for one that is not, [swaps, n].
         seed: shuffles the folds.
 
+    Returns:
+        The AUCs, 5-fold; None below five densities or without swaps.
+
     References:
         Golland and Fischl (2003), doi:10.1007/978-3-540-45087-0_28, for permutation tests of classifiers; Saunders,
         Gammerman and Vovk (1998), Ridge regression learning algorithm in dual variables, for the kernels.
     """
     fold = fold_of(np.tile(density, 2), np.repeat([True, False], len(generated)), FOLDS, seed)
-    return None if fold is None else _swap_test(np.concatenate([generated, real]), fold, signs)
+    return None if fold is None else _swapped_aucs(np.concatenate([generated, real]), fold, signs)
 
 
-def _swap_test(features: Floats, fold: NDArray[np.int64], signs: Floats) -> float | None:
-    """Return the p-value of ``classifier_test``; None without swaps.
+def _swapped_aucs(features: Floats, fold: NDArray[np.int64], signs: Floats) -> Floats | None:
+    """Return the AUCs of ``classifier_swaps``; None without swaps.
 
     Args:
         features: of generated volumes and then of the real ones of the same densities, [2n, features].
         fold: the fold in which each is held out, [2n].
-        signs: see ``classifier_test``.
+        signs: see ``classifier_swaps``.
     """
     if not len(signs):
         return None
@@ -164,7 +165,7 @@ def _swap_test(features: Floats, fold: NDArray[np.int64], signs: Floats) -> floa
             decision = matrix[np.ix_(held, ~held)] @ np.linalg.solve(known, labels[~held])
             ranks = (rankdata(decision, axis=0) * (labels[held] > 0)).sum(axis=0)
             aucs[number] += (ranks - half * (half + 1) / 2) / half**2 / FOLDS
-    return largest_swap(aucs[:, 0], aucs[:, 1:])
+    return aucs
 
 
 def fold_of(density: Floats, labels: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.int64] | None:

@@ -13,7 +13,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -115,12 +115,43 @@ def largest_swap(observed: Floats, swapped: Floats) -> float | None:
     """
     if not swapped.shape[1]:
         return None
-    every = np.concatenate([observed[:, None], swapped], axis=1)
+    return largest_swaps({"": np.concatenate([observed[:, None], swapped], axis=1)})[""]
+
+
+def largest_swaps(tests: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the p-value of each of several tests, corrected for their number and for what they share.
+
+    A test looks at the largest of its effects, each in units of its spread under random swaps. Its p-value is the
+    share of swaps under which the largest effect of all tests is as large. So the least of the p-values is a p-value,
+    however the tests depend.
+
+    Args:
+        tests: name -> effects as observed and then with volumes swapped at random, the same swaps in each test,
+            [k, 1 + swaps].
+
+    References:
+        As for ``largest_swap``.
+
+    Example:
+        >>> largest_swaps({"a": np.array([[9.0, 1.0, 0.0, 2.0]]), "b": np.array([[0.0, 0.0, 1.0, 2.0]])})
+        {'a': 0.25, 'b': 1.0}
+    """
+    largest = {name: _in_spreads(every).max(axis=0) for name, every in tests.items()}
+    if not largest:
+        return {}
+    of_all = np.max([*largest.values()], axis=0)[1:]
+    return {
+        name: float((1 + np.count_nonzero(of_all >= own[0] - 1e-12)) / (1 + len(of_all)))
+        for name, own in largest.items()
+    }
+
+
+def _in_spreads(every: Floats) -> Floats:
+    """Return effects as differences from their mean over swaps, in standard deviations; 0 where all are alike."""
     every = np.clip(every, -LARGEST, LARGEST)
     spread = every.std(axis=1, keepdims=True)
-    scaled = np.divide(every - every.mean(axis=1, keepdims=True), spread, out=np.zeros_like(every), where=spread > 0)
-    largest = scaled.max(axis=0)
-    return float((1 + np.count_nonzero(largest[1:] >= largest[0] - 1e-12)) / len(largest))
+    apart: Floats = every - every.mean(axis=1, keepdims=True)
+    return np.asarray(np.divide(apart, spread, out=np.zeros_like(every), where=spread > 0))
 
 
 def compared(points: Sequence[Floats], least: Sequence[float], counts: Floats, signs: Floats) -> tuple[Floats, Floats]:

@@ -124,6 +124,19 @@ def density_error(
     return float(np.abs(law[0] * described.pore_voxels.astype(np.float64) ** law[1] - density).mean())
 
 
+def amount_swaps(generated: Descriptors, real: Descriptors, signs: Floats) -> Floats:
+    """Return the difference of mean ln(pore voxels), without sign, as it is and with volumes swapped, [1, 1 + swaps].
+
+    Args:
+        generated: drawn volumes, [n].
+        real: the real volumes of the same densities, in the same order.
+        signs: −1 for a pair that is swapped and 1 for one that is not, [swaps, n].
+    """
+    logarithm = np.log(np.maximum(np.stack([generated.pore_voxels, real.pore_voxels]), 1.0))
+    sums: Floats = np.concatenate([np.ones((1, signs.shape[1])), signs]) @ (logarithm[0] - logarithm[1])
+    return np.abs(sums)[None] / max(1, len(generated))
+
+
 def density_bias(generated: Descriptors, test: Descriptors) -> float | None:
     """Return the excess of pore voxels of generated volumes, percent of the real mean; None without real pore."""
     real = float(test.pore_voxels.mean())

@@ -24,10 +24,18 @@ from .coverage import coverage
 from .descriptor_classifier import classify
 from .descriptors import Descriptors
 from .direction import DESCRIPTORS as DIRECTION
-from .energy import LARGEST, compared, largest_swap, noise_floor_ratio, resample, toss
+from .energy import LARGEST, compared, largest_swap, largest_swaps, noise_floor_ratio, resample, toss
 from .estimate import Estimate, percentiles
 from .joint import Whitening, side_by_side
-from .physical import PhysicalError, density_bias, density_error, fit_density_law, percolation_share, physical_errors
+from .physical import (
+    PhysicalError,
+    amount_swaps,
+    density_bias,
+    density_error,
+    fit_density_law,
+    percolation_share,
+    physical_errors,
+)
 from .physics import AXES
 from .ranking import Replicates
 from .suites import CURRENT, JOINT, Suite, named
@@ -184,20 +192,22 @@ def _record(
     covered = [near for it in comparisons if (near := coverage(*it.features)) is not None]
     signs = np.concatenate([it.signs for it in comparisons], axis=1)
     classifier = classify(features[0], features[1], density, seed, signs)
-    by_family = [suite.family_means(it) for it in (observed, swapped)]
-    tests = {"structure": largest_swap(*by_family)}
+    structure = suite.family_means(observed), suite.family_means(swapped)
+    tests = {"structure": np.concatenate([structure[0][:, None], structure[1]], axis=1)}
     if JOINT in suite.families:
-        joint = [*suite.families].index(JOINT)
-        tests[JOINT] = largest_swap(*(it[[joint]] for it in by_family))
-    tests["classifier"] = None if classifier is None else classifier.p
+        tests[JOINT] = tests["structure"][[[*suite.families].index(JOINT)]]
+    if classifier is not None and classifier.swaps is not None:
+        tests["classifier"] = classifier.swaps
+    drawn, real = (Descriptors.concatenate([getattr(it, side) for it in comparisons]) for side in ("generated", "test"))
+    tests["amount"] = amount_swaps(drawn, real, signs)
     single = np.eye(len(observed))
     rows = np.concatenate([suite.weights()[None], suite.family_means(single), single])
     whole, *parts = _ratios(rows, observed, bootstrap)
     return replace(
         _unscored(headline, [it.generated for it in comparisons]),
         nfr100=whole,
-        p=tests["structure"],
-        tests={name: p for name, p in tests.items() if p is not None},
+        p=largest_swap(*structure),
+        tests=largest_swaps(tests) if len(signs) else {},
         families=dict(zip(suite.families, parts, strict=False)),
         descriptors=dict(zip(suite.components, parts[len(suite.families) :], strict=True)),
         axes=_axes([it.shifts for it in comparisons]),

@@ -280,10 +280,8 @@ def test_each_test_of_the_verdict_finds_what_it_is_for(whitening: Whitening) -> 
     for name, (parts, traces) in cases.items():
         pool = _pool(parts, whitening, traces)
         trials = run_trials(pool, 60, 30, 3, rng)
-        p = corrected([pool, pool], [trials, trials], every=True)
+        p = corrected([pool, pool], [trials, trials])
         assert (p[:, TESTS.index(name)] <= 0.05).all(), name
-        quick = corrected([pool, pool], [trials, trials], every=False)
-        assert np.array_equal(quick.min(axis=1) <= 0.05, p.min(axis=1) <= 0.05)
 
 
 def test_the_ranking_tells_generators_apart_that_differ(whitening: Whitening) -> None:
@@ -299,7 +297,14 @@ def test_trials_over_bands_average_effects() -> None:
     def band(effect: float) -> Trials:
         families = np.full((1, len(FAMILIES)), effect)
         swapped = np.stack([families * share for share in np.linspace(-1, 0.5, 9)], axis=2)
-        return Trials(families, swapped, np.empty((1, 0)), np.empty((1, 2, 0), dtype=np.int64), effect)
+        return Trials(
+            families,
+            swapped,
+            np.empty((1, 0)),
+            np.empty((1, 2, 0), dtype=np.int64),
+            np.ones((1, 9, 2), np.int8),
+            effect,
+        )
 
     both = Trials.over([band(0.1), band(0.3)])
     assert both.observed == pytest.approx(np.full((1, len(FAMILIES)), 0.2))

@@ -26,7 +26,7 @@ from porebench.metrics.score import score
 from porebench.metrics.sizes import detected_radii, size_scores
 from porebench.metrics.suites import CURRENT
 from porebench.metrics.table import versions
-from porebench.metrics.verdict import Verdict, amount_p, copies_p, verdict
+from porebench.metrics.verdict import Verdict, copies_p, verdict
 
 from ..store.cells import REAL, Cells, Inputs
 from ..store.digests import code_digest, short_digest
@@ -141,7 +141,6 @@ def numbers(
     tests = {
         "copies": copies_p(int(novelty.flagged.sum()), novelty.n_judged),
         "patches": patches.p,
-        "amount": amount_p(described, real.test_descriptors),
     }
     words = {
         "copies": f"copies of training volumes ({100 * (novelty.copy_rate or 0):.0f} %)",

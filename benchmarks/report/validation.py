@@ -17,7 +17,7 @@ ALWAYS = 0.95
 """Share of trials from which on a defect counts as always found."""
 READING = (
     "Share of trials in which the verdict tells a set with the planted defect from real volumes: over the headline "
-    "bands, at least one of six tests rejects at the 5 % level after Holm's correction. `nothing` compares two real "
+    "bands, at least one of six tests rejects at its share of the 5 % level. `nothing` compares two real "
     "sets, so its share is the rate of false alarms. Copies of training volumes are looked for in sets that are made "
     "of them, and in real ones unless the validation is quick; elsewhere there are none. NFR100 is that of the laws "
     "compared. By: how often each test rejects, in per cent. Coverage: how often the 95 % interval holds NFR100. Both "

@@ -324,7 +324,7 @@ def power_rows(
             pools.append(pool)
     least = min(bench.size for bench in pairs if bench.band.headline)
     for volumes, bands in headline.items():
-        p = corrected(pools, bands, every=volumes == tried)
+        p = corrected(pools, bands)
         row = _row(name, ALL, True, volumes, least, Trials.over(bands), p.min(axis=1))
         rejected = np.mean(p <= LEVEL, axis=0)
         by = {f"by_{test}": float(share) for test, share in zip(TESTS, rejected, strict=True)}

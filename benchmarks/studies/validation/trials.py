@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from porebench.metrics.descriptor_classifier import classifier_test
+from porebench.metrics.descriptor_classifier import classifier_swaps
 from porebench.metrics.descriptors import Descriptors
 from porebench.metrics.energy import (
     LARGEST,
@@ -23,6 +23,7 @@ from porebench.metrics.energy import (
     effects,
     kernel,
     largest_swap,
+    largest_swaps,
     noise_floor_ratio,
     pairwise,
     resample,
@@ -32,13 +33,14 @@ from porebench.metrics.energy import (
 from porebench.metrics.estimate import INTERVAL, Estimate, binomial
 from porebench.metrics.joint import Whitening, side_by_side
 from porebench.metrics.patches import PatchCopies, patch_copy_test
+from porebench.metrics.physical import amount_swaps
 from porebench.metrics.ranking import Replicates, difference
 from porebench.metrics.suites import CURRENT, JOINT, SUITES
-from porebench.metrics.verdict import LEVEL, amount_p, copies_p, holm
+from porebench.metrics.verdict import COPYING, SHARE, copies_p
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-SWAPS = 199  # p ≤ 0.05 in exactly 5 % of the trials where there is no difference, and small enough for six tests
+SWAPS = 199  # p ≤ 0.04, the share of the differences, in exactly 4 % of the trials where there is none
 RESAMPLES = 200
 SUITE = SUITES[CURRENT]
 FAMILIES = [*SUITE.families]
@@ -87,6 +89,7 @@ class Trials:
         resampled: mean over the families for resampled sets, [trials, resamples]; no columns where no interval was
             asked for.
         rows: generated and real volumes of each trial among those of the pool, [trials, 2, volumes]; none over bands.
+        signs: −1 for each pair of volumes that was swapped and 1 for the others, int8 [trials, swaps, volumes].
         population: the mean effect over the whole pool; 0 where both sets have one law.
     """
 
@@ -94,6 +97,7 @@ class Trials:
     swapped: Floats
     resampled: Floats
     rows: Rows
+    signs: NDArray[np.int8]
     population: float
 
     @staticmethod
@@ -104,6 +108,7 @@ class Trials:
             np.mean([band.swapped for band in bands], axis=0),
             np.mean([band.resampled for band in bands], axis=0),
             np.empty((len(bands[0]), 2, 0), dtype=np.int64),
+            np.concatenate([band.signs for band in bands], axis=2),
             float(np.mean([band.population for band in bands])),
         )
 
@@ -120,10 +125,9 @@ class Trials:
         """NFR100 of each trial, [trials]."""
         return noise_floor_ratio(self.observed, axis=1)
 
-    def p(self, families: Sequence[str] = FAMILIES) -> Floats:
-        """Return the p-value of the largest effect of some families in each trial, [trials], as in the evaluation."""
-        chosen = [FAMILIES.index(name) for name in families]
-        tried = zip(self.observed[:, chosen], self.swapped[:, chosen], strict=True)
+    def p(self) -> Floats:
+        """Return the p-value of the largest effect of the families in each trial, [trials], as in the evaluation."""
+        tried = zip(self.observed, self.swapped, strict=True)
         return np.array([largest_swap(observed, swapped) for observed, swapped in tried])
 
     def covered(self) -> NDArray[np.bool_] | None:
@@ -171,14 +175,14 @@ class Pool:
         return float(_by_family(np.array(found)).mean())
 
     def compare(self, generated: Rows, real: Rows, resamples: int, rng: np.random.Generator) -> tuple[Floats, ...]:
-        """Return the effects of one trial: of each family, the same swapped [families, swaps], and [resamples]."""
+        """Return the effects of a trial: by family, by family and swap, by resample; and the signs of the swaps."""
         n = len(real)
         counts = np.concatenate([np.ones((1, n)), resample(n, resamples, [int(rng.integers(2**31))])])
         signs = toss(n, SWAPS, rng)
         kernels = self.kernels(generated, real)
         weighted = _by_family(np.stack([effects(pairs, counts, least) for pairs, least in kernels]))
         swapped = _by_family(np.stack([swapped_effects(pairs, signs, least) for pairs, least in kernels]))
-        return weighted[:, 0], swapped, weighted[:, 1:].mean(axis=0)
+        return weighted[:, 0], swapped, weighted[:, 1:].mean(axis=0), signs.astype(np.int8)
 
     def replicates(self, band: str, generated: Rows, real: Rows, seed: list[int]) -> Replicates:
         """Return paired replicates of one set, as the ranking uses them; the seed is that of resampled densities."""
@@ -221,50 +225,61 @@ def run_trials(
         results.append(
             (*pool.compare(generated, real, RESAMPLES if intervals else 0, rng), np.stack([generated, real]))
         )
-    observed, swapped, resampled, rows = (np.stack(column) for column in zip(*results, strict=True))
-    return Trials(observed, swapped, resampled, rows, 0.0 if exchange else pool.population(size))
+    observed, swapped, resampled, signs, rows = (np.stack(column) for column in zip(*results, strict=True))
+    return Trials(observed, swapped, resampled, rows, signs, 0.0 if exchange else pool.population(size))
 
 
-def corrected(pools: Sequence[Pool], bands: Sequence[Trials], *, every: bool) -> Floats:
-    """Return the p-values of a verdict over the headline bands, corrected by Holm's method, [trials, ``TESTS``].
+def corrected(pools: Sequence[Pool], bands: Sequence[Trials]) -> Floats:
+    """Return the p-values of a verdict over the headline bands, in units of each test's share, [trials, ``TESTS``].
 
     Where a pool has no traces of training volumes, nothing in it is a copy. A test that cannot be made has 1.
 
     Args:
         pools: one a band.
         bands: trials of each band.
-        every: train the classifier in each trial. It takes most of the time; otherwise it is left at 1 in the trials
-            that another test decides already, which changes nothing about what a trial finds.
     """
     together = Trials.over(bands)
     found = np.ones((len(together), len(TESTS)))
-    for trial, (structure, joint) in enumerate(zip(together.p(), together.p([JOINT]), strict=True)):
-        p = {"structure": float(structure), JOINT: float(joint), "classifier": 1.0}
-        p |= _of_volumes(pools, [band.rows[trial] for band in bands])
-        if every or min(holm(p).values()) > LEVEL:
-            features = [
-                np.concatenate([pool.features[band.rows[trial, side]] for pool, band in zip(pools, bands, strict=True)])
-                for side in (0, 1)
-            ]
-            density = [pool.density[band.rows[trial, 1]] for pool, band in zip(pools, bands, strict=True)]
-            signs = toss(sum(map(len, density)), SWAPS, np.random.default_rng(trial))
-            judged = classifier_test(features[0], features[1], np.concatenate(density), signs, trial)
-            p["classifier"] = 1.0 if judged is None else judged
-        found[trial] = [holm(p)[name] for name in TESTS]
+    for trial in range(len(together)):
+        p = _of_differences(pools, bands, together, trial) | _of_copies(pools, [band.rows[trial] for band in bands])
+        for place, name in enumerate(TESTS):
+            share = SHARE if name in COPYING else 1 - SHARE * len(COPYING)
+            found[trial, place] = min(1.0, p.get(name, 1.0) / share)
     return found
 
 
-def _of_volumes(pools: Sequence[Pool], rows: Sequence[Rows]) -> dict[str, float]:
-    """Return the p-values of the tests of amount and of copies in one trial."""
+def _of_differences(pools: Sequence[Pool], bands: Sequence[Trials], together: Trials, trial: int) -> dict[str, float]:
+    """Return the p-values of the tests of the score in one trial over several bands, corrected for each other."""
+    signs = together.signs[trial].astype(np.float64)
+    rows = [band.rows[trial] for band in bands]
+    sides = [
+        (
+            np.concatenate([pool.features[both[side]] for pool, both in zip(pools, rows, strict=True)]),
+            Descriptors.concatenate([pool.described[both[side]] for pool, both in zip(pools, rows, strict=True)]),
+        )
+        for side in (0, 1)
+    ]
+    density = np.concatenate([pool.density[both[1]] for pool, both in zip(pools, rows, strict=True)])
+    structure = np.concatenate([together.observed[trial][:, None], together.swapped[trial]], axis=1)
+    tests = {"structure": structure, JOINT: structure[[FAMILIES.index(JOINT)]]}
+    judged = classifier_swaps(sides[0][0], sides[1][0], density, signs, trial)
+    if judged is not None:
+        tests["classifier"] = judged
+    return largest_swaps(tests | {"amount": amount_swaps(sides[0][1], sides[1][1], signs)})
+
+
+def _of_copies(pools: Sequence[Pool], rows: Sequence[Rows]) -> dict[str, float]:
+    """Return the p-values of the tests of copies in one trial, those that can be made."""
     tried = list(zip(pools, rows, strict=True))
-    sides = [Descriptors.concatenate([pool.described[both[side]] for pool, both in tried]) for side in (0, 1)]
-    found = {"amount": amount_p(sides[0], sides[1]), "copies": 1.0, "patches": 1.0}
     traced = [[pool.traces[both[side]] for pool, both in tried if pool.traces is not None] for side in (0, 1)]
-    if all(traced):
-        generated, real = map(Traces.concatenate, traced)
-        found["copies"] = copies_p(int(np.count_nonzero(generated.copied)), int(np.count_nonzero(generated.judged)))
-        found["patches"] = patch_copy_test(generated.patches, real.patches).p
-    return {name: 1.0 if p is None else p for name, p in found.items()}
+    if not all(traced):
+        return {}
+    generated, real = map(Traces.concatenate, traced)
+    found = {
+        "copies": copies_p(int(np.count_nonzero(generated.copied)), int(np.count_nonzero(generated.judged))),
+        "patches": patch_copy_test(generated.patches, real.patches).p,
+    }
+    return {name: p for name, p in found.items() if p is not None}
 
 
 def told_apart(
