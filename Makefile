@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+OUT ?= results/own
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate test test-slow bench check report figures train clean
@@ -29,11 +30,11 @@ test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest -m slow $(ARGS)
 
-bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/speed/
-	@mkdir -p results/speed
-	$(BIN)/pytest benchmarks/speed --benchmark-json=results/speed/cpu.json \
+bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/own/speed/ (OUT=results publishes it)
+	@mkdir -p $(OUT)/speed
+	$(BIN)/pytest benchmarks/speed --benchmark-json=$(OUT)/speed/cpu.json \
 		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
-	$(BIN)/porebench report
+	$(BIN)/porebench report --results $(OUT) $(if $(filter results,$(OUT)),--publish)
 
 check: $(READY)  ## lint, format, types and layers, as before a commit
 	$(BIN)/ruff check
@@ -41,7 +42,7 @@ check: $(READY)  ## lint, format, types and layers, as before a commit
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-report: $(READY)  ## tables, README and the page results/report.html from what is in results/
+report: $(READY)  ## the page results/report.html from what is in results/ (ARGS=--publish for tables and README too)
 	$(BIN)/porebench report $(ARGS)
 
 figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)

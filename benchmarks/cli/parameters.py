@@ -20,6 +20,9 @@ RESULTS = Path("results")
 """Default results folder, in the working directory."""
 
 ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
+PublishOption = Annotated[
+    bool, typer.Option("--publish", help="Change the published tables of the results folder, not those in own/ below.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
 PrecisionOption = Annotated[
@@ -95,6 +98,24 @@ def takes_datasets(command: Command) -> Command:
 def takes_image(command: Command) -> Command:
     """Return a command with the options of an image file, which gets them as ``image``."""
     return _with_options(command, "image", _IMAGE, reading)
+
+
+def written_results(out: Path, publish: bool, dataset: Dataset | None = None) -> Path:
+    """Return the results folder to write into, and say where that is if it is not the obvious place.
+
+    Args:
+        out: as given.
+        publish: whether published tables may be changed.
+        dataset: whose results they are; None where the results are of no single one.
+    """
+    from ..store.results import data_folder, writable
+
+    chosen = writable(out, publish=publish)
+    if chosen != out:
+        tell(f"results go to {chosen}: the tables in {out} are published, and only --publish changes them")
+    if dataset is not None and (folder := data_folder(chosen, dataset)).name != dataset.name:
+        tell(f"results go to {folder}: {chosen / dataset.name} has those of another data set of that name")
+    return chosen
 
 
 def reading(
