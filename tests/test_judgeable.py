@@ -60,7 +60,7 @@ def test_the_command_proposes_options_that_would_do(refused, tmp_path, monkeypat
     rock, block, _ = REFUSED[refused]
     np.save("rock.npy", rock)
     monkeypatch.setattr(
-        "sys.argv", ["porebench", "--dataset", "rock.npy", "--generators", "pca", "--block", str(block)]
+        "sys.argv", ["porebench", "--dataset", "rock.npy", "--generators", "pca", "--block", str(block), "--pore", "1"]
     )
     with pytest.raises(SystemExit) as end:
         main("evaluate")

@@ -50,9 +50,20 @@ _RAW_SHAPE = Annotated[str | None, typer.Option(help="Depth, height and width of
 _RAW_TYPE = Annotated[str | None, typer.Option(help="Type of a voxel in a .raw file: uint8, int16, >u2.")]
 _RAW_OFFSET = Annotated[int, typer.Option(help="Bytes before the first voxel of a .raw file.", min=0)]
 _KEY = Annotated[str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .vti).")]
+_OUTSIDE = Annotated[
+    str | None,
+    typer.Option(help="Label of what is not the sample, or several with commas; blocks that touch it are left out."),
+]
+_VOXEL_SIZE = Annotated[float | None, typer.Option(help="Edge of a voxel; default as the image's file states it.")]
+_RESAMPLE = Annotated[
+    bool, typer.Option("--resample", help="Make voxels that are no cubes into cubes, by the nearest voxel.")
+]
 _IMAGE: list[tuple[str, Any, Any]] = [
     ("pore", _PORE, None),
     ("threshold", _THRESHOLD, None),
+    ("outside", _OUTSIDE, None),
+    ("voxel_size", _VOXEL_SIZE, None),
+    ("resample", _RESAMPLE, False),
     ("raw_shape", _RAW_SHAPE, None),
     ("raw_type", _RAW_TYPE, None),
     ("raw_offset", _RAW_OFFSET, 0),
@@ -121,6 +132,9 @@ def written_results(out: Path, publish: bool, dataset: Dataset | None = None) ->
 def reading(
     pore: str | None,
     threshold: str | None,
+    outside: str | None,
+    voxel_size: float | None,
+    resample: bool,
     raw_shape: str | None,
     raw_type: str | None,
     raw_offset: int,
@@ -142,6 +156,9 @@ def reading(
         "threshold": number[0] if number else "otsu" if threshold else None,
         "shape": None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
         "dtype": raw_type,
+        "outside": None if outside is None else _numbers(outside, "--outside"),
+        "voxel_size": voxel_size,
+        "resample": resample,
         "offset": raw_offset,
         "key": key,
     }
