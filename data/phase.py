@@ -151,7 +151,7 @@ def _default(image: NDArray[np.generic], name: str, shares: dict[float, float]) 
         values = f"more than {LABELS} values from {image.min():g} to {image.max():g}"
         raise ValueError(f"{name}: expected two labels, got a grey image of {values}: {help_}")
     if len(shares) > 2:
-        help_ = "say which are pore with --pore LABEL[,LABEL…]"
+        help_ = "say which are pore with --pore LABEL[,LABEL…], and what is not the sample with --outside LABEL"
         raise ValueError(f"{name}: expected two labels, got {len(shares)}, {_found(shares)}: {help_}")
     low, high = sorted(shares)
     is_bool = image.dtype.kind == "b"
