@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DRAWS := $(VENV)/.draws
 ARGS ?=
+OUT ?= results/own
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate test test-slow bench check report figures train clean
@@ -38,11 +39,11 @@ test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest -m slow $(ARGS)
 
-bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/speed/
-	@mkdir -p results/speed
-	$(BIN)/pytest benchmarks/speed --benchmark-json=results/speed/cpu.json \
+bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/own/speed/ (OUT=results publishes it)
+	@mkdir -p $(OUT)/speed
+	$(BIN)/pytest benchmarks/speed --benchmark-json=$(OUT)/speed/cpu.json \
 		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
-	$(BIN)/porebench report
+	$(BIN)/porebench report --results $(OUT) $(if $(filter results,$(OUT)),--publish)
 
 check: $(READY)  ## lint, format, types, layers and rows handed in, as before a commit
 	$(BIN)/ruff check
@@ -51,7 +52,7 @@ check: $(READY)  ## lint, format, types, layers and rows handed in, as before a 
 	$(BIN)/lint-imports
 	$(BIN)/porebench submissions check --strict
 
-report: $(READY)  ## tables, README and the page results/report.html from what is in results/
+report: $(READY)  ## the page results/report.html from what is in results/ (ARGS=--publish for tables and README too)
 	$(BIN)/porebench report $(ARGS)
 
 figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)

@@ -47,7 +47,7 @@ def choose_format(out: Path, asked: Format | None) -> Format:
 def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> list[Path]:
     """Write volumes to a file, or to a folder of one file a volume, and return the paths in order.
 
-    - npz: one file with ``voxels`` bool [n, D, H, W] and ``density`` float64 [n].
+    - npz: one file with ``voxels`` bool [n, D, H, W], ``density`` float64 [n] and ``voxel_size``.
     - npy: bool [D, H, W], True = pore, as PoreSpy takes it.
     - tiff: ImageJ stack of uint8, 0 = pore, 255 = solid, with the voxel size.
     - raw: the same values without a header, width fastest; the file's name states shape and type.
@@ -76,7 +76,7 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
     (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
     if chosen == "npz":
         path = out if out.suffix else out / f"{volumes.name}.npz"
-        np.savez_compressed(path, voxels=volumes.voxels, density=volumes.density)
+        np.savez_compressed(path, voxels=volumes.voxels, density=volumes.density, voxel_size=volumes.voxel_size)
         return [path]
     paths = [out] if out.suffix else [out / _file_name(volumes, index, chosen) for index in range(len(volumes))]
     for path, voxels in zip(paths, volumes.voxels, strict=True):

@@ -68,6 +68,12 @@ def test_nrrd_and_hdf5_state_the_voxel_size_and_dark_pores(volumes, tmp_path) ->
         assert np.array_equal(file["image"][()] == 0, volumes.voxels[0])
 
 
+@pytest.mark.parametrize("name", ["pores.tif", "pores.nrrd", "pores.h5", "pores.vti"])
+def test_the_voxel_size_that_is_written_is_read_back(name, volumes, tmp_path) -> None:
+    (path,) = write_volumes(volumes[:1], tmp_path / name)
+    assert data.read_set(path).voxel_size == pytest.approx(2.5)
+
+
 def test_a_format_without_its_package_names_the_extra(volumes, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError, match=r"porebench\[readers\]"):

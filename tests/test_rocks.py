@@ -71,7 +71,7 @@ def test_a_rock_is_fetched_once_and_loaded_with_its_voxel_size_and_pores(berea, 
 
 def test_looking_at_results_of_a_rock_downloads_nothing(berea, server) -> None:
     assert not data.at_hand("berea")
-    assert dataset_of("berea", []) is None
+    assert dataset_of({"dataset": "berea"}, []) is None
     assert server[2] == []
     data.load("berea", block=8)
     assert data.at_hand("berea")

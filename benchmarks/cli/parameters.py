@@ -21,6 +21,9 @@ RESULTS = Path("results")
 """Default results folder, in the working directory."""
 
 ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
+PublishOption = Annotated[
+    bool, typer.Option("--publish", help="Change the published tables of the results folder, not those in own/ below.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
 PrecisionOption = Annotated[
@@ -48,9 +51,20 @@ _RAW_SHAPE = Annotated[str | None, typer.Option(help="Depth, height and width of
 _RAW_TYPE = Annotated[str | None, typer.Option(help="Type of a voxel in a .raw file: uint8, int16, >u2.")]
 _RAW_OFFSET = Annotated[int, typer.Option(help="Bytes before the first voxel of a .raw file.", min=0)]
 _KEY = Annotated[str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .vti).")]
+_OUTSIDE = Annotated[
+    str | None,
+    typer.Option(help="Label of what is not the sample, or several with commas; blocks that touch it are left out."),
+]
+_VOXEL_SIZE = Annotated[float | None, typer.Option(help="Edge of a voxel; default as the image's file states it.")]
+_RESAMPLE = Annotated[
+    bool, typer.Option("--resample", help="Make voxels that are no cubes into cubes, by the nearest voxel.")
+]
 _IMAGE: list[tuple[str, Any, Any]] = [
     ("pore", PoreOption, None),
     ("threshold", ThresholdOption, None),
+    ("outside", _OUTSIDE, None),
+    ("voxel_size", _VOXEL_SIZE, None),
+    ("resample", _RESAMPLE, False),
     ("raw_shape", _RAW_SHAPE, None),
     ("raw_type", _RAW_TYPE, None),
     ("raw_offset", _RAW_OFFSET, 0),
@@ -100,9 +114,30 @@ def takes_image(command: Command) -> Command:
     return _with_options(command, "image", _IMAGE, reading)
 
 
+def written_results(out: Path, publish: bool, dataset: Dataset | None = None) -> Path:
+    """Return the results folder to write into, and say where that is if it is not the obvious place.
+
+    Args:
+        out: as given.
+        publish: whether published tables may be changed.
+        dataset: whose results they are; None where the results are of no single one.
+    """
+    from ..store.results import data_folder, writable
+
+    chosen = writable(out, publish=publish)
+    if chosen != out:
+        tell(f"results go to {chosen}: the tables in {out} are published, and only --publish changes them")
+    if dataset is not None and (folder := data_folder(chosen, dataset)).name != dataset.name:
+        tell(f"results go to {folder}: {chosen / dataset.name} has those of another data set of that name")
+    return chosen
+
+
 def reading(
     pore: str | None,
     threshold: str | None,
+    outside: str | None,
+    voxel_size: float | None,
+    resample: bool,
     raw_shape: str | None,
     raw_type: str | None,
     raw_offset: int,
@@ -122,6 +157,9 @@ def reading(
         "threshold": grey,
         "shape": None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
         "dtype": raw_type,
+        "outside": None if outside is None else _numbers(outside, "--outside"),
+        "voxel_size": voxel_size,
+        "resample": resample,
         "offset": raw_offset,
         "key": key,
     }

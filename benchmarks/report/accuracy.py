@@ -259,6 +259,28 @@ def compact_table(run: Run) -> list[str]:
     return column_lines(header, rows)
 
 
+def beside_published(run: Run, published: Run) -> list[str]:
+    """Return the NFR100 of each generator beside the published one, and whether it lies within its interval."""
+    rows = []
+    theirs = published.scores("nfr100")
+    for name in run.generators:
+        own = run.scores("nfr100").get(name)
+        if own is not None and name in theirs:
+            score = theirs[name]
+            inside = score.low <= own.value <= score.high
+            intervals = [_interval(each, name, "nfr100") for each in (run, published)]
+            rows.append([_clipped(name, LONGEST), *intervals, "yes" if inside else "no"])
+    if not rows:
+        return ["none of these generators has a published score on this data set"]
+    lines = column_lines(["generator", "NFR100 [95 % CI]", "published [95 % CI]", "within"], rows)
+    settings = ("n_test", "quick", "suite")
+    before, now = ([each.manifest["run"].get(name) for name in settings] for each in (published, run))
+    if before != now:
+        wanted = ", ".join(f"{name} {value}" for name, value in zip(settings, before, strict=True))
+        lines.append(f"the published scores have other settings ({wanted}), so the two may differ")
+    return lines
+
+
 def verdict_text(run: Run, name: str) -> str:
     """Return the verdict on a generator in words."""
     return str(run.records[name].get("verdict", ABSENT))
