@@ -134,6 +134,8 @@ def _several(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 def _decided(stack: NDArray[Any], name: str, pore: Pore, threshold: Threshold, names: list[str]) -> Collection:
     """Return volumes with their pores as `pore_phase` decides, where 0 and 1 stand for False and True."""
+    if stack.dtype.kind == "f" and np.any(np.isnan(stack)):
+        raise ValueError(f"{name}: holds NaN, and a draw is pore or solid everywhere: write 1 or 0")
     if threshold is None and not np.any((stack != 0) & (stack != 1)):
         stack = stack.astype(np.bool_)
     voxels, phase = pore_phase(stack, name, pore=pore, threshold=threshold, stated=True)
