@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DRAWS := $(VENV)/.draws
 ARGS ?=
+OUT ?= results/own
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate test test-slow bench check report figures train clean
@@ -19,7 +20,7 @@ $(BIN)/python:
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
 $(DRAWS): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) ".[generators]"
+	$(INSTALL) ".[generators,submissions]"
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
@@ -38,19 +39,20 @@ test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest -m slow $(ARGS)
 
-bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/speed/
-	@mkdir -p results/speed
-	$(BIN)/pytest benchmarks/speed --benchmark-json=results/speed/cpu.json \
+bench: $(READY)  ## speed of every generator, of fitting and of scoring; a table in results/own/speed/ (OUT=results publishes it)
+	@mkdir -p $(OUT)/speed
+	$(BIN)/pytest benchmarks/speed --benchmark-json=$(OUT)/speed/cpu.json \
 		--benchmark-timer=torch.utils.benchmark.utils.timer.timer $(ARGS)
-	$(BIN)/porebench report
+	$(BIN)/porebench report --results $(OUT) $(if $(filter results,$(OUT)),--publish)
 
-check: $(READY)  ## lint, format, types and layers, as before a commit
+check: $(READY)  ## lint, format, types, layers and rows handed in, as before a commit
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/porebench submissions check --strict
 
-report: $(READY)  ## tables, README and the page results/report.html from what is in results/
+report: $(READY)  ## the page results/report.html from what is in results/ (ARGS=--publish for tables and README too)
 	$(BIN)/porebench report $(ARGS)
 
 figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)

@@ -3,7 +3,7 @@
 if __name__ == "data":
     raise ImportError("import porebench.data, not data: a second copy of its classes matches none")
 
-from .datasets import AXES, NAMES, Axis, load, load_image, true_spheres
+from .datasets import AXES, NAMES, Axis, at_hand, load, load_image, true_spheres
 from .images import Reading, blocks, read_phase, read_set, read_volume
 from .phase import Phase
 from .seed_format import read_folder, write_folder
@@ -21,6 +21,7 @@ __all__ = [
     "Reading",
     "SphereLaw",
     "Volumes",
+    "at_hand",
     "blocks",
     "is_simulated",
     "load",

@@ -1,14 +1,16 @@
 """Image readers that a hostile file could crash or make swell, run by ``images.decode`` in a process of their own.
 
 ``python _decode.py KIND LIMIT SECONDS [KEY]`` reads a file from standard input and writes its array to standard output
-as ``.npy``, or ends with one line on standard error and an exit code: 3 for a file that cannot be read, 4 for a missing
-package, whose name is the line, and 5 for a readable file that is no single image, which the line explains in full.
-LIMIT is the largest image in bytes, SECONDS the processor time, KEY the array of a file with several.
+as ``.npy``, with the size of a voxel as JSON in `TRAILER` bytes behind it, or ends with one line on standard error and
+an exit code: 3 for a file that cannot be read, 4 for a missing package, whose name is the line, and 5 for a readable
+file that is no single image, which the line explains in full. LIMIT is the largest image in bytes, SECONDS the
+processor time, KEY the array of a file with several.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import logging
 import math
 import os
@@ -29,14 +31,59 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 MET = {"UCHAR": "u1", "CHAR": "i1", "USHORT": "u2", "SHORT": "i2", "UINT": "u4", "INT": "i4"}
 MET |= {"ULONG": "u4", "LONG": "i4", "FLOAT": "f4", "DOUBLE": "f8"}
 HEADER_LINES = 1000
+TRAILER = 256
+METRES = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "inch": 0.0254}
+UNITS = {"um": "µm", "μm": "µm", "micron": "µm", "microns": "µm", "micrometer": "µm", "nanometer": "nm", "pixel": ""}
+"""Other names of units of length; a pixel is none."""
+HDF5_SIZES = ("element_size_um", "voxel_size", "voxel_size_xyz")
+"""Attributes with the size of a voxel: of ImageJ and ilastik, of this suite, and of tomographies in NetCDF."""
+
+Voxel = tuple[tuple[float, float, float], str] | None
+"""Edges of a voxel along depth, height and width, and their unit, "" where it is not known."""
+Read = tuple[NDArray[np.generic], Voxel]
 
 
 class NotOneImageError(ValueError):
     """A file that is no single image, with what to do about it."""
 
 
-def read_tiff(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
-    """Return the array of a TIFF; series of equal height, width and type, as left by appending, are one stack.
+def voxel_of(edges: Any, units: Any = "") -> Voxel:
+    """Return the size of a voxel from three numbers, or one, and their unit or units; None where it is not known.
+
+    Edges of one without a unit are what files say that know none.
+    """
+    try:
+        lengths = [float(edge) for edge in np.broadcast_to(np.asarray(edges, dtype=np.float64).ravel(), 3)]
+        names = [units] * 3 if isinstance(units, str) else [str(unit) for unit in units]
+    except (ValueError, TypeError):
+        return None
+    named = [name.strip().strip('"').replace("\\u00B5", "µ") for name in names]
+    known = [UNITS.get(name.lower(), name)[:12] for name in named]
+    if len(known) != 3 or not all(0 < edge < math.inf for edge in lengths) or (set(lengths), set(known)) == ({1}, {""}):
+        return None
+    if len(set(known)) > 1:
+        if not set(known) <= set(METRES):
+            return None
+        lengths = [edge * METRES[unit] / METRES[known[-1]] for edge, unit in zip(lengths, known, strict=True)]
+    return (lengths[0], lengths[1], lengths[2]), known[-1]
+
+
+def tiff_voxel(tiff: Any) -> Voxel:
+    """Return the size of a voxel that ImageJ or OME note in a TIFF; other TIFFs state no depth of a page."""
+    if tiff.is_ome:
+        stated = dict(re.findall(r'\bPhysicalSize([XYZ](?:Unit)?)\s*=\s*"([^"]{1,40})"', tiff.ome_metadata or ""))
+        return voxel_of([stated.get(axis) for axis in "ZYX"], [stated.get(f"{axis}Unit", "µm") for axis in "ZYX"])
+    facts, tags = tiff.imagej_metadata or {}, tiff.pages[0].tags
+    if "spacing" not in facts or not {"XResolution", "YResolution"} <= {tag.name for tag in tags}:
+        return None
+    counts = [tags[name].value for name in ("YResolution", "XResolution")]
+    if not all(len(count) == 2 and count[0] for count in counts):
+        return None
+    return voxel_of([facts["spacing"], *(per / pixels for pixels, per in counts)], str(facts.get("unit", "")))
+
+
+def read_tiff(stream: BinaryIO, limit: int) -> Read:
+    """Return array and voxel of a TIFF; series of equal height, width and type, as left by appending, are one stack.
 
     Pages that are not compressed hold no more than the file. Pages of one bit become black, 0, and white, 255, which is
     the same picture in eight bits.
@@ -47,7 +94,7 @@ def read_tiff(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
         series = tiff.series
-        first = series[0]
+        first, voxel = series[0], tiff_voxel(tiff)
         if len({(each.shape[-2:], each.dtype, each.axes[-2:]) for each in series}) != 1:
             raise NotOneImageError(f"expected pages of one size and type, found {len(series)} kinds")
         frames: list[Any] = [frame.keyframe for each in series for frame in each.pages if frame is not None]
@@ -75,11 +122,11 @@ def read_tiff(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
         array = np.concatenate([each.reshape(-1, *each.shape[-2:]) for each in arrays])
     if bits == 1:
         inverted = frames[0].photometric == tifffile.PHOTOMETRIC.MINISWHITE
-        return np.where(array.astype(np.bool_) != inverted, 255, 0).astype(np.uint8)
-    return array
+        return np.where(array.astype(np.bool_) != inverted, 255, 0).astype(np.uint8), voxel
+    return array, voxel
 
 
-def read_slices(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+def read_slices(stream: BinaryIO, limit: int) -> Read:
     """Return the stack of the pictures in a .zip, in natural order of their names."""
     with zipfile.ZipFile(stream) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_picture(entry.filename)]
@@ -99,13 +146,13 @@ def read_slices(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
             stack[index] = picture
     if stack is None:
         raise NotOneImageError("it holds no slices")
-    return stack
+    return stack, None
 
 
 def read_picture(content: bytes, name: str, limit: int) -> NDArray[np.generic]:
     """Return one two-dimensional slice; black and white in one bit are 0 and 255."""
     if PurePosixPath(name).suffix.lower() in {".tif", ".tiff"}:
-        array = read_tiff(io.BytesIO(content), limit)
+        array = read_tiff(io.BytesIO(content), limit)[0]
     else:
         from PIL import Image  # noqa: PLC0415 - each kind of file imports its own library
 
@@ -140,7 +187,7 @@ def natural(name: str) -> list[int | str]:
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
 
 
-def read_mat(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]:
+def read_mat(stream: BinaryIO, limit: int, key: str = "") -> Read:
     """Return a three-dimensional array of a MATLAB file of any version; a ``logical`` one is boolean."""
     head = stream.read(512 + len(HDF5))
     stream.seek(0)
@@ -154,10 +201,10 @@ def read_mat(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]
     check(math.prod(shape), limit)
     stream.seek(0)
     array = np.asarray(scipy_io.loadmat(stream, variable_names=[chosen])[chosen])
-    return array.astype(np.bool_) if kind == "logical" else array
+    return array.astype(np.bool_) if kind == "logical" else array, None
 
 
-def read_hdf5(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]:
+def read_hdf5(stream: BinaryIO, limit: int, key: str = "") -> Read:
     """Return a three-dimensional dataset of an HDF5 file, which NetCDF-4 and MATLAB from version 7.3 on are too.
 
     Nothing outside the file is followed. MATLAB's axes come in its own order.
@@ -177,13 +224,18 @@ def read_hdf5(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic
             raise NotOneImageError("its voxels lie in other files: save them into this one")
         check(chosen.size * max(1, chosen.dtype.itemsize), limit)
         array = np.asarray(chosen[()])
-        matlab = chosen.attrs.get("MATLAB_class")
-    if matlab is None:
-        return array
-    return (array.astype(np.bool_) if matlab == b"logical" else array).T
+        facts = {**file.attrs, **chosen.attrs}
+    matlab = facts.get("MATLAB_class")
+    if matlab is not None:
+        return (array.astype(np.bool_) if matlab == b"logical" else array).T, None
+    name = next((name for name in HDF5_SIZES if name in facts), "")
+    edges = np.ravel(facts.get(name, []))
+    edges = edges[::-1] if name.endswith("_xyz") else edges
+    unit = "µm" if name.endswith("_um") else facts.get("voxel_unit", "")
+    return array, voxel_of(edges, unit.decode("latin-1") if isinstance(unit, bytes) else str(unit))
 
 
-def read_nrrd(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+def read_nrrd(stream: BinaryIO, limit: int) -> Read:
     """Return the array of an NRRD file with its voxels attached, slowest axis first."""
     import nrrd  # noqa: PLC0415 - each kind of file imports its own library
 
@@ -192,10 +244,16 @@ def read_nrrd(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
     if "data file" in header or "datafile" in header:
         raise NotOneImageError("its voxels lie in another file: give the .nhdr file beside them")
     check(math.prod(map(int, header["sizes"])), limit)
-    return np.asarray(nrrd.read_data(header, file, index_order="C"))
+    directions = header.get("space directions")
+    edges = header.get("spacings") if directions is None else [np.linalg.norm(each) for each in directions]
+    units = header.get("space units", header.get("units")) or ""
+    array = np.asarray(nrrd.read_data(header, file, index_order="C"))
+    return array, None if edges is None else voxel_of(
+        list(edges)[::-1], units if isinstance(units, str) else units[::-1]
+    )
 
 
-def read_mha(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
+def read_mha(stream: BinaryIO, limit: int) -> Read:
     """Return the array of a MetaImage with its voxels attached, slowest axis first."""
     header: dict[str, str] = {}
     for _ in range(HEADER_LINES):
@@ -221,10 +279,11 @@ def read_mha(stream: BinaryIO, limit: int) -> NDArray[np.generic]:
     content = content[-promised:] if skipped == -1 else content[max(0, skipped) :]
     if len(content) != promised:
         raise ValueError(f"it holds {len(content)} bytes of voxels, {promised} are stated")
-    return np.frombuffer(content, dtype).reshape(shape)
+    edges = header.get("ElementSpacing", header.get("ElementSize", "")).split()
+    return np.frombuffer(content, dtype).reshape(shape), voxel_of(edges[::-1])
 
 
-def read_vti(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]:
+def read_vti(stream: BinaryIO, limit: int, key: str = "") -> Read:
     """Return a cell or point array of a VTK image [depth, height, width]: ``pore``, bool, or the only one."""
     from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: PLC0415 - each kind of file imports its own library
     from vtkmodules.vtkIOXML import vtkXMLImageDataReader  # noqa: PLC0415
@@ -244,7 +303,8 @@ def read_vti(stream: BinaryIO, limit: int, key: str = "") -> NDArray[np.generic]
     array, shape = arrays[chosen]
     check(math.prod(shape), limit)
     voxels = np.asarray(vtk_to_numpy(array)).reshape(shape)  # type: ignore[no-untyped-call]
-    return voxels.astype(np.bool_) if chosen == "pore" else voxels
+    edges = tuple(reversed(grid.GetSpacing()))
+    return voxels.astype(np.bool_) if chosen == "pore" else voxels, voxel_of(edges)
 
 
 READERS = {"tiff": read_tiff, "slices": read_slices, "nrrd": read_nrrd, "mha": read_mha}
@@ -288,11 +348,12 @@ def main(kind: str, limit: str, seconds: str, key: str = "") -> int:
     os.dup2(2, 1)  # a library that prints must not write into the array
     try:
         stream = sys.stdin.buffer
-        array = KEYED[kind](stream, int(limit), key) if kind in KEYED else READERS[kind](stream, int(limit))
+        array, voxel = KEYED[kind](stream, int(limit), key) if kind in KEYED else READERS[kind](stream, int(limit))
         if array.dtype.kind not in "biuf":
             raise ValueError("expected an array of numbers")
         with target:
             np.save(target, array, allow_pickle=False)
+            target.write(json.dumps(voxel).encode().ljust(TRAILER))
     except ImportError as error:
         sys.stderr.write(f"{error.name or error}")
         return MISSING

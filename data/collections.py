@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from . import images
 from ._decode import natural
 from .packed import load_samples, read_arrays
+from .phase import Pore, Threshold, pore_phase
 
 NOT_VOLUMES = {".csv", ".txt", ".md", ".json", ".yml", ".yaml", ".png", ".jpg", ".pdf", ".log", ""}
 """Endings of files that may lie beside volumes and are passed over."""
@@ -36,17 +37,17 @@ class Collection:
     phase: str
 
 
-def read_collection(path: str | Path, *, pore: float | None = None, threshold: float | None = None) -> Collection:
+def read_collection(path: str | Path, *, pore: Pore = None, threshold: Threshold = None) -> Collection:
     """Return the volumes of a file or a folder, which need not be written by this suite.
 
     A file is ``.npz`` or ``.npy`` with an array [n, depth, height, width] (a channel of length one may stand anywhere).
-    A folder holds one volume a file, in natural order of their names, or one such file. Volumes are boolean (True is
-    pore), hold 0 and 1 (1 is pore) or two other values (the smaller is pore, as in a tomography).
+    A folder holds one volume a file, in natural order of their names, or one such file. In booleans True is pore, of
+    numbers 0 and 1 it is 1, as a task states; in all else `phase.pore_phase` decides, as in an image.
 
     Args:
         path: the file or folder.
-        pore: value of pores, where another one is meant.
-        threshold: value above which a voxel is pore, for volumes of more than two values.
+        pore: value or values of pores, where others are meant.
+        threshold: value that pores lie at or below, or "otsu", for volumes of grey values.
 
     Raises:
         FileNotFoundError: if there is nothing.
@@ -59,7 +60,7 @@ def read_collection(path: str | Path, *, pore: float | None = None, threshold: f
     if len(files) == 1:
         stack = _several(_array(files[0]), files[0].name)
         names = [f"{place:04d}" for place in range(len(stack))] if len(stack) > 1 else [files[0].stem]
-        return Collection(*_phases(stack, path.name, pore, threshold, names))
+        return _decided(stack, path.name, pore, threshold, names)
     arrays: list[NDArray[Any]] = []
     for file in files:
         stack = _several(_array(file), file.name)
@@ -69,7 +70,7 @@ def read_collection(path: str | Path, *, pore: float | None = None, threshold: f
             shapes = " and ".join(" × ".join(map(str, it.shape[1:])) for it in (arrays[0], stack))
             raise ValueError(f"{path.name} holds volumes of {shapes} ({files[0].name}, {file.name}): give one shape")
         arrays.append(stack)
-    return Collection(*_phases(np.concatenate(arrays), path.name, pore, threshold, [file.stem for file in files]))
+    return _decided(np.concatenate(arrays), path.name, pore, threshold, [file.stem for file in files])
 
 
 def numbers_in(names: Sequence[str]) -> list[int]:
@@ -131,30 +132,13 @@ def _several(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array
 
 
-def _phases(
-    stack: NDArray[Any], name: str, pore: float | None, threshold: float | None, names: list[str]
-) -> tuple[NDArray[np.bool_], list[str], str]:
-    """Return the pores of volumes of one or two values, their names, and what was taken for pore."""
-    if stack.dtype.kind not in "biuf":
-        raise ValueError(f"{name}: expected numbers or booleans, got dtype {stack.dtype}")
-    if stack.dtype.kind == "f" and not np.all(np.isfinite(stack)):
-        raise ValueError(f"{name}: holds NaN or infinite values; write 0 for solid and 1 for pore")
-    if threshold is not None:
-        voxels = np.asarray(stack > threshold)
-        what = f"above {threshold:g}"
-    else:
-        values = [float(value) for value in np.unique(stack)]
-        if len(values) > 2:
-            held = [len(np.unique(volume)) for volume in stack]
-            worst = int(np.argmax(held))
-            shown = f"{len(values)} from {values[0]:g} to {values[-1]:g}, {held[worst]} of them in {names[worst]}"
-            raise ValueError(f"{name}: expected two values, it holds {shown}; give --threshold, or write 0 and 1")
-        default = 1.0 if set(values) <= {0.0, 1.0} else values[0]
-        chosen = default if pore is None else float(pore)
-        if pore is not None and chosen not in values:
-            raise ValueError(
-                f"{name}: no voxel has the value {pore:g}; it holds {' and '.join(map('{:g}'.format, values))}"
-            )
-        voxels = np.asarray(stack == chosen)
-        what = f"{chosen:g} of {', '.join(map('{:g}'.format, values))}"
-    return voxels, names, f"pore: {what}; mean porosity {voxels.mean():.3f}"
+def _decided(stack: NDArray[Any], name: str, pore: Pore, threshold: Threshold, names: list[str]) -> Collection:
+    """Return volumes with their pores as `pore_phase` decides, where 0 and 1 stand for False and True."""
+    if stack.dtype.kind == "f" and np.any(np.isnan(stack)):
+        raise ValueError(f"{name}: holds NaN, and a draw is pore or solid everywhere: write 1 or 0")
+    if threshold is None and not np.any((stack != 0) & (stack != 1)):
+        stack = stack.astype(np.bool_)
+    voxels, phase = pore_phase(stack, name, pore=pore, threshold=threshold, stated=True)
+    if stack.dtype == np.bool_ and pore is None:
+        phase = replace(phase, reason="of 0, 1; 1 is pore in a task")
+    return Collection(voxels, names, str(phase))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .archives import SLICES, is_image
 from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, read_set
 from .phase import Phase
+from .rocks import checked, fetch, rocks
 from .seed_format import PUBLISHED, read_folder
 from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate
 from .volumes import Dataset, DensityKind, Volumes
@@ -39,13 +40,14 @@ def load(
     block: int = EDGE,
     axis: Axis | None = None,
     skip_bad: bool = False,
-    voxel_size: float | None = None,
     **image: Unpack[Reading],
 ) -> Dataset:
     """Return the training, validation and test volumes of a built-in data set, a folder or an image.
 
     * A built-in name (`NAMES`): sphere packs made on the spot, 448 training, 64 validation and 512 test volumes, the
       same on every machine. Density is the density factor.
+    * The name of a rock in ``rocks.toml``, such as berea: its tomography, fetched at the first use and kept in the
+      user's cache, with voxels in micrometres. A file of that name where a path is looked for comes first.
     * A folder in the published format: about 60 % training, 15 % validation and 25 % test volumes, drawn with a fixed
       seed. Every part has densities spread like the whole: of each four neighbours in order of density one goes to the
       test part, of each five among the others one to the validation part. Density is the density factor.
@@ -54,15 +56,17 @@ def load(
       a published folder is. Density is what file or names state, else each volume's own porosity.
     * An image: disjoint blocks, with their porosity as density. Its block layers along an axis are split into slabs,
       the first for training, the next for validation and the last for test (a quarter of the layers each for
-      validation and test, rounded down, at least one), so test blocks come from a region never seen.
+      validation and test, rounded down, at least one), so test blocks come from a region never seen. Blocks that
+      touch what is outside the sample are left out.
 
     Args:
-        name_or_path: a name in `NAMES`, a path, or the name of what lies in ``./data``, or in ``data/`` of a clone.
+        name_or_path: a name in `NAMES`, that of a rock, a path, or the name of what lies in ``./data``, or in ``data/``
+            of a clone.
         block: edge of a block in voxels, images only.
         axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
-        voxel_size: edge of a voxel, in the user's unit of length. Default: that of the data set, 1 for images.
-        image: what is pore, shape and type of a ``.raw``, and the name of an array, images only; see `Reading`.
+        image: what is pore or outside, the size of a voxel, shape and type of a ``.raw``, and the name of an array; see
+            `Reading`. All but ``voxel_size`` are for images only.
 
     Raises:
         FileNotFoundError: if a path leads nowhere.
@@ -75,19 +79,35 @@ def load(
     if unknown := set(image) - set(Reading.__annotations__):
         known = ", ".join(Reading.__annotations__)
         raise TypeError(f"load takes no {', '.join(sorted(unknown))}; an image has {known}")
+    voxel_size = image.get("voxel_size")
     if is_simulated(name_or_path):
         dataset = _built_in(str(name_or_path))
     elif _is_published(path := _find(name_or_path)):
         dataset = _from_folder(path, skip_bad)
     else:
+        image = _of_rock(name_or_path, path, image)
         found, name = read_set(path, **image), _safe_name(_stem(path))
         alone = len(found.voxels) == 1
-        cut = _from_image(found.voxels[0], name, block, axis) if alone else _from_set(found, name)
-        dataset = replace(cut, phase=str(found.phase))
+        outside = None if found.outside is None else found.outside[0]
+        cut = _from_image(found.voxels[0], name, block, axis, outside) if alone else _from_set(found, name)
+        phase = checked(found.phase, name)
+        dataset = replace(cut, phase="; ".join(filter(None, (str(phase), cut.phase))))
+        voxel_size = found.voxel_size
     if voxel_size is None:
         return dataset
     train, validation, test = (replace(part, voxel_size=voxel_size) for part in dataset)
     return replace(dataset, train=train, validation=validation, test=test)
+
+
+def at_hand(name_or_path: str | Path) -> bool:
+    """Return whether there is a data set of a name or path that loads without a download."""
+    if is_simulated(name_or_path):
+        return True
+    try:
+        _find(name_or_path, download=False)
+    except (ValueError, FileNotFoundError):
+        return False
+    return True
 
 
 def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDArray[np.bool_], str, Phase]:
@@ -106,8 +126,11 @@ def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDAr
     path = _find(name_or_path)
     if _is_published(path):
         raise ValueError(f"{path.name} is a folder of volumes: give the image of one large volume")
-    voxels, phase = read_phase(path, **image)
-    return voxels, _safe_name(_stem(path)), phase
+    name = _safe_name(_stem(path))
+    voxels, phase = read_phase(path, **_of_rock(name_or_path, path, image))
+    if phase.outside:
+        raise ValueError(f"{path.name}: expected an image of nothing but sample, {phase}: crop it to the sample")
+    return voxels, name, checked(phase, name)
 
 
 def true_spheres(name: str) -> Spheres:
@@ -152,7 +175,22 @@ def _from_folder(folder: Path, skip_bad: bool) -> Dataset:
 def _from_set(found: Segmented, name: str) -> Dataset:
     porosity = found.voxels.mean(axis=(1, 2, 3))
     density = porosity if found.density is None else found.density
-    return _split(Volumes(found.voxels, density, name=name), "porosity" if found.density is None else "factor", name)
+    volumes, said = Volumes(found.voxels, density, name=name), ""
+    if found.outside is not None:
+        touches = np.asarray(found.outside.any(axis=(1, 2, 3)))
+        volumes, said = volumes[~touches], _left_out(touches, "volumes", name)
+    return replace(_split(volumes, "porosity" if found.density is None else "factor", name), phase=said)
+
+
+def _left_out(touches: NDArray[np.bool_], what: str, name: str) -> str:
+    """Return how many volumes are left out because they touch what is outside the sample.
+
+    Raises:
+        ValueError: if none are left.
+    """
+    if touches.all():
+        raise ValueError(f"{name}: all {len(touches)} {what} touch what is outside the sample: use a smaller --block")
+    return f"{np.count_nonzero(touches)} of {len(touches)} {what} touch the outside and are left out"
 
 
 def _split(volumes: Volumes, kind: DensityKind, place: str) -> Dataset:
@@ -166,7 +204,10 @@ def _split(volumes: Volumes, kind: DensityKind, place: str) -> Dataset:
     return Dataset(rest[~in_validation], rest[in_validation], volumes[in_test], volumes.name, kind)
 
 
-def _from_image(volume: NDArray[np.bool_], name: str, block: int, along: Axis | None) -> Dataset:
+def _from_image(
+    volume: NDArray[np.bool_], name: str, block: int, along: Axis | None, outside: NDArray[np.bool_] | None = None
+) -> Dataset:
+    """Return the blocks of an image in three parts; ``phase`` says how many are left out."""
     axis = int(np.argmax(volume.shape)) if along is None else AXES.index(along)
     layers = volume.shape[axis] // block if 1 <= block <= min(volume.shape) else 0
     if layers < 3:
@@ -176,17 +217,25 @@ def _from_image(volume: NDArray[np.bool_], name: str, block: int, along: Axis | 
         raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
     held_out = max(1, layers // 4)
     ends = np.array([0, layers - 2 * held_out, layers - held_out, layers]) * block
-    parts = []
-    for start, stop in itertools.pairwise(ends):
-        voxels = blocks(np.take(volume, np.arange(start, stop), axis=axis), block)
+    parts, touching = [], []
+    for part, (start, stop) in zip(("training", "validation", "test"), itertools.pairwise(ends), strict=True):
+        slab = np.arange(start, stop)
+        voxels = blocks(np.take(volume, slab, axis=axis), block)
+        if outside is not None:
+            touches = np.asarray(blocks(np.take(outside, slab, axis=axis), block).any(axis=(1, 2, 3)))
+            _left_out(touches, f"{part} blocks", name)
+            voxels = voxels[~touches]
+            touching.append(touches)
         parts.append(Volumes(voxels, voxels.mean(axis=(1, 2, 3)), name=name))
-    return Dataset(parts[0], parts[1], parts[2], name, "porosity")
+    said = _left_out(np.concatenate(touching), "blocks", name) if touching else ""
+    return Dataset(parts[0], parts[1], parts[2], name, "porosity", said)
 
 
-def _find(name_or_path: str | Path) -> Path:
+def _find(name_or_path: str | Path, download: bool = True) -> Path:
     """Return the existing file or folder: the path as it is, else in ``./data``, else in ``data/`` of a clone.
 
-    A folder that holds one image and no published files stands for the image.
+    A folder that holds one image and no published files stands for the image. Where there is none of that name, a rock
+    of that name is fetched, unless there is to be no download.
     """
     text = str(name_or_path)
     try:
@@ -198,15 +247,34 @@ def _find(name_or_path: str | Path) -> Path:
         is_clone = (_HERE.parent / "pyproject.toml").is_file()
         tried += [folder / text for folder in (Path("data"), _HERE)[: 1 + is_clone]]
     found = next((place for place in tried if text and place.exists()), None)
+    rock = rocks().get(text) if found is None and len(tried) > 1 else None
+    if rock is not None and (download or rock.file.is_file()):
+        return fetch(rock)
     if found is None:
         places = "".join(f", or {place}" for place in tried[1:])
-        known = ", ".join(NAMES)
+        known = ", ".join([*NAMES, *rocks()])
         message = f"there is no data set, file or folder {text!r}{places}: use one of {known}, or an existing path"
         is_name = len(tried) > 1 and tried[0].suffix.lower() not in SUFFIXES
         raise ValueError(message) if is_name else FileNotFoundError(message)
     if found.is_dir() and not any(found.glob("*.npy")):
         images = [file for file in found.iterdir() if is_image(file.name, SUFFIXES)]
         found = images[0] if len(images) == 1 else found
+    return found
+
+
+def _of_rock(name_or_path: str | Path, path: Path, image: Reading) -> Reading:
+    """Return the options of an image, with what is on record for a rock that was asked for by name.
+
+    The label of pores and the voxel size of its file in the user's cache stand where no other is asked for.
+    """
+    rock = rocks().get(str(name_or_path))
+    if rock is None or path != rock.file:
+        return image
+    found = image.copy()
+    if rock.pore is not None and image.get("pore") is None and image.get("threshold") is None:
+        found["pore"] = rock.pore
+    if image.get("voxel_size") is None:
+        found["voxel_size"] = rock.voxel_size
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,9 +13,13 @@ from numpy.typing import NDArray
 from .seed_format import write_folder
 from .volumes import Volumes
 
-Format = Literal["npz", "npy", "tiff", "raw", "vti", "seed"]
+Format = Literal["npz", "npy", "tiff", "raw", "nrrd", "hdf5", "vti", "seed"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-SUFFIXES: dict[str, Format] = {".tif": "tiff", **{f".{name}": name for name in FORMATS if name != "seed"}}
+SUFFIXES: dict[str, Format] = {
+    ".tif": "tiff",
+    ".h5": "hdf5",
+    **{f".{name}": name for name in FORMATS if name != "seed"},
+}
 PORE, SOLID = 0, 255
 """Grey values of images: pores are dark, as in a tomography, and as ``data.read_volume`` expects."""
 
@@ -42,10 +47,12 @@ def choose_format(out: Path, asked: Format | None) -> Format:
 def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> list[Path]:
     """Write volumes to a file, or to a folder of one file a volume, and return the paths in order.
 
-    - npz: one file with ``voxels`` bool [n, D, H, W] and ``density`` float64 [n].
+    - npz: one file with ``voxels`` bool [n, D, H, W], ``density`` float64 [n] and ``voxel_size``.
     - npy: bool [D, H, W], True = pore, as PoreSpy takes it.
     - tiff: ImageJ stack of uint8, 0 = pore, 255 = solid, with the voxel size.
     - raw: the same values without a header, width fastest; the file's name states shape and type.
+    - nrrd: the same values, gzip-encoded, with the voxel size as spacings, as 3D Slicer and SimpleITK take it.
+    - hdf5: the same values as the dataset ``image`` with the attribute ``voxel_size`` along each axis.
     - vti: VTK image with the cell array ``pore``, 1 = pore, axes x = width, y = height, z = depth.
     - seed: the published ``distribution_{index}_{density}.npy`` files, a folder always.
 
@@ -56,6 +63,7 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
 
     Raises:
         ValueError: if name and format contradict each other, or several volumes are to go into one file.
+        ImportError: if a package for the format is missing, naming the extra.
     """
     chosen = choose_format(out, asked)
     if chosen == "seed":
@@ -68,7 +76,7 @@ def write_volumes(volumes: Volumes, out: Path, asked: Format | None = None) -> l
     (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
     if chosen == "npz":
         path = out if out.suffix else out / f"{volumes.name}.npz"
-        np.savez_compressed(path, voxels=volumes.voxels, density=volumes.density)
+        np.savez_compressed(path, voxels=volumes.voxels, density=volumes.density, voxel_size=volumes.voxel_size)
         return [path]
     paths = [out] if out.suffix else [out / _file_name(volumes, index, chosen) for index in range(len(volumes))]
     for path, voxels in zip(paths, volumes.voxels, strict=True):
@@ -100,9 +108,17 @@ def pyvista() -> Any:
     return module
 
 
+def _reader(name: str) -> Any:
+    """Import a package of the readers' extra when it is needed, and return the module."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(f"this needs {name}: pip install 'porebench[readers]'") from error
+
+
 def _file_name(volumes: Volumes, index: int, chosen: Format) -> str:
     detail = "_" + "x".join(map(str, volumes.shape)) + "_uint8" if chosen == "raw" else ""
-    suffix = "tif" if chosen == "tiff" else chosen
+    suffix = {"tiff": "tif", "hdf5": "h5"}.get(chosen, chosen)
     return f"{volumes.name}_{index:03d}_{volumes.density[index]:.3f}{detail}.{suffix}"
 
 
@@ -114,6 +130,12 @@ def _write(path: Path, voxels: NDArray[np.bool_], voxel_size: float, chosen: For
         path.write_bytes(grey.tobytes())
     elif chosen == "vti":
         image_data(voxels, voxel_size).save(path)
+    elif chosen == "nrrd":
+        _reader("nrrd").write(str(path), grey, {"spacings": [voxel_size] * 3}, index_order="C")
+    elif chosen == "hdf5":
+        with _reader("h5py").File(path, "w") as file:
+            image = file.create_dataset("image", data=grey, compression="gzip")
+            image.attrs.update({"voxel_size": [voxel_size] * 3, "pore": PORE, "solid": SOLID})
     else:
         facts = {"axes": "ZYX", "spacing": voxel_size, "Info": f"pore={PORE}, solid={SOLID}"}
         tifffile.imwrite(path, grey, imagej=True, resolution=(1 / voxel_size, 1 / voxel_size), metadata=facts)

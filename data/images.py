@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import math
 import re
 import subprocess
 import sys
@@ -17,10 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import packed
-from ._decode import EXIT, EXPLAINED, MISSING
+from ._decode import EXIT, EXPLAINED, MISSING, TRAILER, Read, Voxel, voxel_of
 from .archives import SLICES, attached, check_size, from_npz, from_tar, from_zip, gunzip, is_image, zip_of_slices
 from .packed import DEFLATE_RATIO, UNPACKING, load_samples, read_arrays, read_npy
-from .phase import Phase, Pore, Threshold, pore_phase
+from .phase import Phase, Pore, Threshold, outside_of, pore_phase
 from .raw import read_raw
 from .seed_format import PUBLISHED, read_file
 
@@ -31,6 +33,8 @@ PLAIN = (*DECODED, ".npy", ".npz", ".raw")
 PACKED = (".zip", ".gz", ".tgz", ".tar")
 SUFFIXES = (*PLAIN, *PACKED)
 """Ends of the names of files that `read_volume` reads, in any case."""
+ROUNDING = 0.01
+"""Share by which edges of a voxel may differ, since files round them."""
 DECODING_SECONDS = 300
 """Processor time that a reader in a process of its own may take."""
 _SCRIPT = Path(__file__).with_name("_decode.py")
@@ -44,7 +48,7 @@ _ADVICE = {
     "vti": "save a VTK image with one array again",
 }
 _EXTRAS = {"vtkmodules": "view"}
-WRITTEN = re.compile(r".+_\d{3,}_(?P<density>[01]\.\d{3})(_\d+x\d+x\d+_uint8)?\.[a-z]+", re.ASCII | re.IGNORECASE)
+WRITTEN = re.compile(r".+_\d{3,}_(?P<density>[01]\.\d{3})(_\d+x\d+x\d+_uint8)?\.[a-z0-9]+", re.ASCII | re.IGNORECASE)
 """Names of volumes in a folder, as ``porebench sample`` writes them."""
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +63,9 @@ class Reading(TypedDict, total=False):
         dtype: type of a voxel, such as "uint8" or ">u2", for ``.raw`` only.
         offset: bytes before the first voxel, for ``.raw`` only.
         key: name of the array in a file of several (``.npz``, ``.mat``, HDF5, NetCDF-4, ``.vti``).
+        outside: value or values of what is not the sample, around a cylindrical one for instance; NaN always is.
+        voxel_size: edge of a voxel, in the user's unit of length, in place of what the file states.
+        resample: whether voxels that are no cubes are made cubes, of their smallest edge, by the nearest voxel.
     """
 
     pore: Pore
@@ -67,6 +74,9 @@ class Reading(TypedDict, total=False):
     dtype: DTypeLike | None
     offset: int
     key: str | None
+    outside: Pore
+    voxel_size: float | None
+    resample: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,20 +87,25 @@ class Segmented:
         voxels: bool [n, depth, height, width]; True = pore.
         density: float64 [n], None where the file states none.
         phase: the decision.
+        voxel_size: edge of a voxel in the file's unit of length; 1 where it states none.
+        outside: bool like ``voxels``, True where there is no sample; None where there is nothing but sample.
     """
 
     voxels: NDArray[np.bool_]
     density: NDArray[np.float64] | None
     phase: Phase
+    voxel_size: float = 1.0
+    outside: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """Numbers of a file, densities if it states any, and whether its format defines True as pore."""
+    """Numbers of a file, densities and the size of a voxel if stated, and whether its format defines True as pore."""
 
     array: NDArray[np.generic]
     density: NDArray[np.float64] | None = None
     stated: bool = False
+    voxel: Voxel = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,8 @@ def read_phase(
     if not 0 <= (index or 0) <= last:
         raise ValueError(f"{Path(path).name} holds volumes 0 to {last}, there is no {index}")
     voxels = found.voxels[index or 0]
-    return voxels, replace(found.phase, porosity=float(voxels.mean()))
+    sample = True if found.outside is None else ~found.outside[index or 0]
+    return voxels, replace(found.phase, porosity=float(voxels.mean(where=sample)))
 
 
 def read_set(
@@ -153,6 +169,9 @@ def read_set(
     dtype: DTypeLike | None = None,
     offset: int = 0,
     key: str | None = None,
+    outside: Pore = None,
+    voxel_size: float | None = None,
+    resample: bool = False,
 ) -> Segmented:
     """Return all volumes of a file or folder: one of an image, several of ``voxels`` [n, depth, height, width].
 
@@ -172,8 +191,18 @@ def read_set(
     else:
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
     volumes = _volumes(image.array, path.name)
-    mask, phase = pore_phase(volumes, path.name, pore=pore, threshold=threshold, stated=image.stated)
-    return Segmented(mask, image.density, phase)
+    if voxel_size is not None and not 0 < voxel_size < math.inf:
+        raise ValueError(f"voxel_size must be a positive length, got {voxel_size}")
+    voxel = image.voxel if voxel_size is None else voxel_of(voxel_size)
+    volumes, edge, said = _cubic(volumes, voxel, path.name, resample=resample)
+    without = outside_of(volumes, path.name, outside)
+    inside = volumes if without is None else volumes[~without]
+    found, phase = pore_phase(inside, path.name, pore=pore, threshold=threshold, stated=image.stated)
+    if without is None:
+        return Segmented(found, image.density, replace(phase, voxel=said), edge)
+    mask = np.zeros(volumes.shape, dtype=np.bool_)
+    mask[~without] = found
+    return Segmented(mask, image.density, replace(phase, voxel=said, outside=float(without.mean())), edge, without)
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
@@ -206,8 +235,8 @@ def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
     return cut.transpose(0, 2, 4, 1, 3, 5).reshape(-1, edge, edge, edge).copy()
 
 
-def decode(kind: str, stream: BinaryIO, size: int, name: str, key: str | None = None) -> NDArray[np.generic]:
-    """Return the array of an image file of ``size`` bytes, read in a process of its own that may crash.
+def decode(kind: str, stream: BinaryIO, size: int, name: str, key: str | None = None) -> Read:
+    """Return the array of an image file, and its voxel, of ``size`` bytes, read in a process of its own that may crash.
 
     Memory and processor time of the process are limited. The stream, on disk or in memory, is at its beginning.
 
@@ -224,9 +253,11 @@ def decode(kind: str, stream: BinaryIO, size: int, name: str, key: str | None = 
             stream = cast(BinaryIO, copy)
         done = subprocess.run(command, stdin=stream, stdout=made, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own script
         if done.returncode == 0:
-            length = made.seek(0, io.SEEK_END)
+            length = made.seek(-TRAILER, io.SEEK_END)
+            voxel = json.loads(made.read())
+            made.truncate(length)
             made.seek(0)
-            return read_npy(cast(BinaryIO, made), length, name)
+            return read_npy(cast(BinaryIO, made), length, name), voxel and (tuple(voxel[0]), voxel[1])
     told = done.stderr.decode(errors="replace").splitlines()[-1:]
     if done.returncode == MISSING and told:
         extra = _EXTRAS.get(told[0].split(".")[0], "readers")
@@ -247,9 +278,9 @@ def _read_path(path: Path, layout: _Layout) -> _Image:
     with attached(path) if suffix in {".mhd", ".nhdr"} else path.open("rb") as stream:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
-        array = _read_image(stream, size, path.name, layout)
+        array, voxel = _read_image(stream, size, path.name, layout)
     by_name = suffix == ".vti" or WRITTEN.fullmatch(path.name) is not None
-    return _Image(array, stated=by_name and array.dtype == np.bool_)
+    return _Image(array, stated=by_name and array.dtype == np.bool_, voxel=voxel)
 
 
 def _read_own(path: Path) -> _Image | None:
@@ -264,12 +295,12 @@ def _read_own(path: Path) -> _Image | None:
         return None  # the reader of all .npz files says what is wrong
     if "packed" in arrays:
         samples = load_samples(path)
-        return _Image(samples.voxels, samples.density, stated=True)
+        return _Image(samples.voxels, samples.density, stated=True, voxel=voxel_of(samples.voxel_size))
     voxels, density = arrays.get("voxels"), arrays.get("density")
     if voxels is None or voxels.ndim != 4 or voxels.dtype != np.bool_:
         return None
     fits = density is not None and density.shape == voxels.shape[:1] and density.dtype.kind == "f"
-    return _Image(voxels, density if fits else None, stated=True)
+    return _Image(voxels, density if fits else None, stated=True, voxel=voxel_of(arrays.get("voxel_size")))
 
 
 def _read_folder(folder: Path, layout: _Layout) -> _Image:
@@ -288,39 +319,40 @@ def _read_folder(folder: Path, layout: _Layout) -> _Image:
                 f"{folder.name}: expected volumes of one shape, found {sorted(shapes)}; move some elsewhere"
             )
         density = np.array([float(match["density"]) for match in written])
-        return _Image(np.stack([image.array for image in images]), density, all(image.stated for image in images))
+        stated = all(image.stated for image in images)
+        return _Image(np.stack([image.array for image in images]), density, stated, images[0].voxel)
     if len({file.suffix.lower() for file in files}) == 1 and is_image(files[0].name, SLICES):
         _refuse_layout(layout, "a folder of slices", layout.key)
         with tempfile.TemporaryFile() as archive:
             size = zip_of_slices(files, cast(BinaryIO, archive))
-            return _Image(decode("slices", cast(BinaryIO, archive), size, folder.name))
+            return _Image(decode("slices", cast(BinaryIO, archive), size, folder.name)[0])
     found = ", ".join(file.name for file in files[:4]) or "none"
     wanted = "one image, slices of one kind, or volumes as porebench sample writes them"
     raise ValueError(f"{folder.name}: expected {wanted}, found {found}; give the path of one file")
 
 
-def _read_image(stream: BinaryIO, size: int, name: str, layout: _Layout) -> NDArray[np.generic]:
-    """Return the array in an open image file of ``size`` bytes, of the kind that its name says."""
+def _read_image(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read:
+    """Return array and voxel in an open image file of ``size`` bytes, of the kind that its name says."""
     suffix = PurePosixPath(name).suffix.lower()
     check_size(size, name)
     if suffix in PACKED:
         return _read_packed(stream, size, name, layout)
     if suffix == ".raw":
-        return read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset)
+        return read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset), None
     has_arrays = suffix == ".npz" or DECODED.get(suffix) in {"mat", "hdf5", "vti"}
     _refuse_layout(layout, name, None if has_arrays else layout.key)
     if suffix == ".npz":
         content, inner = from_npz(stream, name, layout.key)
-        return read_npy(io.BytesIO(content), len(content), f"{name}/{inner}")
+        return read_npy(io.BytesIO(content), len(content), f"{name}/{inner}"), None
     if suffix == ".npy":
-        return read_npy(stream, size, name)
+        return read_npy(stream, size, name), None
     if suffix not in DECODED:
         raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
     return decode(DECODED[suffix], stream, size, name, layout.key)
 
 
-def _read_packed(stream: BinaryIO, size: int, name: str, layout: _Layout) -> NDArray[np.generic]:
-    """Return the array of the only image in an open archive or packed file."""
+def _read_packed(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read:
+    """Return array and voxel of the only image in an open archive or packed file."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in {".gz", ".tgz"}:
         content = gunzip(stream, size, name)
@@ -364,3 +396,31 @@ def _volumes(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
     if array.dtype.kind != "b" and len(array) <= 16 and np.all(array.sum(axis=0) == 1):
         raise ValueError(f"{name}: {got}, which looks one-hot: save array.argmax(axis=0), the label of each voxel")
     return array
+
+
+def _cubic(
+    volumes: NDArray[np.generic], voxel: Voxel, name: str, *, resample: bool
+) -> tuple[NDArray[np.generic], float, str]:
+    """Return volumes of cubic voxels, the edge of a voxel, and what is known of it in words.
+
+    Raises:
+        ValueError: if voxels are no cubes, which the descriptors take them for, and are not to be resampled.
+    """
+    if voxel is None:
+        return volumes, 1.0, ""
+    edges, unit = voxel
+    smallest = min(edges)
+    said = f"{smallest:.5g}{unit and ' '}{unit}"
+    if max(edges) <= smallest * (1 + ROUNDING):
+        return volumes, edges[-1], said
+    stated = " × ".join(f"{edge:.5g}" for edge in edges) + f"{unit and ' '}{unit} (depth × height × width)"
+    if not resample:
+        raise ValueError(
+            f"{name}: expected cubic voxels, got {stated}; give --resample to make them cubes of {said} by the nearest "
+            "voxel, or --voxel-size EDGE if the file is wrong"
+        )
+    lengths = [round(n * edge / smallest) for n, edge in zip(volumes.shape[1:], edges, strict=True)]
+    check_size(len(volumes) * math.prod(lengths) * volumes.itemsize, name)
+    for axis, (length, n) in enumerate(zip(lengths, volumes.shape[1:], strict=True), start=1):
+        volumes = volumes.take(((np.arange(length) + 0.5) * (n / length)).astype(np.int64), axis)
+    return volumes, smallest, f"{said}, resampled from {stated}"

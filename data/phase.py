@@ -14,6 +14,8 @@ LABELS = 16
 HIGH_POROSITY = 0.6
 """Few rocks and electrodes have more: above it the phases may be swapped."""
 
+HALF = 0.5
+
 Pore = float | Sequence[float] | None
 Threshold = float | Literal["otsu"] | None
 
@@ -28,6 +30,8 @@ class Phase:
         reason: the image's values, and why these are pore.
         warning: what speaks against the decision; empty where it was asked for or follows from the format.
         threshold: the largest grey value that is pore, None where labels decided.
+        voxel: edge of a voxel in words; empty where it is not known.
+        outside: share of voxels that are not the sample; ``porosity`` leaves them out.
     """
 
     labels: tuple[float, ...]
@@ -35,10 +39,18 @@ class Phase:
     reason: str
     warning: str = ""
     threshold: float | None = None
+    voxel: str = ""
+    outside: float = 0.0
 
     def __str__(self) -> str:
         pore = _list(self.labels) if self.threshold is None else f"at or below {self.threshold:g}"
-        return f"pore = {pore} ({self.reason}), porosity {self.porosity:.3f}{self.warning and '; '}{self.warning}"
+        parts = [
+            f"pore = {pore} ({self.reason}), porosity {self.porosity:.3f}",
+            f"{100 * self.outside:.1f} % of the voxels are outside" if self.outside else "",
+            f"voxels of {self.voxel}" if self.voxel else "",
+            self.warning,
+        ]
+        return "; ".join(part for part in parts if part)
 
 
 def pore_phase(
@@ -53,6 +65,8 @@ def pore_phase(
     3. True in a boolean array, with a warning, since others write True for solid;
     4. the smaller of two labels, as in a tomography, with a warning where they are 0 and 1, since these are used both
        ways. Labels 0 and -1 of int8 are 0 and 255.
+
+    Booleans, 0 and 1 are asked about where that would make most of the voxels pore.
 
     A porosity above `HIGH_POROSITY` that nobody asked for is warned of.
 
@@ -74,7 +88,7 @@ def pore_phase(
         whole = np.asarray(image, dtype=np.bool_)
         return whole, Phase((1.0,), float(whole.mean()), "by the file's format")
     if image.dtype.kind == "f" and not np.all(np.isfinite(image)):
-        raise ValueError(f"{name}: holds NaN or infinite values; segment the image first")
+        raise ValueError(f"{name}: holds infinite values; segment the image first")
     if threshold is not None:
         return _below(image, name, threshold)
     if image.dtype == np.int8 and (image.min(), image.max()) == (-1, 0):
@@ -101,6 +115,27 @@ def pore_phase(
     return mask, Phase(labels, porosity, f"of {known}; {reason}", warning)
 
 
+def outside_of(image: NDArray[np.generic], name: str, labels: Pore) -> NDArray[np.bool_] | None:
+    """Return a mask of what is not the sample: some labels and NaN; None where there is nothing but sample.
+
+    Raises:
+        ValueError: if a label does not occur, or everything is outside.
+    """
+    if image.dtype.kind != "f" and labels is None:
+        return None
+    mask = np.isnan(image) if image.dtype.kind == "f" else np.zeros(image.shape, dtype=np.bool_)
+    for label in [] if labels is None else _asked(image, labels):
+        voxels = np.asarray(image == label)
+        if not voxels.any():
+            raise ValueError(
+                f"{name}: no voxel has the label {label:g} of what is outside; it holds {_found(_shares(image))}"
+            )
+        mask |= voxels
+    if mask.all():
+        raise ValueError(f"{name}: every voxel is outside the sample (NaN or --outside); segment the image first")
+    return mask if mask.any() else None
+
+
 def _asked(image: NDArray[np.generic], pore: float | Sequence[float]) -> tuple[float, ...]:
     """Return the labels asked for in ascending order, rounded like the image's."""
     labels = np.unique(np.asarray(pore, dtype=image.dtype if image.dtype.kind == "f" else np.float64))
@@ -116,14 +151,22 @@ def _default(image: NDArray[np.generic], name: str, shares: dict[float, float]) 
         values = f"more than {LABELS} values from {image.min():g} to {image.max():g}"
         raise ValueError(f"{name}: expected two labels, got a grey image of {values}: {help_}")
     if len(shares) > 2:
-        help_ = "say which are pore with --pore LABEL[,LABEL…]"
+        help_ = "say which are pore with --pore LABEL[,LABEL…], and what is not the sample with --outside LABEL"
         raise ValueError(f"{name}: expected two labels, got {len(shares)}, {_found(shares)}: {help_}")
     low, high = sorted(shares)
-    if image.dtype.kind == "b":
-        warning = "others write True for solid: give --pore 1 or --pore 0 to be sure"
-        return (high,), "True in a boolean array", warning
-    both_ways = "0 and 1 are used both ways: give --pore 0 or --pore 1 to be sure"
-    return (low,), "the smaller label", both_ways if (low, high) == (0, 1) else ""
+    is_bool = image.dtype.kind == "b"
+    label, reason = (high, "True in a boolean array") if is_bool else (low, "the smaller label")
+    if not is_bool and (low, high) != (0, 1):
+        return (label,), reason, ""
+    # One array as booleans and as numbers is read in opposite ways, of which only one leaves pores in the minority:
+    # that one is taken, the other is asked about, so the two never answer differently.
+    if shares[label] > HALF or (is_bool and shares[label] == HALF):
+        raise ValueError(
+            f"{name}: holds {_found(shares)}, and programs differ in which of 0 and 1 (False and True) is pore: "
+            "say it with --pore 0 or --pore 1"
+        )
+    both_ways = "others write True for solid" if is_bool else "0 and 1 are used both ways"
+    return (label,), reason, f"{both_ways}: give --pore 0 or --pore 1 to be sure"
 
 
 def _below(image: NDArray[np.generic], name: str, threshold: float | str) -> tuple[NDArray[np.bool_], Phase]:

@@ -62,7 +62,7 @@ def test_a_dry_run_makes_nothing(tiny, tmp_path, monkeypatch, capsys) -> None:
 
 def test_a_run_is_reproduced_and_differences_are_said(tiny, tmp_path) -> None:
     evaluate(tiny, ["noise"], tmp_path, QUICK)
-    folder = run_folder(tmp_path, "tiny", 0)
+    folder = run_folder(tmp_path, tiny, 0)
     lines = dict(reproduce(folder, [tiny], [], None))
     assert lines["data: the same"]
     assert any("tiny noise: 0 of " in line for line in lines)

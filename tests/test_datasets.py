@@ -143,7 +143,7 @@ def test_options_that_an_image_does_not_have_are_refused(image):
             load(given, pore_value=0)
 
 
-@pytest.mark.parametrize("kind", ["npz", "npy", "tiff", "raw", "vti"])
+@pytest.mark.parametrize("kind", ["npz", "npy", "tiff", "raw", "nrrd", "hdf5", "vti"])
 def test_volumes_that_were_sampled_are_a_data_set(tmp_path, kind):
     drawn = Volumes(packs(9).voxels, packs(9).density, name="noise")
     write_volumes(drawn, tmp_path / "out", kind)

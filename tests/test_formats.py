@@ -36,7 +36,7 @@ def test_what_is_written_is_read_back(kind, volumes, tmp_path) -> None:
         assert np.array_equal(read_volume(path, index=index if len(paths) == 1 else None, **_raw(path)), voxels)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".npy", ".tif", ".raw", ".vti"])
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".tif", ".raw", ".nrrd", ".h5", ".hdf5", ".vti"])
 def test_a_single_volume_goes_into_the_file_that_is_named(suffix, volumes, tmp_path) -> None:
     path = tmp_path / f"pores{suffix}"
     assert write_volumes(volumes[:1], path) == [path]
@@ -53,6 +53,31 @@ def test_imagej_reads_the_stack_with_its_voxel_size_and_dark_pores(volumes, tmp_
         assert denominator / numerator == pytest.approx(2.5)
         assert np.array_equal(tiff.asarray() == 0, volumes.voxels[0])
     assert np.array_equal(data.read_volume(path), volumes.voxels[0])
+
+
+def test_nrrd_and_hdf5_state_the_voxel_size_and_dark_pores(volumes, tmp_path) -> None:
+    nrrd, h5py = pytest.importorskip("nrrd"), pytest.importorskip("h5py")
+    (path,) = write_volumes(volumes[:1], tmp_path / "pores.nrrd")
+    array, header = nrrd.read(str(path), index_order="C")
+    assert header["spacings"].tolist() == [2.5] * 3
+    assert header["sizes"].tolist() == [8, 7, 6]
+    assert np.array_equal(array == 0, volumes.voxels[0])
+    (path,) = write_volumes(volumes[:1], tmp_path / "pores.h5")
+    with h5py.File(path) as file:
+        assert file["image"].attrs["voxel_size"].tolist() == [2.5] * 3
+        assert np.array_equal(file["image"][()] == 0, volumes.voxels[0])
+
+
+@pytest.mark.parametrize("name", ["pores.tif", "pores.nrrd", "pores.h5", "pores.vti"])
+def test_the_voxel_size_that_is_written_is_read_back(name, volumes, tmp_path) -> None:
+    (path,) = write_volumes(volumes[:1], tmp_path / name)
+    assert data.read_set(path).voxel_size == pytest.approx(2.5)
+
+
+def test_a_format_without_its_package_names_the_extra(volumes, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"porebench\[readers\]"):
+        write_volumes(volumes[:1], tmp_path / "pores.h5")
 
 
 def test_paraview_reads_cells_with_width_along_x(volumes, tmp_path) -> None:

@@ -34,15 +34,18 @@ from porebench.benchmarks.report import documents as report
 from porebench.benchmarks.store import files
 from porebench.benchmarks.store import results as runs
 from porebench.benchmarks.store.cells import Cells
+from porebench.data import archives, images, packed, seed_format
 from porebench.data import export as formats
-from porebench.data import images, packed, seed_format
+from porebench.data._decode import EXIT, EXPLAINED, MISSING, TRAILER
 from porebench.generators import get
 from porebench.metrics.descriptors import describe
 
 SECONDS = 30  # of processor time: other programs may keep the machine busy
 MEMORY = 2**30  # bytes a reader may take beyond what the tests themselves have
 FAST, SLOW = 25, 170  # mutated files for each reader below
+FAST_FORMATS, SLOW_FORMATS = 6, 340  # for each format that is read in a process of its own
 CUBE = np.random.default_rng(0).random((6, 6, 6)) < 0.4
+VOLUME = data.Volumes(CUBE[None], np.array([0.4]), 2.5)
 GREY = np.where(CUBE, 0, 255).astype(np.uint8)
 
 
@@ -73,11 +76,9 @@ def _tiff(**kwargs) -> bytes:
     return stream.getvalue()
 
 
-def _vti() -> bytes:
-    (path,) = formats.write_volumes(data.Volumes(CUBE[None], np.array([0.4])), Path("good.vti"))
-    content = path.read_bytes()
-    path.unlink()
-    return content
+def _stated(suffix: str) -> bytes:
+    """A file as this suite writes it, with the size of a voxel."""
+    return _file_of(lambda path: formats.write_volumes(VOLUME, path), suffix)
 
 
 def _mat(**kwargs) -> bytes:
@@ -86,19 +87,44 @@ def _mat(**kwargs) -> bytes:
     return stream.getvalue()
 
 
-def _hdf5() -> bytes:
+def _hdf5(**attributes) -> bytes:
     stream = io.BytesIO()
     with h5py.File(stream, "w") as file:
-        file.create_dataset("image", data=GREY, compression="gzip")
+        file.create_dataset("image", data=GREY, compression="gzip").attrs.update(attributes)
     return stream.getvalue()
 
 
-def _nrrd() -> bytes:
-    return _file_of(lambda path: nrrd.write(str(path), GREY))
+def _nrrd(**header) -> bytes:
+    return _file_of(lambda path: nrrd.write(str(path), GREY, header))
+
+
+def _ome() -> bytes:
+    stream = io.BytesIO()
+    facts = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 2.5,
+        "PhysicalSizeY": 2.5,
+        "PhysicalSizeZ": 0.0025,
+        "PhysicalSizeZUnit": "mm",
+    }
+    tifffile.imwrite(stream, GREY, photometric="minisblack", ome=True, metadata=facts)
+    return stream.getvalue()
+
+
+def _appended() -> bytes:
+    stream = io.BytesIO()
+    pages = [Image.fromarray(page) for page in GREY]
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    return stream.getvalue()
+
+
+def _matlab_7_3() -> bytes:
+    return b"MATLAB 7.3 MAT-file".ljust(512) + _hdf5(MATLAB_class=np.bytes_("uint8"))
 
 
 def _mha() -> bytes:
-    header = "NDims = 3\nDimSize = 6 6 6\nElementType = MET_UCHAR\nCompressedData = True\nElementDataFile = LOCAL\n"
+    header = "NDims = 3\nDimSize = 6 6 6\nElementSpacing = 2.5 2.5 2.5\nElementType = MET_UCHAR\n"
+    header += "CompressedData = True\nElementDataFile = LOCAL\n"
     return header.encode() + zlib.compress(GREY.tobytes())
 
 
@@ -132,8 +158,20 @@ def _table() -> np.ndarray:
     return np.column_stack([grid, CUBE.ravel()])
 
 
-def _file_of(write) -> bytes:
-    path = Path("good-file")
+def _detached(suffix: str):
+    """Return a reader of a header whose voxels lie in a file beside it."""
+
+    def read(path: Path) -> None:
+        path.with_name("a.raw").write_bytes(GREY.tobytes())
+        archives.attached(path).close()
+
+    sign, name = ("=", "ElementDataFile") if suffix == ".mhd" else (":", "data file")
+    header = f"NDims {sign} 3\nDimSize {sign} 6 6 6\nElementType {sign} MET_UCHAR\n{name} {sign} a.raw\n"
+    return f"a{suffix}", header.encode, read
+
+
+def _file_of(write, suffix: str = "") -> bytes:
+    path = Path(f"good-file{suffix}")
     write(path)
     content = path.read_bytes()
     path.unlink()
@@ -229,7 +267,13 @@ READERS = {
     "image.tar": ("a.tar", _tar, data.read_volume),
     "image.tgz": ("a.tgz", lambda: gzip.compress(_tar()), data.read_volume),
     "samples": ("a.npz", _samples, packed.load_samples),
-    "volumes": ("a.npz", lambda: _zip({"voxels.npy": _npy(np.stack([CUBE] * 2))}), data.read_set),
+    "volumes": (
+        "a.npz",
+        lambda: _file_of(lambda path: formats.write_volumes(VOLUME, path), ".npz"),
+        data.read_set,
+    ),
+    "header.mhd": _detached(".mhd"),
+    "header.nhdr": _detached(".nhdr"),
     "weights": ("a.safetensors", lambda: _weights("pca"), get("pca").load),
     "field": ("a.safetensors", lambda: _weights("gaussian-field"), get("gaussian-field").load),
     "network": ("a.safetensors", lambda: _weights("cvae"), get("cvae").load),
@@ -238,17 +282,24 @@ READERS = {
     "speed": ("cpu.json", _speed, _speed_report),
     "cell": ("score.json", _good_cell, _cell),
 }
-IN_A_PROCESS = {
-    "packed.tif": ("a.tif", lambda: _tiff(compression="zlib"), data.read_volume),
-    "image.mat": ("a.mat", _mat, data.read_volume),
-    "image.vti": ("a.vti", _vti, data.read_volume),
-    "packed.hdf5": ("a.h5", _hdf5, data.read_volume),
-    "image.nrrd": ("a.nrrd", _nrrd, data.read_volume),
-    "image.mha": ("a.mha", _mha, data.read_volume),
-    "slices.zip": ("a.zip", _slices, data.read_volume),
-    "one bit.tif": ("a.tif", _one_bit, data.read_volume),
-    "packed.mat": ("a.mat", lambda: _mat(do_compression=True), data.read_volume),
+FORMATS = {
+    "packed.tif": ("tiff", lambda: _tiff(compression="zlib")),
+    "one bit.tif": ("tiff", _one_bit),
+    "lzw.tif": ("tiff", _appended),
+    "imagej.tif": ("tiff", lambda: _stated(".tif")),
+    "ome.tif": ("tiff", _ome),
+    "slices.zip": ("slices", _slices),
+    "image.mat": ("mat", _mat),
+    "packed.mat": ("mat", lambda: _mat(do_compression=True)),
+    "7.3.mat": ("mat", _matlab_7_3),
+    "image.h5": ("hdf5", lambda: _hdf5(element_size_um=[2.5, 2.5, 2.5])),
+    "image.nc": ("hdf5", lambda: _hdf5(voxel_size_xyz=[2.5, 2.5, 2.5], voxel_unit="um")),
+    "image.nrrd": ("nrrd", lambda: _nrrd(spacings=[2.5, 2.5, 2.5], units=["um"] * 3)),
+    "directions.nrrd": ("nrrd", lambda: _nrrd(**{"space dimension": 3, "space directions": np.eye(3) * 2.5})),
+    "image.mha": ("mha", _mha),
+    "image.vti": ("vti", lambda: _stated(".vti")),
 }
+"""Formats that are read in a process of their own, by the name of a file."""
 
 
 WORDS = (b"\xff" * 4, b"\xff" * 8, b"\x00" * 8, struct.pack("<Q", 2**40), struct.pack(">I", 2**31))
@@ -430,17 +481,71 @@ def test_a_file_of_very_many_arrays_is_refused(guarded) -> None:
     assert "it holds 10001 arrays" in answer(get("noise").load, path)
 
 
+FORKS = """
+import os, runpy, sys
+import h5py, nrrd, numpy, scipy.io, tifffile, vtkmodules.util.numpy_support, vtkmodules.vtkIOXML
+from PIL import Image
+
+script, limit, seconds, *jobs = sys.argv[1:]
+main = runpy.run_path(script)["main"]
+for kind, path in zip(jobs[::2], jobs[1::2]):
+    child = os.fork()
+    if not child:
+        for number, name, flags in ((0, path, os.O_RDONLY), (1, path + ".out", 577), (2, path + ".err", 577)):
+            os.dup2(os.open(name, flags, 0o600), number)
+        os._exit(main(kind, limit, seconds))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Reads files as ``images.decode`` does, in a process of its own each, but imports the libraries once for all."""
+
+
+def _fuzz_formats(names, count: int, folder: Path) -> None:
+    rng = random.Random(str(names))  # noqa: S311 - the same files every time
+    jobs: list[str] = []
+    for name in names:
+        kind, make = FORMATS[name]
+        good = make()
+        for number in range(count + 1):
+            path = folder / f"{number}-{name}"
+            path.write_bytes(mutate(good, rng) if number else good)
+            jobs += [kind, str(path)]
+    command = [sys.executable, "-c", FORKS, str(images._SCRIPT), str(2**20), str(SECONDS), *jobs]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+    assert told.returncode == 0, told.stderr[-500:]
+    codes = [int(line) for line in told.stdout.split()]
+    assert len(codes) == len(jobs) // 2
+    for file, code in zip(jobs[1::2], codes, strict=True):
+        said = Path(f"{file}.err").read_text(errors="replace")
+        assert code == 0 or not Path(file).name.startswith("0-"), (file, said)
+        assert code in {0, EXIT, MISSING, EXPLAINED} or code < 0, (file, code)  # a crash is what the process is for
+        if code == 0:
+            content = Path(f"{file}.out").read_bytes()
+            packed.read_npy(io.BytesIO(content[:-TRAILER]), len(content) - TRAILER, file)
+            voxel = json.loads(content[-TRAILER:])
+            assert voxel is None or (len(voxel[0]) == 3 and all(0 < edge < np.inf for edge in voxel[0])), voxel
+        elif code > 0:
+            assert said.strip(), file
+            assert len(said.splitlines()[-1]) <= 400
+    assert not (folder / "pickle-was-run").exists()
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", IN_A_PROCESS)
-def test_damaged_files_for_readers_that_can_crash(name, guarded) -> None:
-    assert _fuzz(IN_A_PROCESS, name, 2, guarded) >= 0
+def test_damaged_files_for_readers_that_can_crash(guarded) -> None:
+    _fuzz_formats(list(FORMATS), FAST_FORMATS, guarded)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", IN_A_PROCESS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_many_damaged_files_for_readers_that_can_crash(name, guarded) -> None:
-    assert _fuzz(IN_A_PROCESS, name, 60, guarded)
+    _fuzz_formats([name], SLOW_FORMATS, guarded)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["image.mat", "imagej.tif"])
+def test_what_a_reader_in_its_own_process_says_is_one_sentence(name, guarded) -> None:
+    file = f"a{Path(name).suffix}"
+    assert _fuzz({name: (file, FORMATS[name][1], data.read_volume)}, name, 3, guarded) >= 0
 
 
 def _claims(shape: tuple[int, ...]) -> bytes:

@@ -60,7 +60,7 @@ def test_the_command_proposes_options_that_would_do(refused, tmp_path, monkeypat
     rock, block, _ = REFUSED[refused]
     np.save("rock.npy", rock)
     monkeypatch.setattr(
-        "sys.argv", ["porebench", "--dataset", "rock.npy", "--generators", "pca", "--block", str(block)]
+        "sys.argv", ["porebench", "--dataset", "rock.npy", "--generators", "pca", "--block", str(block), "--pore", "1"]
     )
     with pytest.raises(SystemExit) as end:
         main("evaluate")
@@ -69,7 +69,7 @@ def test_the_command_proposes_options_that_would_do(refused, tmp_path, monkeypat
     proposed = re.findall(r"--(axis|block) (\w+)", told)
     assert proposed
     options = {"block": block, **{name: int(value) if value.isdigit() else value for name, value in proposed}}
-    check_judgeable(data.load("rock.npy", **options))
+    check_judgeable(data.load("rock.npy", pore=1, **options))
     assert not (tmp_path / "results").exists()
 
 

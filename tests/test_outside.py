@@ -14,7 +14,7 @@ import porebench
 from porebench.benchmarks.cli import app
 from porebench.benchmarks.evaluate import outside
 from porebench.benchmarks.evaluate.tasks import Task, load_task
-from porebench.data import Dataset, Volumes, load, simulate
+from porebench.data import Dataset, Volumes, load, read_volume, simulate
 from porebench.data.collections import Collection, numbers_in, read_collection
 from porebench.data.packed import read_arrays
 
@@ -88,7 +88,40 @@ def test_one_set_of_volumes_is_read_alike_from_every_file(tmp_path, draws, kind)
         np.save(path, stored.get(kind, some.astype(np.float32)))
     found = read_collection(path)
     np.testing.assert_array_equal(found.voxels, some)
-    assert f"mean porosity {some.mean():.3f}" in found.phase
+    assert f"porosity {some.mean():.3f}" in found.phase
+
+
+@pytest.mark.parametrize(
+    ("stored", "options", "pores"),
+    [
+        ([0, 0, 0, 1], {}, 1),
+        ([0, 0, 0, 1], {"pore": 0}, 3),
+        ([3, 7, 7, 7], {}, 1),
+        ([3, 7, 7, 7], {"pore": [7]}, 3),
+        ([0, 85, 170, 170], {"pore": [0, 85]}, 2),
+        ([10, 20, 200, 220], {"threshold": 20}, 2),
+        ([10, 200, 210, 220], {"threshold": "otsu"}, 1),
+        ([0.0, 0.2, 0.7, 1.0], {"threshold": 0.2}, 2),
+    ],
+)
+def test_pores_of_a_set_are_what_they_are_in_an_image(tmp_path, stored, options, pores) -> None:
+    cube = np.array(stored).reshape(1, 2, 2)
+    np.save(tmp_path / "a.npy", cube)
+    found = read_collection(tmp_path, **options)
+    assert found.voxels.sum() == pores
+    assert f"porosity {pores / 4:.3f}" in found.phase
+    if options or set(stored) != {0, 1}:  # of 0 and 1, which an image leaves in doubt, a task says that 1 is pore
+        np.testing.assert_array_equal(found.voxels[0], read_volume(tmp_path / "a.npy", **options))
+
+
+def test_a_file_without_a_number_cannot_be_paired_by_name(tmp_path, task, draws) -> None:
+    for letter, volume in zip("ab", draws, strict=False):
+        np.save(tmp_path / f"{letter}.npy", volume)
+    with pytest.raises(ValueError, match="asks for 60"):
+        porebench.score(read_collection(tmp_path), task, match="name")
+    named = Collection(draws, [f"{place}" for place in range(N - 1)] + ["last"], "")
+    with pytest.raises(ValueError, match="'last' has no number"):
+        porebench.score(named, task, match="name")
 
 
 def test_files_are_taken_in_natural_order(tmp_path) -> None:
@@ -112,6 +145,10 @@ def _hostile(folder, what) -> None:
         np.save(folder / "a.npy", np.where(cube == 1, np.nan, 0))
     elif what == "grey":
         np.save(folder / "a.npy", np.arange(64.0).reshape(4, 4, 4))
+    elif what == "labels":
+        np.save(folder / "a.npy", np.arange(64).reshape(4, 4, 4) % 3)
+    elif what == "solid":
+        np.save(folder / "a.npy", np.full((4, 4, 4), 255, np.uint8))
     elif what == "flat":
         np.save(folder / "a.npy", cube[0])
     elif what == "pickle":
@@ -133,6 +170,8 @@ def _hostile(folder, what) -> None:
         ("mixed", "give one shape"),
         ("nan", "NaN"),
         ("grey", "--threshold"),
+        ("labels", "--pore"),
+        ("solid", "single phase"),
         ("flat", "expected volumes"),
         ("pickle", "run code"),
         ("object", "refused"),
@@ -170,15 +209,15 @@ def test_honest_volumes_cannot_be_told_from_real_and_noise_can(task, draws) -> N
 def test_names_and_porosities_pair_volumes_that_are_out_of_order(task, draws) -> None:
     order = np.random.default_rng(0).permutation(N)
     by_name = Collection(draws[order], [f"x_{place:03d}" for place in order], "")
-    assert outside._paired(by_name, task, "name")[0].tolist() == draws.tolist()
-    paired, told = outside._paired(Collection(draws[order], [""] * N, ""), task, "porosity")
+    assert outside.paired(by_name, task, "name")[0].tolist() == draws.tolist()
+    paired, told = outside.paired(Collection(draws[order], [""] * N, ""), task, "porosity")
     assert np.all(np.diff(paired.mean(axis=(1, 2, 3))) >= 0)
     assert "0 left out" in told
 
 
 def test_larger_volumes_are_cut_into_blocks_for_unconditional_generators(task) -> None:
     large = np.random.default_rng(0).random((8, 60, 60, 60)) < np.linspace(0, 0.3, 8)[:, None, None, None]
-    paired, told = outside._paired(Collection(large, [""] * 8, ""), task, "porosity")
+    paired, told = outside.paired(Collection(large, [""] * 8, ""), task, "porosity")
     assert paired.shape == (N, 30, 30, 30)
     assert "60 of 64 volumes by porosity, 4 left out" in told
 
@@ -187,6 +226,7 @@ def test_larger_volumes_are_cut_into_blocks_for_unconditional_generators(task) -
     ("alter", "match", "words"),
     [
         (lambda draws: draws[:5], "order", "asks for 60 volumes"),
+        (lambda draws: draws[:1], "order", "asks for 60 volumes, one for each row of conditions.csv, got 1"),
         (lambda draws: draws[:5], "porosity", "at least as many"),
         (lambda draws: draws[:, :20, :20, :20], "order", "30 × 30 × 30 voxels"),
         (lambda draws: ~draws, "order", "swapped"),

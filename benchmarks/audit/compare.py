@@ -91,7 +91,7 @@ def rescore(results: Path, given: Sequence[Dataset] = (), *, keep: bool = True) 
 def _rescore_run(folder: Path, given: Sequence[Dataset], *, keep: bool) -> Iterator[Rescored]:
     old = read_run(folder)
     run = old.manifest["run"]
-    dataset = dataset_of(run["dataset"], given)
+    dataset = dataset_of(run, given)
     moved_versions = changed_versions(run.get("metric_versions", {}))
     note = ""
     if dataset is None:
@@ -211,7 +211,7 @@ def reproduce(folder: Path, given: Sequence[Dataset], own: Sequence[str], out: P
     """
     old = read_run(folder)
     run, records = old.manifest["run"], old.records
-    dataset = dataset_of(run["dataset"], given)
+    dataset = dataset_of(run, given)
     if dataset is None:
         raise ValueError(f"the data set {run['dataset']} is not at hand; give it with --dataset")
     same_data = dataset.digest() == run.get("data")

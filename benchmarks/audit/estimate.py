@@ -77,7 +77,7 @@ def estimate(dataset: Dataset, references: Sequence[str], out: Path, options: Op
         out: the results folder.
         options: of the run.
     """
-    judge = Judge(dataset, options, run_folder(out, dataset.name, options.seed))
+    judge = Judge(dataset, options, run_folder(out, dataset, options.seed))
     check_judgeable(dataset, judge.test)
     recorded = _recorded(out, judge)
     each = [_estimate(reference, judge, recorded) for reference in references]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,13 +76,18 @@ def status_table(states: Sequence[CellState]) -> list[str]:
     return table_lines(["data set", "seed", "generator", *stages], rows)
 
 
-def dataset_of(name: str, given: Sequence[Dataset]) -> Dataset | None:
-    """Return a data set by name: a given one, a built-in one, or what ``data/`` holds by that name."""
-    for dataset in given:
-        if dataset.name == name:
-            return dataset
+def dataset_of(run: Mapping[str, Any], given: Sequence[Dataset]) -> Dataset | None:
+    """Return the data set of a run by name: a given one, a built-in one, or one that loads without a download.
+
+    Of several given ones of that name, it is the one of the run's content, else the first.
+    """
+    name = str(run["dataset"])
+    named = [dataset for dataset in given if dataset.name == name]
+    if named:
+        stated = {run.get("data"), run.get("test")}
+        return next((each for each in named if {each.digest(), each.test.digest()} & stated), named[0])
     try:
-        return data.load(name)
+        return data.load(name) if data.at_hand(name) else None
     except (ValueError, OSError):
         return None
 
@@ -109,7 +114,7 @@ def _run_states(folder: Path, given: Sequence[Dataset], own: Sequence[str], plac
     """Return the state of every cell of one run."""
     manifest = read_manifest(folder)
     run, records = manifest["run"], manifest["generators"]
-    dataset = dataset_of(run["dataset"], given)
+    dataset = dataset_of(run, given)
     judge = run_judge(folder, run, dataset or _stand_in(run), places)
     plans = {planned.name: planned for planned in map(judge.plan, [*generators.GENERATORS, *own])}
     states: list[CellState] = []
@@ -197,7 +202,7 @@ def _study_states(path: Path, given: Sequence[Dataset], places: Places) -> list[
         return []
     stage = path.parent.parent.name if path.name == "manifest.json" else path.stem
     name = path.parent.name
-    now = _Now(name, dataset_of(name, given), manifest.run, places)
+    now = _Now(name, dataset_of({"dataset": name, **manifest.run}, given), manifest.run, places)
     return [
         CellState(name, now.seed(record), what, stage, *_compared(record.inputs, now.inputs(record), now.known(record)))
         for what, record in manifest.records.items()

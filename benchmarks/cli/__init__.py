@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from .console import err_console, tell
 from .evaluate import evaluate, reproduce, rescore, status
 from .generators import make_data, sample, train, view
-from .outside import export_task, list_tasks, score
+from .outside import check_submissions, export_task, list_tasks, score, verify_submission
 from .report import figures, report
 from .studies import ablate, explain, grow, intervals, representative, scaling, validate
 
@@ -43,6 +43,10 @@ task_app = typer.Typer(no_args_is_help=True, help="Tasks for generators that dra
 task_app.command("list")(list_tasks)
 task_app.command("export")(export_task)
 app.add_typer(task_app, name="task", rich_help_panel="Compare")
+submissions_app = typer.Typer(no_args_is_help=True, help="Rows that were handed in for such generators.")
+submissions_app.command("check")(check_submissions)
+submissions_app.command("verify")(verify_submission)
+app.add_typer(submissions_app, name="submissions", rich_help_panel="Compare")
 
 
 def main(*arguments: str) -> None:

@@ -14,6 +14,7 @@ from .parameters import (
     GeneratorsOption,
     OwnOption,
     PrecisionOption,
+    PublishOption,
     ResultsOption,
     SeedOption,
     chosen_generators,
@@ -21,6 +22,7 @@ from .parameters import (
     size,
     takes_dataset,
     takes_datasets,
+    written_results,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def evaluate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
     quick: Annotated[bool, typer.Option("--quick", help="About half the samples and fewer resamplings.")] = False,
     fits: Annotated[
         int | None,
@@ -79,10 +82,11 @@ def evaluate(
 
     from ..evaluate.options import Options
     from ..evaluate.run import evaluate as run
-    from ..report.accuracy import compact_table
+    from ..report.accuracy import beside_published, compact_table
     from ..store.results import read_run, run_folder
 
-    folder = run_folder(out, dataset.name, seed)
+    published, out = run_folder(out, dataset, seed), written_results(out, publish, dataset)
+    folder = run_folder(out, dataset, seed)
     chosen = chosen_generators(generators, generator, dataset, seed, drawn_in=folder)
     if controls:
         chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
@@ -119,6 +123,8 @@ def evaluate(
     else:
         typer.echo("\n".join(compact_table(read_run(folder))))
         tell(f"every table: {folder / 'accuracy.md'}")
+    if published != folder and (published / "manifest.json").is_file():
+        typer.echo("\n".join(["", *beside_published(read_run(folder), read_run(published))]))
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
         tell(f"{outcome.generator} failed to {outcome.record['phase']}: {outcome.record['reason']}")
@@ -150,10 +156,17 @@ def rescore(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 if a number of the tables has moved.")
     ] = False,
+    publish: PublishOption = False,
 ) -> None:
     """Compute all scores again from the stored samples, without fitting or drawing, and print old against new."""
     from ..audit.compare import rescore as run
+    from ..store.results import is_published
 
+    if is_published(results) and not (check or publish):
+        raise ValueError(
+            f"the tables in {results} are published: give --check to compare, --publish to change them, or the folder "
+            "of your own results"
+        )
     moved = False
     for compared in run(results, given, keep=not check):
         typer.echo("\n".join(compared.lines()))
@@ -174,7 +187,7 @@ def reproduce(
 
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
     same = True
-    for line, agrees in run(folder, given, generator or [], out):
+    for line, agrees in run(folder, given, generator or [], out and written_results(out, False)):
         typer.echo(line)
         same &= agrees
     if not same:

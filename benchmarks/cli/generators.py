@@ -56,7 +56,7 @@ def sample(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     file_format: Annotated[
-        Literal["npz", "npy", "tiff", "raw", "vti", "seed"] | None,
+        Literal["npz", "npy", "tiff", "raw", "nrrd", "hdf5", "vti", "seed"] | None,
         typer.Option("--format", help="Of the files in the folder; 'seed' is the published format. Default npz."),
     ] = None,
     intervals: Annotated[

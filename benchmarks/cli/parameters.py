@@ -15,11 +15,15 @@ from .console import tell
 
 if TYPE_CHECKING:
     from porebench.data import Axis, Dataset, Reading
+    from porebench.data.phase import Threshold
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
 
 ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
+PublishOption = Annotated[
+    bool, typer.Option("--publish", help="Change the published tables of the results folder, not those in own/ below.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of fits, draws and resampling.", min=0)]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to sample.")]
 PrecisionOption = Annotated[
@@ -36,20 +40,31 @@ OwnOption = Annotated[
     list[str] | None,
     typer.Option(help="path/to/file.py:Class, a generator of your own; runs that file. Repeatable."),
 ]
-_PORE = Annotated[
+PoreOption = Annotated[
     str | None,
     typer.Option(help="Label of pores in an image, or several with commas. Default: of two, as is said on loading."),
 ]
-_THRESHOLD = Annotated[
+ThresholdOption = Annotated[
     str | None, typer.Option(help="Grey value that pores lie at or below, or 'otsu', for an image not segmented.")
 ]
 _RAW_SHAPE = Annotated[str | None, typer.Option(help="Depth, height and width of a .raw file: D,H,W.")]
 _RAW_TYPE = Annotated[str | None, typer.Option(help="Type of a voxel in a .raw file: uint8, int16, >u2.")]
 _RAW_OFFSET = Annotated[int, typer.Option(help="Bytes before the first voxel of a .raw file.", min=0)]
 _KEY = Annotated[str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .vti).")]
+_OUTSIDE = Annotated[
+    str | None,
+    typer.Option(help="Label of what is not the sample, or several with commas; blocks that touch it are left out."),
+]
+_VOXEL_SIZE = Annotated[float | None, typer.Option(help="Edge of a voxel; default as the image's file states it.")]
+_RESAMPLE = Annotated[
+    bool, typer.Option("--resample", help="Make voxels that are no cubes into cubes, by the nearest voxel.")
+]
 _IMAGE: list[tuple[str, Any, Any]] = [
-    ("pore", _PORE, None),
-    ("threshold", _THRESHOLD, None),
+    ("pore", PoreOption, None),
+    ("threshold", ThresholdOption, None),
+    ("outside", _OUTSIDE, None),
+    ("voxel_size", _VOXEL_SIZE, None),
+    ("resample", _RESAMPLE, False),
     ("raw_shape", _RAW_SHAPE, None),
     ("raw_type", _RAW_TYPE, None),
     ("raw_offset", _RAW_OFFSET, 0),
@@ -61,7 +76,9 @@ _AXIS = Annotated[
     typer.Option(help="Axis along which an image is split into training, validation and test; default the longest."),
 ]
 _CUT: list[tuple[str, Any, Any]] = [("block", _BLOCK, 30), ("axis", _AXIS, None)]
-_DATASET = Annotated[str, typer.Option(help="Built-in name, folder of published files, or image of a volume.")]
+_DATASET = Annotated[
+    str, typer.Option(help="Built-in name, name of a rock, folder of published files, or image of a volume.")
+]
 _GIVEN = Annotated[
     list[str] | None, typer.Option(help="A data set that is not built in: its folder or image. Repeatable.")
 ]
@@ -97,9 +114,30 @@ def takes_image(command: Command) -> Command:
     return _with_options(command, "image", _IMAGE, reading)
 
 
+def written_results(out: Path, publish: bool, dataset: Dataset | None = None) -> Path:
+    """Return the results folder to write into, and say where that is if it is not the obvious place.
+
+    Args:
+        out: as given.
+        publish: whether published tables may be changed.
+        dataset: whose results they are; None where the results are of no single one.
+    """
+    from ..store.results import data_folder, writable
+
+    chosen = writable(out, publish=publish)
+    if chosen != out:
+        tell(f"results go to {chosen}: the tables in {out} are published, and only --publish changes them")
+    if dataset is not None and (folder := data_folder(chosen, dataset)).name != dataset.name:
+        tell(f"results go to {folder}: {chosen / dataset.name} has those of another data set of that name")
+    return chosen
+
+
 def reading(
     pore: str | None,
     threshold: str | None,
+    outside: str | None,
+    voxel_size: float | None,
+    resample: bool,
     raw_shape: str | None,
     raw_type: str | None,
     raw_offset: int,
@@ -113,17 +151,33 @@ def reading(
     shape = None if raw_shape is None else _numbers(raw_shape, "--raw-shape")
     if shape is not None and (len(shape) != 3 or any(length != int(length) for length in shape)):
         raise ValueError(f"expected three lengths such as --raw-shape 100,120,140, got {raw_shape!r}")
-    number = None if threshold in (None, "otsu") else _numbers(threshold or "", "--threshold")
-    if number is not None and len(number) != 1:
-        raise ValueError(f"expected one grey value or otsu after --threshold, got {threshold!r}")
+    labels, grey = phase(pore, threshold)
     return {
-        "pore": None if pore is None else _numbers(pore, "--pore"),
-        "threshold": number[0] if number else "otsu" if threshold else None,
+        "pore": labels,
+        "threshold": grey,
         "shape": None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
         "dtype": raw_type,
+        "outside": None if outside is None else _numbers(outside, "--outside"),
+        "voxel_size": voxel_size,
+        "resample": resample,
         "offset": raw_offset,
         "key": key,
     }
+
+
+def phase(pore: str | None, threshold: str | None) -> tuple[list[float] | None, Threshold]:
+    """Return labels of pores and threshold as ``data.phase.pore_phase`` takes them.
+
+    Raises:
+        ValueError: if a text is no number.
+    """
+    labels = None if pore is None else _numbers(pore, "--pore")
+    if threshold is None or threshold == "otsu":
+        return labels, "otsu" if threshold else None
+    number = _numbers(threshold, "--threshold")
+    if len(number) != 1:
+        raise ValueError(f"expected one grey value or otsu after --threshold, got {threshold!r}")
+    return labels, number[0]
 
 
 def _numbers(text: str, option: str) -> list[float]:

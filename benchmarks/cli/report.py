@@ -8,29 +8,38 @@ from typing import Annotated, Literal
 import typer
 
 from .console import tell
-from .parameters import RESULTS, ResultsOption
+from .parameters import RESULTS, PublishOption, ResultsOption, written_results
+
+README = Path("README.md")
 
 
 def report(
     results: ResultsOption = RESULTS,
-    readme: Annotated[Path, typer.Option(help="Document whose tables are replaced.")] = Path("README.md"),
+    readme: Annotated[
+        Path | None, typer.Option(help="Document whose tables are replaced; with --publish by default README.md.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 if a table is not the one in the results.")
     ] = False,
+    publish: PublishOption = False,
 ) -> None:
-    """Write the tables of all results again, put the newest into the README, and make the report page."""
+    """Write the tables of all results again and make the report page; with --publish, put them into the README too."""
     from ..evaluate.draws import read_draws
     from ..report.documents import outdated_reports, write_reports
     from ..report.page import write_page
+    from ..store.results import is_published
 
     if check:
-        outdated = outdated_reports(results, readme)
+        outdated = outdated_reports(results, readme or README)
         for path in outdated:
-            tell(f"{path} is not what the results say; run: porebench report")
+            tell(f"{path} is not what the results say; run: porebench report --publish")
         if outdated:
             raise typer.Exit(1)
         return
-    for path in [*write_reports(results, readme), write_page(results, read_draws)]:
+    written = []
+    if publish or not is_published(results):
+        written = write_reports(results, readme or (README if publish else None))
+    for path in [*written, write_page(results, read_draws)]:
         tell(f"wrote {path}")
 
 
@@ -43,10 +52,12 @@ def figures(
         Literal["column", "page", "screen"], typer.Option(help="One or two columns of a journal, or a web page.")
     ] = "page",
     only: Annotated[list[str] | None, typer.Option(help="Name of a figure; all by default. Repeatable.")] = None,
+    publish: PublishOption = False,
 ) -> None:
     """Draw the figures of the report for a paper, as PNG and SVG."""
     from ..evaluate.draws import read_draws
     from ..report.figures import write_figures
 
-    for path in write_figures(results, out or results / "figures", style, only or (), draws=read_draws):
+    folder = out or written_results(results, publish) / "figures"
+    for path in write_figures(results, folder, style, only or (), draws=read_draws):
         tell(f"wrote {path}")

@@ -14,12 +14,14 @@ from .parameters import (
     GeneratorsOption,
     OwnOption,
     PrecisionOption,
+    PublishOption,
     ResultsOption,
     SeedOption,
     chosen_generators,
     named_generators,
     takes_dataset,
     takes_image,
+    written_results,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def representative(
     ] = None,
     seed: SeedOption = 0,
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
 ) -> None:
     """Say how large a block of a rock must be: each descriptor against block size, as a table, a CSV and a figure."""
     from porebench import data
@@ -44,8 +47,9 @@ def representative(
 
     volume, name, phase = data.load_image(dataset, **image)
     tell(f"{name}: {phase}")
+    folder = written_results(out, publish) / name
     with long_command() as told:
-        lines = run(volume, out / name, Options(seed=seed), sizes=size or (), **told)
+        lines = run(volume, folder, Options(seed=seed), sizes=size or (), **told)
     typer.echo("\n".join(lines))
 
 
@@ -54,6 +58,7 @@ def validate(
     dataset: Dataset,
     seed: SeedOption = 0,
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A third of the volumes, a fifth of the trials, N = 100.")
     ] = False,
@@ -63,6 +68,7 @@ def validate(
     from ..studies.validation.run import validate as run
 
     settings = Settings(seed=seed, **QUICK) if quick else Settings(seed=seed)
+    out = written_results(out, publish, dataset)
     with long_command() as told:
         folder = run(dataset, out, settings, **told)
     show((folder / "validation.md").read_text())
@@ -78,6 +84,7 @@ def intervals(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
 ) -> None:
     """Count how many real test volumes lie inside the 90 % intervals of each generator's ensembles."""
     from ..evaluate.options import Options
@@ -85,6 +92,7 @@ def intervals(
 
     chosen = chosen_generators(generators, generator, dataset, seed)
     options = Options(seed=seed, device=device, precision=precision)
+    out = written_results(out, publish, dataset)
     with long_command() as told:
         written = run(chosen, dataset, out, options, n=n, **told)
     show(written.read_text())
@@ -100,12 +108,14 @@ def grow(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
 ) -> None:
     """Draw larger cubes than were learnt from, score their inside, and look at what happens at the walls."""
     from ..evaluate.options import Options
     from ..studies.growth import grow as run
 
     options = Options(seed=seed, device=device, precision=precision)
+    out = written_results(out, publish, dataset)
     with long_command() as told:
         written = run(generator, dataset, out, options, edge=edge, n=n, **told)
     show(written.read_text())
@@ -126,7 +136,8 @@ def explain(
     from ..studies.explain import explain as run
 
     options = Options(seed=seed, precision=precision)
-    path, found = run(generator, dataset, RESULTS, options, png=o, show_progress=True)
+    results = RESULTS if o else written_results(RESULTS, publish=False, dataset=dataset)
+    path, found = run(generator, dataset, results, options, png=o, show_progress=True)
     for channel in found.order[:8]:
         nats = ", ".join(f"{value:.2f}" for value in found.divergence[:, channel])
         typer.echo(
@@ -147,6 +158,7 @@ def ablate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
 ) -> None:
     """Train variants of a generator on one budget and score them on validation volumes: what is each term worth?"""
     from ..evaluate.options import Options
@@ -155,6 +167,7 @@ def ablate(
 
     chosen = chosen_variants(generator, variants)
     options = Options(device=device, precision=precision)
+    out = written_results(out, publish, dataset)
     with long_command() as told:
         folder = run(chosen, dataset, out, options, epochs=epochs, seeds=range(seeds), **told)
     show((folder / "ablation.md").read_text())
@@ -169,6 +182,7 @@ def scaling(
     ] = None,
     blocks: Annotated[int, typer.Option(help="How often each is measured, in random order.", min=1)] = 3,
     out: ResultsOption = RESULTS,
+    publish: PublishOption = False,
 ) -> None:
     """Measure time and peak memory of one draw against its size, each in a process of its own."""
     from ..report.scaling import scaling_lines
@@ -176,6 +190,7 @@ def scaling(
     from ..speed.scaling import scaling as run
     from ..store.results import read_scaling
 
+    out = written_results(out, publish)
     run(named_generators(generators or ""), out, edges=sorted(set(edge or EDGES)), blocks=blocks, tell=tell)
     table = read_scaling(out)
     if table is not None:

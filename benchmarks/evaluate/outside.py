@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -103,6 +104,7 @@ def score(
     *,
     name: str = "volumes",
     match: Match = "order",
+    trained_on: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Judgement:
     """Return what the judge says of volumes that were drawn for a task.
@@ -114,7 +116,7 @@ def score(
         match: "order" takes the volumes as one for each condition; "name" takes the number in each file's name as the
             row of the conditions; "porosity" pairs volumes with conditions by their porosity and leaves out the others,
             for generators that cannot be asked for a density, and cuts volumes larger than the task's into blocks.
-
+        trained_on: descriptors that training made agree with real volumes; the score without them has a number.
         progress: a started rich progress display, or None for silence.
 
     Raises:
@@ -123,7 +125,7 @@ def score(
     asked = _as_task(task)
     check_judgeable(asked.dataset, asked.test)
     given = volumes if isinstance(volumes, Collection) else _collected(volumes)
-    chosen, paired = _paired(given, asked, match)
+    chosen, how = paired(given, asked, match)
     drawn = Volumes(chosen, asked.test.density, asked.test.voxel_size, name)
     judge = _judge(asked, progress)
     scored = numbers(
@@ -134,11 +136,12 @@ def score(
         seed=judge.options.seed,
         resampling=judge.options.resampling,
         suite=CURRENT,
+        relatives=trained_on,
         workers=judge.options.workers,
     )
     stated = {key: asked.description[key] for key in ("suite", "volumes", "shape", "test_digest")}
     about = {"task": asked.dataset.name, **stated, "samples_digest": drawn.digest()}
-    about |= {"paired": paired, "phase": given.phase, "environment": environment()}
+    about |= {"match": match, "paired": how, "phase": given.phase, "environment": environment()}
     return Judgement(name, about, scored.rows, str(scored.verdict), drawn.voxels)
 
 
@@ -151,8 +154,12 @@ def _collected(volumes: ArrayLike) -> Collection:
     return Collection(voxels, [str(place) for place in range(len(voxels))], "pore: True")
 
 
-def _paired(given: Collection, task: Task, match: Match) -> tuple[NDArray[np.bool_], str]:
-    """Return one volume for each condition, and a line on how they were paired."""
+def paired(given: Collection, task: Task, match: Match) -> tuple[NDArray[np.bool_], str]:
+    """Return one volume for each condition of a task, bool [n, depth, height, width], and a line on the pairing.
+
+    Raises:
+        ValueError: if the volumes do not answer the task; says what to do.
+    """
     voxels, shape, wanted = given.voxels, task.test.shape, len(task.test)
     if voxels.shape[1:] != shape and match == "porosity" and all(map(int.__ge__, voxels.shape[1:], shape)):
         if len(set(shape)) != 1:

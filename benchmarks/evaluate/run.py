@@ -31,7 +31,7 @@ def evaluate(
     progress: Progress | None = None,
     command: str = "",
 ) -> list[Outcome]:
-    """Score generators on a data set and write ``out/<data set>/``.
+    """Score generators on a data set and write ``out/<data set>/`` (see `run_folder`).
 
     Each stage of each generator is a cell (see ``cells``) that is kept as soon as it is finished; what earlier runs
     finished from the same data, code, weights and metrics is taken from there. The tables are rewritten after each
@@ -53,7 +53,7 @@ def evaluate(
         NothingToJudgeError: if no generator can be compared with the data set.
     """
     options = options or Options()
-    folder = run_folder(out, dataset.name, options.seed)
+    folder = run_folder(out, dataset, options.seed)
     judge = Judge(dataset, options, folder, bars(progress))
     check_judgeable(dataset, judge.test)
     folder.mkdir(parents=True, exist_ok=True)

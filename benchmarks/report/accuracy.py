@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from porebench.generators.controls import Twin
 from porebench.metrics.suites import CURRENT, SUITES
 
-from ..store.results import ALL, Order, Run, Score
-from .text import ABSENT, column_lines, one_line, short, table_lines
+from ..store.results import ALL, SUBMISSIONS, Order, Run, Score
+from .text import ABSENT, column_lines, one_line, short, table_lines, table_of
+
+if TYPE_CHECKING:
+    from ..store.submissions import Claim, Submission
 
 READING = (
     "NFR100 (noise-floor ratio at 100 volumes): 1 = cannot be told from real volumes; 5 = the gap is five times what "
@@ -41,6 +47,11 @@ RELATIVES = (
     "A star marks descriptors that the generator was trained on, or close relatives of them: a good score there says "
     "less. The score without them stands in the first column."
 )
+SUBMITTED = (
+    "Rows marked claimed or verified were handed in. Verified: the maintainers scored the draws again, with the same "
+    "numbers. Such rows hold no rank, and their times are as stated by their authors."
+)
+EARLIER = "Scored by a list of descriptors that is no longer current, so not comparable with the table above."
 FEW = 50
 """Test volumes in a band, below which a table says so."""
 LONGEST, WORDS_WIDE = 15, 27
@@ -107,6 +118,8 @@ def accuracy_markdown(run: Run) -> str:
     if failed:
         rows = [[name, str(r["phase"]), one_line(str(r["reason"]))] for name, r in failed.items()]
         lines += ["", "## Failed", "", *table_lines(["generator", "phase", "reason"], rows)]
+    if handed_in := submissions(run):
+        lines += _cards(handed_in, suite_of(run))
     return "\n".join(lines) + "\n"
 
 
@@ -116,23 +129,116 @@ def summary_table(run: Run) -> list[str]:
     header = ["rank", "generator", "NFR100 [95 % CI]", "verdict", *families]
     header += ["density bias %", "copies %", "copied patches %", "IoU", "fits", "fit s", "ms a volume"]
     rows = [
-        [
-            (run.order and run.order.rank(name)) or ABSENT,
-            name,
-            _interval(run, name, "nfr100"),
-            verdict_text(run, name),
-            *(_text(run, name, f"family:{family}", "{:.1f}") for family in families),
-            _text(run, name, "density_bias", "{:+.1f}"),
-            _percent(run, name, "copy_rate"),
-            _percent(run, name, "patch_rate"),
-            _text(run, name, "iou"),
-            str(run.records[name].get("fits", 1)),
-            f"{run.records[name]['fit_seconds']:.1f}",
-            f"{run.records[name]['sample_milliseconds']:.2f}",
-        ]
+        (
+            _score(run, name),
+            [
+                (run.order and run.order.rank(name)) or ABSENT,
+                name,
+                _interval(run, name, "nfr100"),
+                verdict_text(run, name),
+                *(_text(run, name, f"family:{family}", "{:.1f}") for family in families),
+                _text(run, name, "density_bias", "{:+.1f}"),
+                _percent(run, name, "copy_rate"),
+                _percent(run, name, "patch_rate"),
+                _text(run, name, "iou"),
+                str(run.records[name].get("fits", 1)),
+                f"{run.records[name]['fit_seconds']:.1f}",
+                f"{run.records[name]['sample_milliseconds']:.2f}",
+            ],
+        )
         for name in run.generators
     ]
-    return table_lines(header, rows) + own_error(run.order)
+    handed_in = [each for each in submissions(run) if each.claim.suite == suite_of(run)]
+    rows += [(each.claim.number("nfr100"), _handed_in(each, [*families])) for each in handed_in]
+    lines = table_lines(header, [row for _, row in sorted(rows, key=lambda row: row[0])])
+    return lines + own_error(run.order) + (["", SUBMITTED] if handed_in else [])
+
+
+def submissions(run: Run) -> list[Submission]:
+    """Return the rows that were handed in for the data set of a run, of any suite."""
+    if not (run.folder.parent / SUBMISSIONS).is_dir():
+        return []
+    from ..store.submissions import read_submissions  # noqa: PLC0415 - needs packages that other reports do not
+
+    return read_submissions(run.folder.parent, run.name)
+
+
+def _handed_in(found: Submission, families: list[str]) -> list[str]:
+    """Return the cells of a row that was handed in, without rank, reconstruction and fits."""
+    card, claim = found.card, found.claim
+    patches = claim.number("patch_rate")
+    return [
+        ABSENT,
+        f"{card.name} {card.version} ({found.status})",
+        _claimed_interval(claim),
+        one_line(claim.verdict),
+        *(f"{claim.number(f'family:{family}'):.1f}" for family in families),
+        f"{claim.number('density_bias'):+.1f}",
+        f"{100 * claim.number('copy_rate'):.1f}",
+        ABSENT if math.isnan(patches) else f"{100 * patches:.1f}",
+        ABSENT,
+        ABSENT,
+        f"{3600 * card.hours:.1f} (as stated)",
+        f"{card.milliseconds:.2f} (as stated)",
+    ]
+
+
+def _claimed_interval(claim: Claim) -> str:
+    row = claim.row("nfr100")
+    low, high = (None, None) if row is None else (row.ci_low, row.ci_high)
+    ends = "" if low is None or high is None else f" [{short(low)}, {short(high)}]"
+    return f"{short(claim.number('nfr100'))}{ends}"
+
+
+def _cards(found: list[Submission], suite: str) -> list[str]:
+    """Return what cards say of rows that were handed in, and the rows of other suites, apart."""
+    now = [each for each in found if each.claim.suite == suite]
+    before = [each for each in found if each.claim.suite != suite]
+    lines = [
+        "## Submissions",
+        "",
+        SUBMITTED,
+        "",
+        *table_of(
+            now,
+            {
+                "generator": lambda it: f"{it.card.name} {it.card.version}",
+                "authors": lambda it: ", ".join(it.card.authors),
+                "paper, code": lambda it: ", ".join(filter(None, (it.card.paper, it.card.code))) or ABSENT,
+                "licences of code, weights": lambda it: f"{it.card.code_licence}, {it.card.weights_licence}",
+                "trained on": lambda it: it.card.training_data,
+                "parameters": lambda it: str(it.card.parameters),
+                "training": lambda it: f"{it.card.hours:g} h on {it.card.hardware}",
+                "drawn on": lambda it: it.card.drawn_on,
+                "asked for": lambda it: it.card.conditional_on,
+                "post-processing": lambda it: it.card.post_processing,
+                "NFR100 without *": lambda it: _number(it.claim, "nfr100_unrelated"),
+                "trained on (*)": lambda it: ", ".join(it.card.trained_on) or "none",
+            },
+        ),
+    ]
+    if before:
+        lines += ["", "## Submissions to earlier suites", "", EARLIER, ""]
+        lines += table_of(
+            before,
+            {
+                "suite": lambda it: it.claim.suite,
+                "generator": lambda it: f"{it.card.name} {it.card.version} ({it.status})",
+                "NFR100 [95 % CI]": lambda it: _claimed_interval(it.claim),
+                "verdict": lambda it: one_line(it.claim.verdict),
+            },
+        )
+    return ["", *lines]
+
+
+def _number(claim: Claim, metric: str) -> str:
+    value = claim.number(metric)
+    return ABSENT if math.isnan(value) else short(value)
+
+
+def _score(run: Run, name: str) -> float:
+    found = run.scores("nfr100").get(name)
+    return math.inf if found is None else found.value
 
 
 def compact_table(run: Run) -> list[str]:
@@ -151,6 +257,28 @@ def compact_table(run: Run) -> list[str]:
     ]
     header = ["rank", "generator", "NFR100 [95 % CI]", "gives itself away by", "copies %", "fit s", "ms each"]
     return column_lines(header, rows)
+
+
+def beside_published(run: Run, published: Run) -> list[str]:
+    """Return the NFR100 of each generator beside the published one, and whether it lies within its interval."""
+    rows = []
+    theirs = published.scores("nfr100")
+    for name in run.generators:
+        own = run.scores("nfr100").get(name)
+        if own is not None and name in theirs:
+            score = theirs[name]
+            inside = score.low <= own.value <= score.high
+            intervals = [_interval(each, name, "nfr100") for each in (run, published)]
+            rows.append([_clipped(name, LONGEST), *intervals, "yes" if inside else "no"])
+    if not rows:
+        return ["none of these generators has a published score on this data set"]
+    lines = column_lines(["generator", "NFR100 [95 % CI]", "published [95 % CI]", "within"], rows)
+    settings = ("n_test", "quick", "suite")
+    before, now = ([each.manifest["run"].get(name) for name in settings] for each in (published, run))
+    if before != now:
+        wanted = ", ".join(f"{name} {value}" for name, value in zip(settings, before, strict=True))
+        lines.append(f"the published scores have other settings ({wanted}), so the two may differ")
+    return lines
 
 
 def verdict_text(run: Run, name: str) -> str:

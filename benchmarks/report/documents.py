@@ -20,8 +20,8 @@ SPEED_DATASET = "spheres"
 """Data set of the accuracy that stands beside the speed."""
 
 
-def write_reports(results: Path, readme: Path) -> list[Path]:
-    """Write every document again from what is in the results, and the tables between their markers in the README.
+def write_reports(results: Path, readme: Path | None) -> list[Path]:
+    """Write every document again from what is in the results, and the tables between the README's markers, if given.
 
     A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's, ``speed`` or a study's.
 

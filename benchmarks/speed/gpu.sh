@@ -5,7 +5,7 @@
 # pytest-benchmark; installs nothing, needs no porespy. DEVICE=cpu rehearses "sample" with small batches on a processor.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-OUT=${OUT:-results/gpu}
+OUT=${OUT:-results/own/gpu}
 DEVICE=${DEVICE:-cuda}
 PYTHON=${PYTHON:-python3}
 export PYTHONPATH=src PYTHONUNBUFFERED=1

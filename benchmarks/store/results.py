@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from porebench.data import Dataset
+
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 RANK_COLUMNS = ("generator", "left_out", "which", "nfr100", "rank", "shared")
 STATUS_COLUMNS = ("generator", "status", "phase", "reason")
@@ -19,10 +21,16 @@ TIE_COLUMNS = ("first", "second", "difference", "ci_low", "ci_high", "tied")
 SCALING = Path("speed") / "scaling.csv"
 SCALING_KEY = ("generator", "edge", "volumes")
 SCALING_NUMBERS = ("edge", "volumes", "block", "seconds", "before_bytes", "peak_bytes", "porosity")
+SUBMISSIONS = "submissions"
+"""Name of the folder of rows that were handed in."""
 REAL = "real"
 """Name of the rows of real volumes."""
 ALL = "all"
 """Name of the headline bands together among the bands."""
+PUBLISHED = "published.md"
+"""File that marks a results folder whose tables are published, and says how they are changed."""
+OWN = "own"
+"""Folder for everybody's own results in such a results folder."""
 
 Content = TypeVar("Content")
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -147,9 +155,44 @@ class Run:
         return str(self.newest["command"])
 
 
-def run_folder(out: Path, dataset: str, seed: int) -> Path:
+def is_published(folder: Path) -> bool:
+    """Return whether a folder is, or lies in, a results folder of published tables."""
+    for place in (folder.resolve(), *folder.resolve().parents[:3]):
+        if place.name == OWN:
+            return False
+        if (place / PUBLISHED).is_file():
+            return True
+    return False
+
+
+def writable(results: Path, *, publish: bool = False) -> Path:
+    """Return the results folder to write into: another one below it where published tables are not to be changed."""
+    return results / OWN if is_published(results) and not publish else results
+
+
+def data_folder(parent: Path, dataset: Dataset) -> Path:
+    """Return the folder of a data set's results: by its name, and by its content too where another one has the name."""
+    folder = parent / dataset.name
+    found = (path for pattern in ("*.json", "seed-*/*.json") for path in folder.glob(pattern))
+    if all(_is_of(path, dataset) for path in found):
+        return folder
+    return folder.with_name(f"{dataset.name}-{dataset.digest()[:8]}")
+
+
+def _is_of(manifest: Path, dataset: Dataset) -> bool:
+    """Return whether a manifest states no other data set."""
+    try:
+        run = json.loads(manifest.read_text(encoding="utf-8"))["run"]
+        stated = run.get("data", run.get("test"))
+    except (*_DAMAGE, OSError):
+        return True
+    return stated is None or stated in {dataset.digest(), dataset.train.digest(), dataset.test.digest()}
+
+
+def run_folder(out: Path, dataset: Dataset, seed: int) -> Path:
     """Return where the results of a data set and seed lie: seed 0 on top, the others in folders below it."""
-    return out / dataset if seed == 0 else out / dataset / f"seed-{seed}"
+    folder = data_folder(out, dataset)
+    return folder if seed == 0 else folder / f"seed-{seed}"
 
 
 def fit_folder(folder: Path, fit: int) -> Path:

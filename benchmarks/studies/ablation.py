@@ -30,6 +30,7 @@ from ..report.studies import ablation_markdown
 from ..store.cells import Cell, Cells
 from ..store.files import sweep, write_text
 from ..store.provenance import JUDGING_PACKAGES
+from ..store.results import data_folder
 from ..store.tables import Manifest, Record, replace_rows
 from .variants import Variant, build, draw, drawing_inputs, judged_on, run_name
 
@@ -74,7 +75,7 @@ def ablate(
     Returns:
         The folder of ``ablation.csv``, ``ablation.md`` and ``manifest.json``, rewritten after each training.
     """
-    folder = out / "ablation" / dataset.name
+    folder = data_folder(out / "ablation", dataset)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     judged = judged_on(dataset)

@@ -23,6 +23,7 @@ from ..evaluate import fits
 from ..evaluate.options import Options
 from ..report.figures import save
 from ..report.style import new_figure, style
+from ..store.results import data_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +95,7 @@ def explain(
     name = fit.generator.name
     if not isinstance(fit.generator, VAEGenerator):
         raise ValueError(f"{name} has no encoder and decoder to explain; cvae and cvae-seed have")
-    path = png or out / "figures" / f"explain-{name}-{dataset.name}.png"
+    path = png or out / "figures" / f"explain-{name}-{data_folder(out, dataset).name}.png"
     if path.suffix.lower() != ".png":
         raise ValueError(f"the picture must be called .png, got {path.name}")
     ready = fits.made(fit, replace(options, device="cpu"), show_progress=show_progress)

@@ -73,7 +73,7 @@ def grow(
     for fit in prepared:
         if not fit.generator.any_shape:
             raise ValueError(f"{fit.generator.name} cannot extrapolate: it draws its training shape only")
-    folder = run_folder(out, dataset.name, options.seed)
+    folder = run_folder(out, dataset, options.seed)
     run = {"dataset": dataset.name, "test": dataset.test.digest(), "edge": edge, "n": n, "seed": options.seed}
     manifest = manifest_of(folder / "grown.json", {**run, "metric_versions": versions()})
     for number, fit in enumerate(prepared):

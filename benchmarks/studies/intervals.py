@@ -66,7 +66,7 @@ def intervals(
         The Markdown.
     """
     bar = bars(progress)
-    folder, digest, seed = run_folder(out, dataset.name, options.seed), dataset.test.digest(), options.seed
+    folder, digest, seed = run_folder(out, dataset, options.seed), dataset.test.digest(), options.seed
     run = {"dataset": dataset.name, "test": digest, "n": n, "densities": GRID, "seed": seed}
     manifest = manifest_of(folder / "intervals.json", run)
     with bar("describe real test volumes", len(dataset.test)) as advance:

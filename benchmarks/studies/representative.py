@@ -43,7 +43,8 @@ def representative(
 
     Args:
         image: bool [depth, height, width].
-        folder: where ``representative.csv``, ``.png`` and ``.json`` go.
+        folder: where ``representative.csv``, ``.png`` and ``.json`` go; where those of another image lie in it, the
+            folder beside it with eight digits of the image's digest in its name.
         options: seed (of the blocks that are taken where there are more than 400, or more than 10 million voxels)
             and workers count.
         sizes: edges of blocks in voxels; default those of ``SIZES`` of which at least 12 blocks fit.
@@ -61,6 +62,10 @@ def representative(
     chosen = sorted(set(sizes)) or fitting
     if not chosen:
         raise ValueError(f"an image of {image.shape} is too small for blocks of {SIZES[0]} voxels; give --size")
+    digest = image_digest(image)
+    earlier = Manifest.read(folder / "representative.json")
+    if earlier is not None and earlier.records[REAL].inputs["image"] != digest:
+        folder = folder.with_name(f"{folder.name}-{digest[:8]}")
     with style("page") as width:  # fails now, rather than after minutes, where matplotlib is missing
         rows = []
         for edge in chosen:
@@ -70,7 +75,7 @@ def representative(
         table = pd.DataFrame(rows)
         write_table(folder / "representative.csv", table)
         save(draw(plots.representative(table), width), folder / "representative.png")
-    record = Record.of({"image": image_digest(image)}, CODE, JUDGING_PACKAGES)
+    record = Record.of({"image": digest}, CODE, JUDGING_PACKAGES)
     run = {"sizes": chosen, "seed": options.seed}
     Manifest(run).extended({REAL: record}, command).write(folder / "representative.json")
     return representative_table(table)

@@ -9,6 +9,7 @@ if (_clone / "pyproject.toml").is_file():
     __path__.append(str(_clone))  # a clone without symbolic links has the packages at its root
 
 _EXPORTED = dict.fromkeys(("score", "quick_score", "quick_densities"), "benchmarks.evaluate.outside")
+_EXPORTED["ScoreCallback"] = "benchmarks.evaluate.callback"
 
 
 def __getattr__(name: str) -> Any:

@@ -45,6 +45,7 @@ from ...report.validation import validation_markdown
 from ...store import tables
 from ...store.files import write_text
 from ...store.provenance import ALL_PACKAGES
+from ...store.results import data_folder
 from ...store.tables import Manifest, Record, write_table
 from .defects import RADIUS, REAL, Defect, Matched, divided, matched_sets, planted
 from .trials import RESAMPLES, SUITE, SWAPS, TESTS, Pool, Traces, Trials, corrected, rate, run_trials, told_apart
@@ -195,7 +196,7 @@ def validate(
     """
     settings = settings or Settings()
     check_judgeable(dataset)
-    folder, bar = out / "validation" / dataset.name, bars(progress)
+    folder, bar = data_folder(out / "validation", dataset), bars(progress)
     started, used = time.perf_counter(), time.process_time()
     # ``style`` fails now, rather than after minutes, where matplotlib is missing; threads would wait for each other at
     # matrices this small
