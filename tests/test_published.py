@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from porebench.benchmarks.audit.status import dataset_of
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.evaluate.options import Options
-from porebench.benchmarks.evaluate.run import evaluate
-from porebench.benchmarks.store.results import PUBLISHED, data_folder, is_published, run_folder, writable
+from porebench.benchmarks.store.results import PUBLISHED, data_folder, is_published, read_manifest, run_folder, writable
 from porebench.benchmarks.studies.representative import representative
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -32,17 +32,18 @@ def _content(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_data_sets_of_one_name_and_other_content_lie_beside_each_other(tiny, tmp_path) -> None:
+def test_data_sets_of_one_name_and_other_content_lie_beside_each_other(tiny, results) -> None:
     other = replace(tiny, train=tiny.train[::-1])
-    evaluate(tiny, ["noise"], tmp_path, QUICK)
-    before = _content(tmp_path / "tiny")
-    beside = run_folder(tmp_path, other, 0)
-    assert beside.name == f"tiny-{other.digest()[:8]}"
-    evaluate(other, ["noise"], tmp_path, QUICK)
-    assert json.loads((beside / "manifest.json").read_text())["run"]["data"] == other.digest()
-    assert _content(tmp_path / "tiny") == before
-    assert run_folder(tmp_path, tiny, 3) == tmp_path / "tiny" / "seed-3"
-    assert run_folder(tmp_path, other, 3) == beside / "seed-3"
+    beside = results / f"tiny-{other.digest()[:8]}"
+    assert [run_folder(results, tiny, seed) for seed in (0, 3)] == [results / "tiny", results / "tiny" / "seed-3"]
+    assert [run_folder(results, other, seed) for seed in (0, 3)] == [beside, beside / "seed-3"]
+
+
+def test_of_data_sets_of_one_name_a_run_is_compared_with_its_own(tiny, results) -> None:
+    other, run = replace(tiny, train=tiny.train[::-1]), read_manifest(results / "tiny")["run"]
+    assert dataset_of(run, [other, tiny]) is tiny
+    assert dataset_of(run, [other]) is other
+    assert dataset_of({"dataset": "tiny", "test": "gone"}, [other, tiny]) is other
 
 
 def test_studies_of_other_content_lie_beside_each_other_too(tiny, tmp_path) -> None:

@@ -84,8 +84,9 @@ def dataset_of(run: Mapping[str, Any], given: Sequence[Dataset]) -> Dataset | No
     name = str(run["dataset"])
     named = [dataset for dataset in given if dataset.name == name]
     if named:
-        stated = {run.get("data"), run.get("test")}
-        return next((each for each in named if {each.digest(), each.test.digest()} & stated), named[0])
+        stated = run.get("data", run.get("test"))
+        contents = ((each, {each.digest(), each.train.digest(), each.test.digest()}) for each in named)
+        return next((each for each, digests in contents if stated in digests), named[0])
     try:
         return data.load(name) if data.at_hand(name) else None
     except (ValueError, OSError):
