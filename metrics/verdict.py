@@ -47,8 +47,9 @@ WORDS = {
     "lineal_path_direction": "lineal path",
     "percolation_direction": "percolation",
     JOINT: "combination of descriptors",
+    "amount": "amount of pore",
 }
-"""The field's words for the components of the suites."""
+"""The field's words for the components of the suites, and for the amount of pore."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,15 @@ def verdict(
     Args:
         band: its score over the headline bands.
         others: p-values of the tests that are not part of the score, "copies" and "patches"; none by default.
-        words: what those and "amount" say where they reject, such as "copies of training volumes (12 %)".
+        words: what those say where they reject, such as "copies of training volumes (12 %)", and "amount", if more than
+            that it differs.
     """
     p = {**band.tests, **others}
     found = rejected(p)
     named = {name: words[name] for name in COPYING if name in found}
     if set(found) & set(band.tests) - {"amount"}:
         named |= _components(band)
-    named |= {"amount": words["amount"]} if "amount" in found else {}
+    named |= {"amount": words.get("amount", WORDS["amount"])} if "amount" in found else {}
     if found and not named:
         named = {JOINT: WORDS[JOINT]}
     return Verdict(band.n_generated, p, named)

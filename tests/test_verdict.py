@@ -93,6 +93,7 @@ def test_copies_and_patches_come_first_and_the_amount_last() -> None:
 def test_a_rejected_test_of_its_own_names_no_component() -> None:
     assert verdict(band({**INNOCENT, "amount": 1e-6}, WORST), {}, WORDS).reasons == (WORDS["amount"],)
     assert verdict(band({**INNOCENT, "amount": 1.0}, WORST), {"copies": 1e-6}, WORDS).reasons == (WORDS["copies"],)
+    assert verdict(band({**INNOCENT, "amount": 1e-6}, WORST)).reasons == ("amount of pore",)
 
 
 def test_what_no_single_descriptor_shows_is_their_combination() -> None:
