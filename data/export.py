@@ -101,19 +101,15 @@ def pyvista() -> Any:
     Raises:
         ImportError: if it is not installed, naming the extra.
     """
-    try:
-        import pyvista as module  # noqa: PLC0415 - VTK takes long to import
-    except ImportError as error:
-        raise ImportError("this needs pyvista: pip install 'porebench[view]'") from error
-    return module
+    return _optional("pyvista", "view")
 
 
-def _reader(name: str) -> Any:
-    """Import a package of the readers' extra when it is needed, and return the module."""
+def _optional(name: str, extra: str) -> Any:
+    """Import a package of an extra when it is needed, and return the module."""
     try:
         return import_module(name)
     except ImportError as error:
-        raise ImportError(f"this needs {name}: pip install 'porebench[readers]'") from error
+        raise ImportError(f"this needs {name}: pip install 'porebench[{extra}]'") from error
 
 
 def _file_name(volumes: Volumes, index: int, chosen: Format) -> str:
@@ -131,9 +127,9 @@ def _write(path: Path, voxels: NDArray[np.bool_], voxel_size: float, chosen: For
     elif chosen == "vti":
         image_data(voxels, voxel_size).save(path)
     elif chosen == "nrrd":
-        _reader("nrrd").write(str(path), grey, {"spacings": [voxel_size] * 3}, index_order="C")
+        _optional("nrrd", "readers").write(str(path), grey, {"spacings": [voxel_size] * 3}, index_order="C")
     elif chosen == "hdf5":
-        with _reader("h5py").File(path, "w") as file:
+        with _optional("h5py", "readers").File(path, "w") as file:
             image = file.create_dataset("image", data=grey, compression="gzip")
             image.attrs.update({"voxel_size": [voxel_size] * 3, "pore": PORE, "solid": SOLID})
     else:

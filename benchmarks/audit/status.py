@@ -26,7 +26,7 @@ from ..store.cells import STAGES, Cells, Inputs, changed
 from ..store.digests import code_digest
 from ..store.places import Places
 from ..store.provenance import packages
-from ..store.results import read_manifest, read_side_table, run_folders
+from ..store.results import contents, read_manifest, read_side_table, run_folders, stated_data
 from ..store.tables import Manifest, Record
 
 FRESH, STALE, FAILED, MISSING = "fresh", "stale", "failed", "missing"
@@ -84,9 +84,7 @@ def dataset_of(run: Mapping[str, Any], given: Sequence[Dataset]) -> Dataset | No
     name = str(run["dataset"])
     named = [dataset for dataset in given if dataset.name == name]
     if named:
-        stated = run.get("data", run.get("test"))
-        contents = ((each, {each.digest(), each.train.digest(), each.test.digest()}) for each in named)
-        return next((each for each, digests in contents if stated in digests), named[0])
+        return next((each for each in named if stated_data(run) in contents(each)), named[0])
     try:
         return data.load(name) if data.at_hand(name) else None
     except (ValueError, OSError):

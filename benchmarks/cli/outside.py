@@ -98,7 +98,9 @@ def score(
     for path in judged.write(place):
         tell(f"wrote {path}")
     if card is not None:
-        copy = place / "card.yml"
+        from ..store.submissions import CARD
+
+        copy = place / CARD
         if copy.resolve() != card.resolve():
             copy.write_bytes(card.read_bytes())
         tell(f"wrote {copy}; to hand it in: results/submissions/{judged.about['suite']}/{heading}/")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from porebench.generators.machine import Precision
 
 FULL = {"n_bootstrap": 1000, "n_permutations": 999}
-QUICK = {"n_bootstrap": 200, "n_permutations": 399}  # p-values small enough to be corrected for six tests
+QUICK = {"n_bootstrap": 200, "n_permutations": 399}  # p-values far below the share of a test, also twice their median
 QUICK_SAMPLES = 256
 FITS = 3
 FIT_SEEDS = 1_000_003

@@ -173,20 +173,31 @@ def writable(results: Path, *, publish: bool = False) -> Path:
 def data_folder(parent: Path, dataset: Dataset) -> Path:
     """Return the folder of a data set's results: by its name, and by its content too where another one has the name."""
     folder = parent / dataset.name
-    found = (path for pattern in ("*.json", "seed-*/*.json") for path in folder.glob(pattern))
-    if all(_is_of(path, dataset) for path in found):
+    runs = (_run_in(path) for pattern in ("*.json", "seed-*/*.json") for path in folder.glob(pattern))
+    stated = {stated_data(run) for run in runs} - {None}
+    if not stated or stated <= contents(dataset):
         return folder
     return folder.with_name(f"{dataset.name}-{dataset.digest()[:8]}")
 
 
-def _is_of(manifest: Path, dataset: Dataset) -> bool:
-    """Return whether a manifest states no other data set."""
+def contents(dataset: Dataset) -> set[str | None]:
+    """Return the digests by which a run states a data set: of all of it, or of the part that it looked at."""
+    return {dataset.digest(), dataset.train.digest(), dataset.test.digest()}
+
+
+def stated_data(run: Mapping[str, Any]) -> str | None:
+    """Return the digest of the data that a run states, one of its ``contents``; None where it states none."""
+    stated = run.get("data", run.get("test"))
+    return None if stated is None else str(stated)
+
+
+def _run_in(manifest: Path) -> Mapping[str, Any]:
+    """Return the run that a manifest states; an empty one where the file is damaged or no manifest."""
     try:
         run = json.loads(manifest.read_text(encoding="utf-8"))["run"]
-        stated = run.get("data", run.get("test"))
     except (*_DAMAGE, OSError):
-        return True
-    return stated is None or stated in {dataset.digest(), dataset.train.digest(), dataset.test.digest()}
+        return {}
+    return run if isinstance(run, Mapping) else {}
 
 
 def run_folder(out: Path, dataset: Dataset, seed: int) -> Path:
