@@ -34,6 +34,8 @@ GENERATORS: dict[str, str] = {
     "sphere-packing": "sphere_packing:SpherePacking",
     "gaussian-field": "gaussian_field:GaussianField",
     "pca": "pca:PCASampler",
+    "annealing": "annealing:Annealing",
+    "fibres": "fibres:Fibres",
     "reference": "controls:Reference",
     "memoriser": "controls:Memoriser",
     "noise": "controls:Noise",
@@ -43,7 +45,7 @@ GENERATORS: dict[str, str] = {
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 """Rows that show what the numbers mean; they are in every table and hold no rank."""
 
-ON_REQUEST: tuple[str, ...] = ("autoregressive",)
+ON_REQUEST: tuple[str, ...] = ("autoregressive", "annealing")
 """Generators that take about a second a volume on two cores: drawn where they are named; else their rows are kept."""
 
 

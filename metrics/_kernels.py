@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
-Function = TypeVar("Function", bound=Callable[..., object])
+from porebench.data.compile import compiled
 
 FAR = 64
 """Squared distance from which an envelope of parabolas is faster than a search."""
@@ -18,15 +13,6 @@ WINDOW = 5
 """Steps whose gains together tell what is left to gain."""
 MODIFIED = 0.97
 """Share of what an incomplete factor leaves out that its diagonal makes up for; 1 can make a pivot zero."""
-
-
-if not numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # an installation is never written to
-    numba.config.CACHE_DIR = str(user_cache_path("porebench", appauthor=False) / "numba")  # type: ignore[attr-defined]
-
-
-def compiled(function: Function) -> Function:
-    """Return the function, compiled to machine code at its first call and cached on disk."""
-    return cast("Function", numba.njit(cache=True, nogil=True)(function))
 
 
 @compiled

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
+from porebench.data.compile import compiled
 from porebench.data.symmetry import axis_orders
 
-from ._kernels import compiled
 from .estimate import Estimate, normal
 
 Words = NDArray[np.uint64]

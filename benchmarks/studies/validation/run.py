@@ -48,9 +48,8 @@ from ...store.provenance import ALL_PACKAGES
 from ...store.results import data_folder
 from ...store.tables import Manifest, Record, write_table
 from .defects import RADIUS, REAL, Defect, Matched, divided, matched_sets, planted
-from .trials import RESAMPLES, SUITE, SWAPS, TESTS, Pool, Traces, Trials, corrected, rate, run_trials, told_apart
+from .trials import RESAMPLES, SUITE, SWAPS, TESTS, Pool, Traces, Trials, rate, rejections, run_trials, told_apart
 
-Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
 LEAST = 20  # that are tried where there are not enough for any of these
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one
@@ -318,23 +317,24 @@ def power_rows(
             found = run_trials(
                 pool, bench.size, volumes, trials, rng, exchange=name == REAL, intervals=volumes == tried
             )
-            rows.append(_row(name, bench.band.name, bench.band.headline, volumes, bench.size, found, found.p()))
+            rows.append(_row(name, bench.band.name, bench.band.headline, volumes, bench.size, found, found.p() <= LEVEL))
             if bench.band.headline:
                 headline[volumes].append(found)
         if bench.band.headline:
             pools.append(pool)
     least = min(bench.size for bench in pairs if bench.band.headline)
     for volumes, bands in headline.items():
-        p = corrected(pools, bands)
-        row = _row(name, ALL, True, volumes, least, Trials.over(bands), p.min(axis=1))
-        rejected = np.mean(p <= LEVEL, axis=0)
-        by = {f"by_{test}": float(share) for test, share in zip(TESTS, rejected, strict=True)}
+        rejecting = rejections(pools, bands)
+        row = _row(name, ALL, True, volumes, least, Trials.over(bands), rejecting.any(axis=1))
+        by = {f"by_{test}": float(share) for test, share in zip(TESTS, rejecting.mean(axis=0), strict=True)}
         rows.append(row | (by if volumes == tried else {}))
     return rows
 
 
-def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: Trials, p: Floats) -> dict[str, Any]:
-    """Return a row of ``power.csv``; p is that of each trial, [trials]."""
+def _row(
+    name: str, band: str, headline: bool, volumes: int, pool: int, trials: Trials, hits: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Return a row of ``power.csv``; hits are the trials in which the defect is found, [trials]."""
     covered = trials.covered()
     return {
         "planted": name,
@@ -343,7 +343,7 @@ def _row(name: str, band: str, headline: bool, volumes: int, pool: int, trials: 
         "volumes": volumes,
         "pool": pool,
         "trials": len(trials),
-        **_rate("found", p <= LEVEL),
+        **_rate("found", hits),
         "nfr100_true": trials.truth,
         "nfr100_mean": float(trials.ratios.mean()),
         "nfr100_sd": float(trials.ratios.std(ddof=1)),

@@ -36,7 +36,7 @@ from porebench.metrics.patches import PatchCopies, patch_copy_test
 from porebench.metrics.physical import amount_swaps
 from porebench.metrics.ranking import Replicates, difference
 from porebench.metrics.suites import CURRENT, JOINT, SUITES
-from porebench.metrics.verdict import COPYING, SHARE, copies_p
+from porebench.metrics.verdict import copies_p, rejected
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -229,29 +229,27 @@ def run_trials(
     return Trials(observed, swapped, resampled, rows, signs, 0.0 if exchange else pool.population(size))
 
 
-def corrected(pools: Sequence[Pool], bands: Sequence[Trials]) -> Floats:
-    """Return the p-values of a verdict over the headline bands, in units of each test's share, [trials, ``TESTS``].
+def rejections(pools: Sequence[Pool], bands: Sequence[Trials]) -> NDArray[np.bool_]:
+    """Return which tests of a verdict over the headline bands reject, [trials, ``TESTS``].
 
-    Where a pool has no traces of training volumes, nothing in it is a copy. A test that cannot be made has 1.
+    Where a pool has no traces of training volumes, nothing in it is a copy. A test that cannot be made rejects nothing.
 
     Args:
         pools: one a band.
         bands: trials of each band.
     """
     together = Trials.over(bands)
-    found = np.ones((len(together), len(TESTS)))
+    found = []
     for trial in range(len(together)):
-        p = _of_differences(pools, bands, together, trial) | _of_copies(pools, [band.rows[trial] for band in bands])
-        for place, name in enumerate(TESTS):
-            share = SHARE if name in COPYING else 1 - SHARE * len(COPYING)
-            found[trial, place] = min(1.0, p.get(name, 1.0) / share)
-    return found
+        rows = [band.rows[trial] for band in bands]
+        against = rejected(_of_differences(pools, rows, together, trial) | _of_copies(pools, rows))
+        found.append([test in against for test in TESTS])
+    return np.array(found)
 
 
-def _of_differences(pools: Sequence[Pool], bands: Sequence[Trials], together: Trials, trial: int) -> dict[str, float]:
+def _of_differences(pools: Sequence[Pool], rows: Sequence[Rows], together: Trials, trial: int) -> dict[str, float]:
     """Return the p-values of the tests of the score in one trial over several bands, corrected for each other."""
     signs = together.signs[trial].astype(np.float64)
-    rows = [band.rows[trial] for band in bands]
     sides = [
         (
             np.concatenate([pool.features[both[side]] for pool, both in zip(pools, rows, strict=True)]),
