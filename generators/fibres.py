@@ -95,7 +95,10 @@ class Fibres(Generator):
 
 def faces(volumes: NDArray[np.bool_]) -> Floats:
     """Return the pore-solid faces across each axis, per pair of neighbouring voxels, float64 [n, 3]."""
-    crossed = [np.diff(volumes, axis=axis).mean(axis=(1, 2, 3)) if volumes.shape[axis] > 1 else np.zeros(len(volumes)) for axis in (1, 2, 3)]
+    crossed = [
+        np.diff(volumes, axis=axis).mean(axis=(1, 2, 3)) if volumes.shape[axis] > 1 else np.zeros(len(volumes))
+        for axis in (1, 2, 3)
+    ]
     return np.stack(crossed, axis=1)
 
 
@@ -174,7 +177,9 @@ def _press(volume: NDArray[np.bool_], centre: Floats, along: Floats, radius: flo
 
 
 @compiled
-def _touch(volume: NDArray[np.bool_], centre: Floats, along: Floats, radius: float, change: bool, most: int = 2**62) -> int:
+def _touch(
+    volume: NDArray[np.bool_], centre: Floats, along: Floats, radius: float, change: bool, most: int = 2**62
+) -> int:
     """Return how many pore voxels lie within a fibre, at most some; make them solid if asked to."""
     depth, height, width = volume.shape
     steep = 1 - along[2] ** 2  # squared distance of a row's voxels from the axis: steep·x² - 2·slope·x + offset

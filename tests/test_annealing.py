@@ -13,14 +13,15 @@ def _volume(seed: int, shape: tuple[int, int, int] = (7, 8, 9), porosity: float 
 
 
 def _counted(volume: np.ndarray) -> np.ndarray:
-    """Pairs and paths, window by window."""
-    counts = np.zeros((2, 3, REACH), dtype=np.int64)
+    """Pairs, unlike pairs and paths, window by window."""
+    counts = np.zeros((3, 3, REACH), dtype=np.int64)
     for axis in range(3):
         lines = np.moveaxis(volume, axis, -1)
         for lag in range(1, min(REACH, lines.shape[-1] - 1) + 1):
             counts[0, axis, lag - 1] = np.sum(lines[..., lag:] & lines[..., :-lag])
+            counts[1, axis, lag - 1] = np.sum(lines[..., lag:] != lines[..., :-lag])
             windows = np.lib.stride_tricks.sliding_window_view(lines, lag + 1, axis=-1)
-            counts[1, axis, lag - 1] = np.sum(windows.all(axis=-1))
+            counts[2, axis, lag - 1] = np.sum(windows.all(axis=-1))
     return counts
 
 
@@ -34,7 +35,7 @@ def test_a_swap_changes_the_counts_by_what_a_new_count_finds() -> None:
     volume, rng = _volume(1).view(np.uint8), np.random.default_rng(2)
     flat, strides = volume.reshape(-1), _strides(volume)
     for _ in range(50):
-        before, change = count(volume, REACH), np.zeros((2, 3, REACH), dtype=np.int64)
+        before, change = count(volume, REACH), np.zeros((3, 3, REACH), dtype=np.int64)
         out, into = rng.choice(np.flatnonzero(flat)), rng.choice(np.flatnonzero(flat == 0))
         flat[out] = 0
         _change(flat, volume.shape, strides, out, -1, change)
@@ -50,7 +51,7 @@ def test_statistics_along_each_axis_come_near_those_of_the_training_volumes() ->
 
     def paths(volumes: np.ndarray) -> np.ndarray:
         """Share of places where four voxels in a row are pore, along each axis."""
-        return np.mean([count(volume.view(np.uint8), 6)[1, :, 2] for volume in volumes], axis=0) / (12 * 12 * 9)
+        return np.mean([count(volume.view(np.uint8), 6)[2, :, 2] for volume in volumes], axis=0) / (12 * 12 * 9)
 
     assert paths(rods)[0] > 10 * paths(rods)[1]
     assert paths(drawn) == pytest.approx(paths(rods), abs=0.03)
@@ -83,7 +84,12 @@ def test_no_pore_is_put_on_a_boundary_that_never_has_one() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "word"),
-    [({"sweeps": -1}, "sweeps"), ({"reach": 0}, "reach"), ({"neighbours": 0}, "neighbours"), ({"cooling": 1.0}, "cooling")],
+    [
+        ({"sweeps": -1}, "sweeps"),
+        ({"reach": 0}, "reach"),
+        ({"neighbours": 0}, "neighbours"),
+        ({"cooling": 1.0}, "cooling"),
+    ],
 )
 def test_a_hyper_parameter_out_of_range_is_refused_by_name(wrong: dict[str, float], word: str) -> None:
     volumes = _volume(0)[None]

@@ -317,7 +317,9 @@ def power_rows(
             found = run_trials(
                 pool, bench.size, volumes, trials, rng, exchange=name == REAL, intervals=volumes == tried
             )
-            rows.append(_row(name, bench.band.name, bench.band.headline, volumes, bench.size, found, found.p() <= LEVEL))
+            rows.append(
+                _row(name, bench.band.name, bench.band.headline, volumes, bench.size, found, found.p() <= LEVEL)
+            )
             if bench.band.headline:
                 headline[volumes].append(found)
         if bench.band.headline:
@@ -325,7 +327,15 @@ def power_rows(
     least = min(bench.size for bench in pairs if bench.band.headline)
     for volumes, bands in headline.items():
         rejecting = rejections(pools, bands)
-        row = _row(name, ALL, True, volumes, least, Trials.over(bands), rejecting.any(axis=1))
+        row = _row(
+            name,
+            ALL,
+            True,
+            volumes,
+            least,
+            Trials.over(bands),
+            rejecting.any(axis=1),  # type: ignore[arg-type]
+        )
         by = {f"by_{test}": float(share) for test, share in zip(TESTS, rejecting.mean(axis=0), strict=True)}
         rows.append(row | (by if volumes == tried else {}))
     return rows
