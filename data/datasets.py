@@ -12,7 +12,7 @@ from typing import Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from .archives import SLICES, is_image
+from .archives import SLICES, is_image, is_zarr
 from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, read_set
 from .phase import Phase
 from .rocks import checked, fetch, rocks
@@ -65,8 +65,8 @@ def load(
         block: edge of a block in voxels, images only.
         axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
-        image: what is pore or outside, the size of a voxel, shape and type of a ``.raw``, and the name of an array; see
-            `Reading`. All but ``voxel_size`` are for images only.
+        image: what is pore or outside, the size of a voxel, shape and type of a ``.raw``, and the name of an array or
+            the number of a channel; see `Reading`. All but ``voxel_size`` are for images only.
 
     Raises:
         FileNotFoundError: if a path leads nowhere.
@@ -280,7 +280,7 @@ def _of_rock(name_or_path: str | Path, path: Path, image: Reading) -> Reading:
 
 def _is_published(path: Path) -> bool:
     """Return whether a path is a folder for the published format: one that holds no images, or .npy of other names."""
-    if not path.is_dir():
+    if not path.is_dir() or is_zarr(path):
         return False
     files = [file for file in path.iterdir() if is_image(file.name, (*SUFFIXES, *SLICES))]
     arrays = [file for file in files if file.suffix.lower() == ".npy"]
@@ -289,10 +289,10 @@ def _is_published(path: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """Return a file's name without all known suffixes, a folder's name as it is."""
-    stem = path.name
-    while not path.is_dir() and stem != Path(stem).stem and Path(stem).suffix.lower() in SUFFIXES:
+    stem, is_folder = path.name, path.is_dir() and not is_zarr(path)
+    while not is_folder and stem != Path(stem).stem and Path(stem).suffix.lower() in SUFFIXES:
         stem = Path(stem).stem
-    return path.stem if not path.is_dir() and stem == path.name else stem
+    return path.stem if not is_folder and stem == path.name else stem
 
 
 def _safe_name(stem: str) -> str:

@@ -32,6 +32,7 @@ class Phase:
         threshold: the largest grey value that is pore, None where labels decided.
         voxel: edge of a voxel in words; empty where it is not known.
         outside: share of voxels that are not the sample; ``porosity`` leaves them out.
+        picked: what was read of several channels, frames, phases or volumes, in words; empty where there is but one.
     """
 
     labels: tuple[float, ...]
@@ -41,6 +42,7 @@ class Phase:
     threshold: float | None = None
     voxel: str = ""
     outside: float = 0.0
+    picked: str = ""
 
     def __str__(self) -> str:
         pore = _list(self.labels) if self.threshold is None else f"at or below {self.threshold:g}"
@@ -48,6 +50,7 @@ class Phase:
             f"pore = {pore} ({self.reason}), porosity {self.porosity:.3f}",
             f"{100 * self.outside:.1f} % of the voxels are outside" if self.outside else "",
             f"voxels of {self.voxel}" if self.voxel else "",
+            f"picked {self.picked}" if self.picked else "",
             self.warning,
         ]
         return "; ".join(part for part in parts if part)
