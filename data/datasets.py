@@ -85,12 +85,12 @@ def load(
     elif _is_published(path := _find(name_or_path)):
         dataset = _from_folder(path, skip_bad)
     else:
-        image = _of_rock(name_or_path, path, image)
-        found, name = read_set(path, **image), _safe_name(_stem(path))
+        options = _of_rock(name_or_path, path, image)
+        found, name = read_set(path, **options), _safe_name(_stem(path))
         alone = len(found.voxels) == 1
         outside = None if found.outside is None else found.outside[0]
         cut = _from_image(found.voxels[0], name, block, axis, outside) if alone else _from_set(found, name)
-        phase = checked(found.phase, name)
+        phase = checked(_with_unit(found.phase, image, options), name)
         dataset = replace(cut, phase="; ".join(filter(None, (str(phase), cut.phase))))
         voxel_size = found.voxel_size
     if voxel_size is None:
@@ -127,10 +127,11 @@ def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDAr
     if _is_published(path):
         raise ValueError(f"{path.name} is a folder of volumes: give the image of one large volume")
     name = _safe_name(_stem(path))
-    voxels, phase = read_phase(path, **_of_rock(name_or_path, path, image))
+    options = _of_rock(name_or_path, path, image)
+    voxels, phase = read_phase(path, **options)
     if phase.outside:
         raise ValueError(f"{path.name}: expected an image of nothing but sample, {phase}: crop it to the sample")
-    return voxels, name, checked(phase, name)
+    return voxels, name, checked(_with_unit(phase, image, options), name)
 
 
 def true_spheres(name: str) -> Spheres:
@@ -276,6 +277,12 @@ def _of_rock(name_or_path: str | Path, path: Path, image: Reading) -> Reading:
     if image.get("voxel_size") is None:
         found["voxel_size"] = rock.voxel_size
     return found
+
+
+def _with_unit(phase: Phase, asked: Reading, options: Reading) -> Phase:
+    """Return a phase with the unit of its voxel where that is on record for a rock, which is micrometres."""
+    on_record = asked.get("voxel_size") is None and options.get("voxel_size") is not None
+    return replace(phase, voxel=f"{phase.voxel} µm") if on_record else phase
 
 
 def _is_published(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -54,6 +55,17 @@ class Phase:
             self.warning,
         ]
         return "; ".join(part for part in parts if part)
+
+
+def voxel_in(sentence: str) -> tuple[float, str] | None:
+    """Return edge and unit of a voxel that the sentence of a `Phase` states, the unit "" where it has none.
+
+    Example:
+        >>> voxel_in("pore = 0 (as asked), porosity 0.2; voxels of 5.345 µm"), voxel_in("pore = 0")
+        ((5.345, 'µm'), None)
+    """
+    found = re.search(r"; voxels of (?P<edge>[0-9.]+(?:e[+-]?[0-9]+)?)(?: (?P<unit>[^;,]+))?(?:[;,]|$)", sentence)
+    return None if found is None else (float(found["edge"]), found["unit"] or "")
 
 
 def pore_phase(
