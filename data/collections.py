@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from . import images
 from ._decode import natural
 from .archives import is_zarr
-from .images import Pick, in_words
 from .packed import load_samples, read_arrays
 from .phase import Pore, Threshold, pore_phase
+from .several import Pick, in_words
 
 NOT_VOLUMES = {".csv", ".txt", ".md", ".json", ".yml", ".yaml", ".png", ".jpg", ".pdf", ".log", ""}
 """Endings of files that may lie beside volumes and are passed over."""

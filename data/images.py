@@ -20,25 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import packed
-from ._decode import (
-    EXIT,
-    EXPLAINED,
-    KEYED,
-    MISSING,
-    PICKED,
-    TRAILER,
-    Read,
-    Voxel,
-    axes_of,
-    one_of_unnamed,
-    squeezed,
-    voxel_of,
-)
+from ._decode import EXIT, EXPLAINED, KEYED, MISSING, TRAILER, Read, Voxel, voxel_of
 from .archives import SLICES, attached, check_size, from_npz, from_tar, from_zip, gunzip, is_image, is_zarr, zip_of
 from .packed import DEFLATE_RATIO, UNPACKING, load_samples, read_arrays, read_npy
 from .phase import Phase, Pore, Threshold, outside_of, pore_phase
 from .raw import read_raw
 from .seed_format import PUBLISHED, read_file
+from .several import Pick, checked_pick, in_words, one_of, volumes_of
 
 DECODED = {".tif": "tiff", ".tiff": "tiff", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".nc": "netcdf"}
 DECODED |= {".nii": "nifti", ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha"}
@@ -69,9 +57,6 @@ _EXTRAS = {"vtkmodules": "view"}
 WRITTEN = re.compile(r".+_\d{3,}_(?P<density>[01]\.\d{3})(_\d+x\d+x\d+_uint8)?\.[a-z0-9]+", re.ASCII | re.IGNORECASE)
 """Names of volumes in a folder, as ``porebench sample`` writes them."""
 _logger = logging.getLogger(__name__)
-
-Pick = Mapping[Literal["channel", "frame", "phase", "volume"], int]
-"""Number, from 0 on, of what is read of several channels, frames, phases of a one-hot array, or volumes."""
 
 
 class Reading(TypedDict, total=False):
@@ -209,7 +194,7 @@ def read_set(
         ValueError: as in `read_volume`.
         ImportError: if a package is missing, naming the extra.
     """
-    path, wanted = Path(path), _checked(pick)
+    path, wanted = Path(path), checked_pick(pick)
     volume = wanted.pop("volume", None)
     layout = _Layout(shape, dtype, offset, key, wanted)
     if path.is_dir():
@@ -218,7 +203,7 @@ def read_set(
         image = _read_path(path, layout)
     else:
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
-    volumes, density = _volumes(image.array, path.name), image.density
+    volumes, density = volumes_of(image.array, path.name), image.density
     if volume is not None:
         if volume >= len(volumes):
             raise ValueError(f"{path.name} holds the volumes 0 to {len(volumes) - 1}, there is no {volume}")
@@ -245,17 +230,12 @@ def read_image(path: Path, *, key: str | None = None, pick: Pick | None = None) 
 
     Key and pick are those of `Reading`; there is no picking of a volume.
     """
-    layout = _Layout(key=key, pick=_checked(pick))
+    layout = _Layout(key=key, pick=checked_pick(pick))
     if is_zarr(path):
         return _read_folder(path, layout).array
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
     return _read_path(path, layout).array
-
-
-def in_words(pick: Pick | None) -> str:
-    """Return what is picked, such as ``channel 1, frame 0``; "" for nothing."""
-    return ", ".join(f"{name} {index}" for name, index in (pick or {}).items())
 
 
 def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
@@ -396,40 +376,17 @@ def _read_image(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read
     if suffix in PACKED:
         return _read_packed(stream, size, name, layout)
     if suffix == ".raw":
-        return _one(read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset), layout, name), None
+        return one_of(read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset), layout.pick, name), None
     has_arrays = suffix == ".npz" or DECODED.get(suffix) in KEYED
     _refuse_layout(layout, name, None if has_arrays else layout.key)
     if suffix == ".npz":
         content, inner = from_npz(stream, name, layout.key)
-        return _one(read_npy(io.BytesIO(content), len(content), f"{name}/{inner}"), layout, name), None
+        return one_of(read_npy(io.BytesIO(content), len(content), f"{name}/{inner}"), layout.pick, name), None
     if suffix == ".npy":
-        return _one(read_npy(stream, size, name), layout, name), None
+        return one_of(read_npy(stream, size, name), layout.pick, name), None
     if suffix not in DECODED:
         raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
     return decode(DECODED[suffix], stream, size, name, layout.key, layout.pick)
-
-
-def _one(array: NDArray[np.generic], layout: _Layout, name: str) -> NDArray[np.generic]:
-    """Return what is picked of an array."""
-    try:
-        return one_of_unnamed(array, layout.pick)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _checked(pick: Pick | None) -> dict[str, int]:
-    """Return what is to be picked.
-
-    Raises:
-        ValueError: if it is none of `Pick`.
-    """
-    wanted: dict[str, int] = {}
-    for name, index in (pick or {}).items():
-        if name not in {*PICKED, "volume"} or not isinstance(index, int) or index < 0:
-            known = ", ".join([*PICKED, "volume"])
-            raise ValueError(f"pick must give a number from 0 on to one of {known}, got {name}={index}")
-        wanted[name] = index
-    return wanted
 
 
 def _read_packed(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read:
@@ -455,30 +412,6 @@ def _refuse_layout(layout: _Layout, name: str, key: str | None) -> None:
         raise ValueError(f"{name}: shape, dtype and offset describe .raw files only; this format states its own")
     if key is not None:
         raise ValueError(f"{name}: holds one array, so there is no {key!r} to choose; leave key (--key) out")
-
-
-def _volumes(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
-    """Return an array as volumes [n, depth, height, width] without other axes of length one.
-
-    Raises:
-        ValueError: if it is something else; says what it looks like.
-    """
-    if array.ndim == 4 and array.shape[0] == 1 and 0 not in array.shape:
-        return array
-    array = squeezed(array)
-    if array.ndim == 3 and 0 not in array.shape:
-        return array[None]
-    axes = axes_of(array)
-    if axes == "NZYX":
-        return array
-    got = f"expected a three-dimensional image, got shape {array.shape}"
-    if axes == "PZYX":
-        one = f"say which of {len(array)} phases is pore with --pick phase=NUMBER"
-        raise ValueError(f"{name}: {got}, which looks one-hot: {one}")
-    if "C" in axes:
-        count = array.shape[axes.index("C")]
-        raise ValueError(f"{name}: {got}, which looks like {count} channels a voxel: pick one with --pick channel=0")
-    raise ValueError(f"{name}: {got}; save one number a voxel along depth, height and width")
 
 
 def _cubic(

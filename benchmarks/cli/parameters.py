@@ -15,8 +15,8 @@ from .console import tell
 
 if TYPE_CHECKING:
     from porebench.data import Axis, Dataset, Reading
-    from porebench.data.images import Pick
     from porebench.data.phase import Threshold
+    from porebench.data.several import Pick
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
