@@ -9,9 +9,10 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from . import packed
+from ._decode import ZARR
 from .packed import DEFLATE_RATIO, UNPACKING, one_line, read_npy_header
 
 SLICES = (".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg")
@@ -54,15 +55,20 @@ def from_tar(stream: BinaryIO, name: str, kinds: Sequence[str]) -> tuple[bytes, 
         raise _named(error, name) from error
 
 
-def from_zip(stream: BinaryIO, name: str, kinds: Sequence[str]) -> tuple[bytes, str] | None:
-    """Return content and name of the only image in a .zip, None for several slices; zipfile checks declared sizes."""
+def from_zip(stream: BinaryIO, name: str, kinds: Sequence[str]) -> tuple[bytes, str] | Literal["slices", "zarr"]:
+    """Return content and name of the only image in a .zip, or what all its files are together.
+
+    The zipfile module checks declared sizes.
+    """
     try:
         with zipfile.ZipFile(stream) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if any(PurePosixPath(entry.filename).name in ZARR for entry in entries):
+                return "zarr"
             slices = [entry for entry in entries if is_image(entry.filename, SLICES)]
             if len(slices) > 1 and len({PurePosixPath(entry.filename).suffix.lower() for entry in slices}) == 1:
                 check_size(sum(entry.file_size for entry in slices), name)
-                return None
+                return "slices"
             members = [entry for entry in entries if is_image(entry.filename, kinds)]
             return _member(archive, members[_only([each.filename for each in members], name, kinds)], name)
     except (*UNPACKING, OSError) as error:
@@ -86,12 +92,17 @@ def from_npz(stream: BinaryIO, name: str, key: str | None) -> tuple[bytes, str]:
         raise _named(error, name) from error
 
 
-def zip_of_slices(files: Sequence[Path], target: BinaryIO) -> int:
-    """Write slices into an archive without packing them, and return its size in bytes."""
-    check_size(sum(file.stat().st_size for file in files), files[0].parent.name)
+def is_zarr(folder: Path) -> bool:
+    """Return whether a folder is a Zarr store."""
+    return any((folder / name).is_file() for name in ZARR)
+
+
+def zip_of(files: Sequence[Path], folder: Path, target: BinaryIO) -> int:
+    """Write files of a folder into an archive without packing them, and return its size in bytes."""
+    check_size(sum(file.stat().st_size for file in files), folder.name)
     with zipfile.ZipFile(target, "w") as archive:
         for file in files:
-            archive.write(file, file.name)
+            archive.write(file, file.relative_to(folder))
     size = target.tell()
     target.seek(0)
     return size

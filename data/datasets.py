@@ -12,7 +12,7 @@ from typing import Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from .archives import SLICES, is_image
+from .archives import SLICES, is_image, is_zarr
 from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, read_set
 from .phase import Phase
 from .rocks import checked, fetch, rocks
@@ -65,8 +65,8 @@ def load(
         block: edge of a block in voxels, images only.
         axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
-        image: what is pore or outside, the size of a voxel, shape and type of a ``.raw``, and the name of an array; see
-            `Reading`. All but ``voxel_size`` are for images only.
+        image: what is pore or outside, the size of a voxel, shape and type of a ``.raw``, and the name of an array or
+            the number of a channel; see `Reading`. All but ``voxel_size`` are for images only.
 
     Raises:
         FileNotFoundError: if a path leads nowhere.
@@ -85,12 +85,12 @@ def load(
     elif _is_published(path := _find(name_or_path)):
         dataset = _from_folder(path, skip_bad)
     else:
-        image = _of_rock(name_or_path, path, image)
-        found, name = read_set(path, **image), _safe_name(_stem(path))
+        options = _of_rock(name_or_path, path, image)
+        found, name = read_set(path, **options), _safe_name(_stem(path))
         alone = len(found.voxels) == 1
         outside = None if found.outside is None else found.outside[0]
         cut = _from_image(found.voxels[0], name, block, axis, outside) if alone else _from_set(found, name)
-        phase = checked(found.phase, name)
+        phase = checked(_with_unit(found.phase, image, options), name)
         dataset = replace(cut, phase="; ".join(filter(None, (str(phase), cut.phase))))
         voxel_size = found.voxel_size
     if voxel_size is None:
@@ -127,10 +127,11 @@ def load_image(name_or_path: str | Path, **image: Unpack[Reading]) -> tuple[NDAr
     if _is_published(path):
         raise ValueError(f"{path.name} is a folder of volumes: give the image of one large volume")
     name = _safe_name(_stem(path))
-    voxels, phase = read_phase(path, **_of_rock(name_or_path, path, image))
+    options = _of_rock(name_or_path, path, image)
+    voxels, phase = read_phase(path, **options)
     if phase.outside:
         raise ValueError(f"{path.name}: expected an image of nothing but sample, {phase}: crop it to the sample")
-    return voxels, name, checked(phase, name)
+    return voxels, name, checked(_with_unit(phase, image, options), name)
 
 
 def true_spheres(name: str) -> Spheres:
@@ -278,9 +279,15 @@ def _of_rock(name_or_path: str | Path, path: Path, image: Reading) -> Reading:
     return found
 
 
+def _with_unit(phase: Phase, asked: Reading, options: Reading) -> Phase:
+    """Return a phase with the unit of its voxel where that is on record for a rock, which is micrometres."""
+    on_record = asked.get("voxel_size") is None and options.get("voxel_size") is not None
+    return replace(phase, voxel=f"{phase.voxel} µm") if on_record else phase
+
+
 def _is_published(path: Path) -> bool:
     """Return whether a path is a folder for the published format: one that holds no images, or .npy of other names."""
-    if not path.is_dir():
+    if not path.is_dir() or is_zarr(path):
         return False
     files = [file for file in path.iterdir() if is_image(file.name, (*SUFFIXES, *SLICES))]
     arrays = [file for file in files if file.suffix.lower() == ".npy"]
@@ -289,10 +296,10 @@ def _is_published(path: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """Return a file's name without all known suffixes, a folder's name as it is."""
-    stem = path.name
-    while not path.is_dir() and stem != Path(stem).stem and Path(stem).suffix.lower() in SUFFIXES:
+    stem, is_folder = path.name, path.is_dir() and not is_zarr(path)
+    while not is_folder and stem != Path(stem).stem and Path(stem).suffix.lower() in SUFFIXES:
         stem = Path(stem).stem
-    return path.stem if not path.is_dir() and stem == path.name else stem
+    return path.stem if not is_folder and stem == path.name else stem
 
 
 def _safe_name(stem: str) -> str:

@@ -11,23 +11,26 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypedDict, Unpack, cast
+from typing import BinaryIO, Literal, TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import packed
-from ._decode import EXIT, EXPLAINED, MISSING, TRAILER, Read, Voxel, voxel_of
-from .archives import SLICES, attached, check_size, from_npz, from_tar, from_zip, gunzip, is_image, zip_of_slices
+from ._decode import EXIT, EXPLAINED, KEYED, MISSING, TRAILER, Read, Voxel, voxel_of
+from .archives import SLICES, attached, check_size, from_npz, from_tar, from_zip, gunzip, is_image, is_zarr, zip_of
 from .packed import DEFLATE_RATIO, UNPACKING, load_samples, read_arrays, read_npy
 from .phase import Phase, Pore, Threshold, outside_of, pore_phase
 from .raw import read_raw
 from .seed_format import PUBLISHED, read_file
+from .several import Pick, checked_pick, in_words, one_of, volumes_of
 
-DECODED = {".tif": "tiff", ".tiff": "tiff", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".nc": "hdf5"}
-DECODED |= {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha", ".vti": "vti"}
+DECODED = {".tif": "tiff", ".tiff": "tiff", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".nc": "netcdf"}
+DECODED |= {".nii": "nifti", ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha"}
+DECODED |= {".vti": "vti", ".zarr": "zarr"}
 """Kinds of file that are read in a process of their own, by the ends of their names."""
 PLAIN = (*DECODED, ".npy", ".npz", ".raw")
 PACKED = (".zip", ".gz", ".tgz", ".tar")
@@ -43,6 +46,9 @@ _ADVICE = {
     "slices": "save the slices again as uncompressed TIFF",
     "mat": "save one array with -v7",
     "hdf5": "save one dataset of numbers again",
+    "netcdf": "save one variable of numbers again",
+    "nifti": "save it again as one .nii file",
+    "zarr": "save one array of numbers again",
     "nrrd": "save it again with gzip or raw encoding",
     "mha": "save it again as one .mha file",
     "vti": "save a VTK image with one array again",
@@ -62,7 +68,9 @@ class Reading(TypedDict, total=False):
         shape: depth, height and width in voxels, for ``.raw`` only (C order: width fastest).
         dtype: type of a voxel, such as "uint8" or ">u2", for ``.raw`` only.
         offset: bytes before the first voxel, for ``.raw`` only.
-        key: name of the array in a file of several (``.npz``, ``.mat``, HDF5, NetCDF-4, ``.vti``).
+        key: name of the array in a file of several (``.npz``, ``.mat``, HDF5, NetCDF, Zarr, ``.vti``).
+        pick: which of several channels, frames, one-hot phases or volumes, such as ``{"channel": 0}``; the voxels of a
+            phase are the pores.
         outside: value or values of what is not the sample, around a cylindrical one for instance; NaN always is.
         voxel_size: edge of a voxel, in the user's unit of length, in place of what the file states.
         resample: whether voxels that are no cubes are made cubes, of their smallest edge, by the nearest voxel.
@@ -74,6 +82,7 @@ class Reading(TypedDict, total=False):
     dtype: DTypeLike | None
     offset: int
     key: str | None
+    pick: Pick | None
     outside: Pore
     voxel_size: float | None
     resample: bool
@@ -116,16 +125,17 @@ class _Layout:
     dtype: DTypeLike | None = None
     offset: int = 0
     key: str | None = None
+    pick: dict[str, int] = field(default_factory=dict)
 
 
 def read_volume(path: str | Path, *, index: int | None = None, **options: Unpack[Reading]) -> NDArray[np.bool_]:
     """Return the pore phase of a segmented three-dimensional image, bool [depth, height, width], True = pore.
 
-    Files: TIFF, ``.npy``, ``.npz``, ``.raw``, MATLAB, HDF5, NetCDF-4, NRRD, MetaImage, VTK image, each also in a
-    ``.zip``, ``.tar`` or ``.gz``, which is unpacked in memory only; a folder or a ``.zip`` of slices (TIFF, PNG, BMP,
-    JPEG) in natural order; and all that ``porebench sample`` writes. Nothing in a file is ever run, and its size is
-    known before memory is taken for it: at most about twice the larger of the file and the image, and no image of more
-    than ``MAX_BYTES``. Readers that a hostile file can crash run in a process of their own.
+    Files: TIFF, ``.npy``, ``.npz``, ``.raw``, MATLAB, HDF5, NetCDF, NIfTI, NRRD, MetaImage, VTK image, each also in a
+    ``.zip``, ``.tar`` or ``.gz``, which is unpacked in memory only; a folder or a ``.zip`` that is a Zarr store or has
+    slices (TIFF, PNG, BMP, JPEG) in natural order; and all that ``porebench sample`` writes. Nothing in a file is ever
+    run, and its size is known before memory is taken for it: at most about twice the larger of the file and the image,
+    and no image of more than ``MAX_BYTES``. Readers that a hostile file can crash run in a process of their own.
 
     `phase.pore_phase` decides which voxels are pore; a doubtful decision is logged. `read_phase` returns it.
 
@@ -152,7 +162,8 @@ def read_phase(
     found = read_set(path, **options)
     last = len(found.voxels) - 1
     if index is None and last:
-        raise ValueError(f"{Path(path).name}: holds {last + 1} volumes: choose one with index (--index), 0 to {last}")
+        one = f"choose one with index, or --pick volume=NUMBER, 0 to {last}"
+        raise ValueError(f"{Path(path).name}: holds {last + 1} volumes: {one}")
     if not 0 <= (index or 0) <= last:
         raise ValueError(f"{Path(path).name} holds volumes 0 to {last}, there is no {index}")
     voxels = found.voxels[index or 0]
@@ -169,6 +180,7 @@ def read_set(
     dtype: DTypeLike | None = None,
     offset: int = 0,
     key: str | None = None,
+    pick: Pick | None = None,
     outside: Pore = None,
     voxel_size: float | None = None,
     resample: bool = False,
@@ -182,15 +194,22 @@ def read_set(
         ValueError: as in `read_volume`.
         ImportError: if a package is missing, naming the extra.
     """
-    path = Path(path)
-    layout = _Layout(shape, dtype, offset, key)
+    path, wanted = Path(path), checked_pick(pick)
+    volume = wanted.pop("volume", None)
+    layout = _Layout(shape, dtype, offset, key, wanted)
     if path.is_dir():
         image = _read_folder(path, layout)
     elif path.is_file():
         image = _read_path(path, layout)
     else:
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
-    volumes = _volumes(image.array, path.name)
+    volumes, density = volumes_of(image.array, path.name), image.density
+    if volume is not None:
+        if volume >= len(volumes):
+            raise ValueError(f"{path.name} holds the volumes 0 to {len(volumes) - 1}, there is no {volume}")
+        volumes, density = volumes[volume : volume + 1], None if density is None else density[volume : volume + 1]
+    if "phase" in wanted and pore is None and threshold is None:
+        pore = 1
     if voxel_size is not None and not 0 < voxel_size < math.inf:
         raise ValueError(f"voxel_size must be a positive length, got {voxel_size}")
     voxel = image.voxel if voxel_size is None else voxel_of(voxel_size)
@@ -198,18 +217,25 @@ def read_set(
     without = outside_of(volumes, path.name, outside)
     inside = volumes if without is None else volumes[~without]
     found, phase = pore_phase(inside, path.name, pore=pore, threshold=threshold, stated=image.stated)
+    phase = replace(phase, voxel=said, picked=in_words(pick))
     if without is None:
-        return Segmented(found, image.density, replace(phase, voxel=said), edge)
+        return Segmented(found, density, phase, edge)
     mask = np.zeros(volumes.shape, dtype=np.bool_)
     mask[~without] = found
-    return Segmented(mask, image.density, replace(phase, voxel=said, outside=float(without.mean())), edge, without)
+    return Segmented(mask, density, replace(phase, outside=float(without.mean())), edge, without)
 
 
-def read_image(path: Path) -> NDArray[np.generic]:
-    """Return the array of an image file, or of a file of several volumes, as it is stored; errors as `read_volume`."""
+def read_image(path: Path, *, key: str | None = None, pick: Pick | None = None) -> NDArray[np.generic]:
+    """Return the array of an image file, or of a file of several volumes, as it is stored; errors as `read_volume`.
+
+    Key and pick are those of `Reading`; there is no picking of a volume.
+    """
+    layout = _Layout(key=key, pick=checked_pick(pick))
+    if is_zarr(path):
+        return _read_folder(path, layout).array
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the path of an image ({', '.join(SUFFIXES)})")
-    return _read_path(path, _Layout()).array
+    return _read_path(path, layout).array
 
 
 def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
@@ -235,7 +261,9 @@ def blocks(volume: ArrayLike, edge: int) -> NDArray[np.bool_]:
     return cut.transpose(0, 2, 4, 1, 3, 5).reshape(-1, edge, edge, edge).copy()
 
 
-def decode(kind: str, stream: BinaryIO, size: int, name: str, key: str | None = None) -> Read:
+def decode(
+    kind: str, stream: BinaryIO, size: int, name: str, key: str | None = None, pick: Mapping[str, int] | None = None
+) -> Read:
     """Return the array of an image file, and its voxel, of ``size`` bytes, read in a process of its own that may crash.
 
     Memory and processor time of the process are limited. The stream, on disk or in memory, is at its beginning.
@@ -245,7 +273,8 @@ def decode(kind: str, stream: BinaryIO, size: int, name: str, key: str | None = 
         ImportError: if a package is missing, naming the extra.
     """
     limit = min(packed.MAX_BYTES, DEFLATE_RATIO * size)
-    command = [sys.executable, "-P", str(_SCRIPT), kind, str(limit), str(DECODING_SECONDS), key or ""]
+    asked = [kind, str(limit), str(DECODING_SECONDS), key or "", json.dumps(pick or {})]
+    command = [sys.executable, "-P", str(_SCRIPT), *asked]
     with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as made:
         if isinstance(stream, io.BytesIO):
             copy.write(stream.getbuffer())
@@ -304,7 +333,10 @@ def _read_own(path: Path) -> _Image | None:
 
 
 def _read_folder(folder: Path, layout: _Layout) -> _Image:
-    """Return the only image of a folder, its slices as one, or its volumes as ``porebench sample`` writes them."""
+    """Return the image that a folder is or holds, its slices as one, or volumes as ``porebench sample`` writes them."""
+    if is_zarr(folder):
+        parts = sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+        return _decode_folder("zarr", parts, folder, layout)
     files = sorted(file for file in folder.iterdir() if file.is_file() and is_image(file.name, (*SUFFIXES, *SLICES)))
     headers = [file for file in files if file.suffix.lower() in {".mhd", ".nhdr"}]
     if len(headers) == 1 or len(files) == 1:
@@ -322,13 +354,19 @@ def _read_folder(folder: Path, layout: _Layout) -> _Image:
         stated = all(image.stated for image in images)
         return _Image(np.stack([image.array for image in images]), density, stated, images[0].voxel)
     if len({file.suffix.lower() for file in files}) == 1 and is_image(files[0].name, SLICES):
-        _refuse_layout(layout, "a folder of slices", layout.key)
-        with tempfile.TemporaryFile() as archive:
-            size = zip_of_slices(files, cast(BinaryIO, archive))
-            return _Image(decode("slices", cast(BinaryIO, archive), size, folder.name)[0])
+        return _decode_folder("slices", files, folder, layout)
     found = ", ".join(file.name for file in files[:4]) or "none"
     wanted = "one image, slices of one kind, or volumes as porebench sample writes them"
     raise ValueError(f"{folder.name}: expected {wanted}, found {found}; give the path of one file")
+
+
+def _decode_folder(kind: Literal["slices", "zarr"], files: Sequence[Path], folder: Path, layout: _Layout) -> _Image:
+    """Return the image that files of a folder are together."""
+    _refuse_layout(layout, f"{folder.name}, a folder of {kind}", None if kind in KEYED else layout.key)
+    with tempfile.TemporaryFile() as archive:
+        size = zip_of(files, folder, cast(BinaryIO, archive))
+        array, voxel = decode(kind, cast(BinaryIO, archive), size, folder.name, layout.key, layout.pick)
+    return _Image(array, voxel=voxel)
 
 
 def _read_image(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read:
@@ -338,17 +376,17 @@ def _read_image(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read
     if suffix in PACKED:
         return _read_packed(stream, size, name, layout)
     if suffix == ".raw":
-        return read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset), None
-    has_arrays = suffix == ".npz" or DECODED.get(suffix) in {"mat", "hdf5", "vti"}
+        return one_of(read_raw(stream, size, name, layout.shape, layout.dtype, layout.offset), layout.pick, name), None
+    has_arrays = suffix == ".npz" or DECODED.get(suffix) in KEYED
     _refuse_layout(layout, name, None if has_arrays else layout.key)
     if suffix == ".npz":
         content, inner = from_npz(stream, name, layout.key)
-        return read_npy(io.BytesIO(content), len(content), f"{name}/{inner}"), None
+        return one_of(read_npy(io.BytesIO(content), len(content), f"{name}/{inner}"), layout.pick, name), None
     if suffix == ".npy":
-        return read_npy(stream, size, name), None
+        return one_of(read_npy(stream, size, name), layout.pick, name), None
     if suffix not in DECODED:
         raise ValueError(f"{name}: expected a file that ends in one of {', '.join(SUFFIXES)}; convert the image")
-    return decode(DECODED[suffix], stream, size, name, layout.key)
+    return decode(DECODED[suffix], stream, size, name, layout.key, layout.pick)
 
 
 def _read_packed(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Read:
@@ -361,10 +399,10 @@ def _read_packed(stream: BinaryIO, size: int, name: str, layout: _Layout) -> Rea
             raise ValueError(f"{name}: expected a packed image such as a.raw.gz or a.tar.gz; rename or convert it")
         return _read_image(io.BytesIO(content), len(content), inner, layout)
     member = (from_zip if suffix == ".zip" else from_tar)(stream, name, PLAIN)
-    if member is None:
-        _refuse_layout(layout, name, layout.key)
+    if isinstance(member, str):
+        _refuse_layout(layout, name, None if member in KEYED else layout.key)
         stream.seek(0)
-        return decode("slices", stream, size, name)
+        return decode(member, stream, size, name, layout.key, layout.pick)
     return _read_image(io.BytesIO(member[0]), len(member[0]), f"{name}/{member[1]}", layout)
 
 
@@ -374,28 +412,6 @@ def _refuse_layout(layout: _Layout, name: str, key: str | None) -> None:
         raise ValueError(f"{name}: shape, dtype and offset describe .raw files only; this format states its own")
     if key is not None:
         raise ValueError(f"{name}: holds one array, so there is no {key!r} to choose; leave key (--key) out")
-
-
-def _volumes(array: NDArray[np.generic], name: str) -> NDArray[np.generic]:
-    """Return an array as volumes [n, depth, height, width] without other axes of length one.
-
-    Raises:
-        ValueError: if it is something else; says what it looks like.
-    """
-    if array.ndim == 4 and len(array) > 0 and array.shape[0] == 1 and 0 not in array.shape:
-        return array
-    if array.ndim > 3:
-        array = array.reshape([length for length in array.shape if length > 1])
-    if array.ndim == 3 and 0 not in array.shape:
-        return array[None]
-    got = f"expected a three-dimensional image, got shape {array.shape}"
-    if array.ndim != 4 or 0 in array.shape:
-        raise ValueError(f"{name}: {got}; save one number a voxel along depth, height and width")
-    if array.shape[-1] <= 4 < min(array.shape[:3]):
-        raise ValueError(f"{name}: {got}, which looks like {array.shape[-1]} channels a voxel: save one of them")
-    if array.dtype.kind != "b" and len(array) <= 16 and np.all(array.sum(axis=0) == 1):
-        raise ValueError(f"{name}: {got}, which looks one-hot: save array.argmax(axis=0), the label of each voxel")
-    return array
 
 
 def _cubic(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,6 +33,7 @@ class Phase:
         threshold: the largest grey value that is pore, None where labels decided.
         voxel: edge of a voxel in words; empty where it is not known.
         outside: share of voxels that are not the sample; ``porosity`` leaves them out.
+        picked: what was read of several channels, frames, phases or volumes, in words; empty where there is but one.
     """
 
     labels: tuple[float, ...]
@@ -41,6 +43,7 @@ class Phase:
     threshold: float | None = None
     voxel: str = ""
     outside: float = 0.0
+    picked: str = ""
 
     def __str__(self) -> str:
         pore = _list(self.labels) if self.threshold is None else f"at or below {self.threshold:g}"
@@ -48,9 +51,21 @@ class Phase:
             f"pore = {pore} ({self.reason}), porosity {self.porosity:.3f}",
             f"{100 * self.outside:.1f} % of the voxels are outside" if self.outside else "",
             f"voxels of {self.voxel}" if self.voxel else "",
+            f"picked {self.picked}" if self.picked else "",
             self.warning,
         ]
         return "; ".join(part for part in parts if part)
+
+
+def voxel_in(sentence: str) -> tuple[float, str] | None:
+    """Return edge and unit of a voxel that the sentence of a `Phase` states, the unit "" where it has none.
+
+    Example:
+        >>> voxel_in("pore = 0 (as asked), porosity 0.2; voxels of 5.345 µm"), voxel_in("pore = 0")
+        ((5.345, 'µm'), None)
+    """
+    found = re.search(r"; voxels of (?P<edge>[0-9.]+(?:e[+-]?[0-9]+)?)(?: (?P<unit>[^;,]+))?(?:[;,]|$)", sentence)
+    return None if found is None else (float(found["edge"]), found["unit"] or "")
 
 
 def pore_phase(

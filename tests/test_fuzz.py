@@ -2,6 +2,8 @@
 
 import functools
 import gzip
+import importlib
+import importlib.util
 import io
 import json
 import os
@@ -26,7 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib import format as npy
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import netcdf_file, savemat
 
 import porebench
 from porebench import data
@@ -120,6 +122,35 @@ def _appended() -> bytes:
 
 def _matlab_7_3() -> bytes:
     return b"MATLAB 7.3 MAT-file".ljust(512) + _hdf5(MATLAB_class=np.bytes_("uint8"))
+
+
+def _struct() -> bytes:
+    stream = io.BytesIO()
+    savemat(stream, {"scan": {"about": {"edge": 2.5, "rock": "Berea"}, "image": GREY}})
+    return stream.getvalue()
+
+
+def _netcdf() -> bytes:
+    def write(path: Path) -> None:
+        with netcdf_file(path, "w") as file:
+            for axis in "zyx":
+                file.createDimension(axis, 6)
+            file.createVariable("image", "b", tuple("zyx"))[:] = GREY.view(np.int8)
+            file.voxel_size_xyz, file.voxel_unit = [2.5, 2.5, 2.5], "um"
+
+    return _file_of(write)
+
+
+def _nifti() -> bytes:
+    nibabel = importlib.import_module("nibabel")
+    return nibabel.Nifti1Image(GREY, np.diag([2.5, 2.5, 2.5, 1])).to_bytes()
+
+
+def _zarr() -> bytes:
+    zarr = importlib.import_module("zarr")
+    store = zarr.storage.MemoryStore()
+    zarr.create_array(store, data=GREY, chunks=(4, 4, 4), attributes={"voxel_size": [2.5, 2.5, 2.5]})
+    return _zip({name: content.to_bytes() for name, content in store._store_dict.items()})
 
 
 def _mha() -> bytes:
@@ -298,7 +329,14 @@ FORMATS = {
     "directions.nrrd": ("nrrd", lambda: _nrrd(**{"space dimension": 3, "space directions": np.eye(3) * 2.5})),
     "image.mha": ("mha", _mha),
     "image.vti": ("vti", lambda: _stated(".vti")),
+    "struct.mat": ("mat", _struct),
+    "classic.nc": ("netcdf", _netcdf),
+    "image.nii": ("nifti", _nifti),
+    "image.zarr": ("zarr", _zarr),
 }
+for package, file in (("nibabel", "image.nii"), ("zarr", "image.zarr")):
+    if importlib.util.find_spec(package) is None:
+        del FORMATS[file]
 """Formats that are read in a process of their own, by the name of a file."""
 
 
@@ -485,6 +523,11 @@ FORKS = """
 import os, runpy, sys
 import h5py, nrrd, numpy, scipy.io, tifffile, vtkmodules.util.numpy_support, vtkmodules.vtkIOXML
 from PIL import Image
+for package in ("nibabel", "zarr"):
+    try:
+        __import__(package)
+    except ImportError:
+        pass
 
 script, limit, seconds, *jobs = sys.argv[1:]
 main = runpy.run_path(script)["main"]

@@ -1,6 +1,9 @@
+import json
 import shutil
+import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.tables import CALIBRATION, CURVES
@@ -8,8 +11,10 @@ from tests.tables import CALIBRATION, CURVES
 from porebench.benchmarks.cli import main
 from porebench.benchmarks.evaluate.draws import read_draws
 from porebench.benchmarks.report.page import build_page, write_page
+from porebench.benchmarks.report.page.build import TEMPLATES
 from porebench.benchmarks.report.page.tables import explanation, render_markdown
 from porebench.benchmarks.store.results import read_runs
+from porebench.data import read_set
 
 pytest.importorskip("plotly")
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -104,6 +109,38 @@ def test_studies_appear_when_their_files_are_there(results, tmp_path) -> None:
     assert "pca, free count" in page
     assert "<td>12.5</td>" in page
     assert "porebench validate</code></p>" not in page
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js: apt-get install nodejs")
+@pytest.mark.parametrize(("edge", "unit"), [(2.5, "um"), (1 / 29, ""), (1, "")])
+def test_files_that_the_page_saves_are_read_with_their_voxel_size(edge, unit, tmp_path) -> None:
+    voxels = np.random.default_rng(0).random((4, 5, 6)) < 0.4
+    bits = voxels.ravel().astype(int).tolist()
+    script = (TEMPLATES / "files.js").read_text() + (
+        f"const bits = Uint8Array.from({bits});"
+        "const write = (parts, suffix) => new Blob(parts).arrayBuffer().then((content) =>"
+        " require('fs').writeFileSync(fileName('a rock', 'pca', 3, 0.41234, suffix), Buffer.from(content)));"
+        f"write(nrrdFile(bits, [4, 5, 6], {edge}, '{unit}'), 'nrrd'); write(npyFile(bits, [4, 5, 6]), 'npy');"
+    )
+    subprocess.run(["node", "-e", script], cwd=tmp_path, check=True)  # noqa: S603, S607 - our own script
+    for suffix in ("nrrd", "npy"):
+        found = read_set(tmp_path / f"a-rock-pca_003_0.412.{suffix}")
+        np.testing.assert_array_equal(found.voxels[0], voxels)
+        assert found.phase.warning == ""
+        assert found.voxel_size == pytest.approx(edge if suffix == "nrrd" else 1)
+    assert (" µm" in str(read_set(tmp_path / "a-rock-pca_003_0.412.nrrd").phase)) == (unit == "um")
+
+
+def test_the_unit_of_a_voxel_is_said_and_saved(results, tmp_path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    manifest = json.loads((copy / "tiny" / "manifest.json").read_text())
+    manifest["phase"] = "pore = 0 (as asked), porosity 0.200; voxels of 5 µm"
+    (copy / "tiny" / "manifest.json").write_text(json.dumps(manifest))
+    page = build_page(copy, read_draws)
+    for panel in ("accuracy-tiny", "view-tiny"):
+        assert "1 voxel = 5 µm." in page[page.index(f'<article id="{panel}"') :].partition("</article>")[0]
+    assert '"unit": "um"' in page
 
 
 def test_columns_explain_themselves() -> None:

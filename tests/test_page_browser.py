@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from porebench.benchmarks.evaluate.draws import read_draws
 from porebench.benchmarks.report.page import write_page
+from porebench.benchmarks.store.results import read_run
+from porebench.data import read_set
 
 webdriver = pytest.importorskip("selenium.webdriver")
 
@@ -139,6 +142,24 @@ def test_a_reader_sorts_turns_cuts_and_chooses(open_page: Open) -> None:
     assert not driver.find_element(By.CSS_SELECTOR, "#view-tiny .still").is_displayed()
     _see_all_plots(driver)
     _screenshot(driver, "light")
+
+
+def test_what_the_page_saves_is_what_it_shows(open_page: Open, results: Path, tmp_path: Path) -> None:
+    driver = open_page(*SOFTWARE_GL)
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    _show(driver, "#view-tiny .pair")
+    _wait(driver, "document.querySelectorAll('#view-tiny .js-plotly-plot').length === 2")
+    draws = read_draws(read_run(results / "tiny"))
+    place = len(draws.density) // 2
+    shown = driver.find_element(By.CSS_SELECTOR, "#view-tiny .generator").get_property("value")
+    for which, name in (("real", "real"), ("generated", shown)):
+        for kind in ("nrrd", "npy"):
+            _show(driver, f"#view-tiny [data-save={which}][data-format={kind}]").click()
+            path = tmp_path / f"tiny-{name}_{place:03d}_{draws.density[place]:.3f}.{kind}"
+            WebDriverWait(driver, PATIENCE, 0.1).until(lambda _, path=path: path.is_file())
+            found = read_set(path)
+            np.testing.assert_array_equal(found.voxels[0], draws.voxels[name][place])
+            assert found.voxel_size == (draws.voxel_size if kind == "nrrd" else 1)
 
 
 def test_the_page_is_dark_where_the_system_is_and_where_asked(open_page: Open) -> None:

@@ -272,7 +272,7 @@ def test_labels_of_the_outside_that_do_not_occur_are_refused() -> None:
 
 
 def options(**given):
-    none = dict.fromkeys(("pore", "threshold", "outside", "voxel_size", "raw_shape", "raw_type", "key"))
+    none = dict.fromkeys(("pore", "threshold", "outside", "voxel_size", "raw_shape", "raw_type", "key", "pick"))
     return reading(**{**none, "resample": False, "raw_offset": 0, **given})
 
 
@@ -282,6 +282,7 @@ def test_options_of_the_command_line_are_read() -> None:
     assert options(threshold="87.5")["threshold"] == 87.5
     assert options(threshold="0")["threshold"] == 0
     assert options(raw_shape="4,5,6")["shape"] == (4, 5, 6)
+    assert options(pick="frame=2,channel=0")["pick"] == {"frame": 2, "channel": 0}
 
 
 @pytest.mark.parametrize(
@@ -291,6 +292,7 @@ def test_options_of_the_command_line_are_read() -> None:
         ({"threshold": "1,2"}, "one grey value or otsu"),
         ({"raw_shape": "4,5"}, "three lengths such as --raw-shape 100,120,140"),
         ({"raw_shape": "4,5,x"}, "after --raw-shape"),
+        ({"pick": "2"}, "channel, frame, phase or volume with a number, as --pick frame=0, got '2'"),
     ],
 )
 def test_options_of_the_command_line_that_make_no_sense_are_refused(given, words) -> None:

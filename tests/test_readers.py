@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import shutil
 import sys
 import tarfile
 import zipfile
@@ -17,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import netcdf_file, savemat
 
 from porebench.benchmarks.cli import main
 from porebench.data import _decode, images, load, packed, read_phase, read_set, read_volume
+from porebench.data.collections import read_collection
 from porebench.data.export import write_volumes
 from porebench.data.volumes import Volumes
 
@@ -106,15 +108,15 @@ def test_packed_pages_are_read(tmp_path, compression) -> None:
     check(tmp_path / "a.tif")
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(("name", "package"), [("a.h5", "h5py"), ("a.nii", "nibabel"), ("a.zarr", "zarr")])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch, name, package) -> None:
     script = tmp_path / "without.py"
-    start = f"import sys; sys.modules['h5py'] = None; sys.argv[0] = {str(images._SCRIPT)!r}; import runpy\n"
+    start = f"import sys; sys.modules[{package!r}] = None; sys.argv[0] = {str(images._SCRIPT)!r}; import runpy\n"
     script.write_text(start + "runpy.run_path(sys.argv[0], run_name='__main__')")
     monkeypatch.setattr(images, "_SCRIPT", script)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["image"] = GREY
-    with pytest.raises(ImportError, match=r"^a\.h5: needs h5py: pip install 'porebench\[readers\]'$"):
-        read_volume(tmp_path / "a.h5")
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ImportError, match=rf"^{name}: needs {package}: pip install 'porebench\[readers\]'$"):
+        read_volume(tmp_path / name)
 
 
 def test_a_codec_that_is_missing_is_named(tmp_path, monkeypatch) -> None:
@@ -128,17 +130,9 @@ def test_a_codec_that_is_missing_is_named(tmp_path, monkeypatch) -> None:
         _decode.read_tiff(stream, 10**6)
 
 
-def test_frames_and_colours_are_refused_with_what_they_are(tmp_path) -> None:
-    frames = np.stack([GREY, GREY])
-    tifffile.imwrite(tmp_path / "a.tif", frames, imagej=True, metadata={"axes": "TZYX"})
-    with pytest.raises(ValueError, match=r"^a.tif: it holds several frames or channels \(axes TZYX, 2 × 12"):
-        read_volume(tmp_path / "a.tif")
-    colours = np.stack([GREY, GREY, 255 - GREY], axis=-1)
-    tifffile.imwrite(tmp_path / "b.tif", colours, photometric="rgb")
-    with pytest.raises(ValueError, match=r"^b.tif: it is in colour, 3 channels that differ"):
-        read_volume(tmp_path / "b.tif")
-    tifffile.imwrite(tmp_path / "c.tif", np.stack([GREY] * 3, axis=-1), photometric="rgb")
-    check(tmp_path / "c.tif")
+def test_colours_that_are_alike_are_one_image(tmp_path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([GREY] * 3, axis=-1), photometric="rgb")
+    check(tmp_path / "a.tif")
 
 
 def test_a_stack_whose_depth_is_stored_as_time_is_read(tmp_path) -> None:
@@ -276,6 +270,87 @@ def test_hdf5_and_netcdf_files_are_read(tmp_path, name) -> None:
         file.create_dataset("group/image", data=GREY, compression="gzip")
         file["axis"] = np.arange(12)
     check(tmp_path / name)
+
+
+def test_netcdf_files_of_version_3_are_read(tmp_path) -> None:
+    with netcdf_file(tmp_path / "a.nc", "w") as file:
+        for axis, length in zip("zyx", GREY.shape, strict=True):
+            file.createDimension(axis, length)
+            file.createVariable(axis, "d", (axis,))[:] = np.arange(length)
+        file.createVariable("image", "b", tuple("zyx"))[:] = GREY.view(np.int8)
+        file.createVariable("other", "h", tuple("zyx"))[:] = 255 - GREY
+    with pytest.raises(ValueError, match=r"expected one three-dimensional array, found image, other: .*--key NAME"):
+        read_volume(tmp_path / "a.nc")
+    check(tmp_path / "a.nc", key="image")
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nc", key="other"), ~PORE)
+
+
+def test_arrays_in_a_matlab_struct_are_chosen_by_their_path(tmp_path) -> None:
+    savemat(tmp_path / "one.mat", {"scan": {"image": GREY, "pixels": 3.0, "note": "rock"}})
+    check(tmp_path / "one.mat")
+    several = np.empty((1, 2), [("image", object)])
+    several[0, 0]["image"], several[0, 1]["image"] = 255 - GREY, GREY
+    savemat(tmp_path / "several.mat", {"scans": several, "rock": {"mask": PORE}})
+    with pytest.raises(ValueError, match=r"found scans\(1\)/image, scans\(2\)/image, rock/mask: .*--key NAME"):
+        read_volume(tmp_path / "several.mat")
+    check(tmp_path / "several.mat", key="scans(2)/image")
+    check(tmp_path / "several.mat", key="rock/mask")
+    savemat(tmp_path / "beside.mat", {"image": GREY, "scan": {"other": 255 - GREY}})
+    check(tmp_path / "beside.mat")
+    np.testing.assert_array_equal(read_volume(tmp_path / "beside.mat", key="scan/other"), ~PORE)
+
+
+@pytest.mark.parametrize("kind", ["Nifti1Image", "Nifti2Image"])
+def test_nifti_files_keep_the_order_of_axes(tmp_path, kind) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    image = getattr(nibabel, kind)(GREY.T, np.eye(4))
+    for name in ("a.nii", "b.nii.gz"):
+        nibabel.save(image, tmp_path / name)
+        check(tmp_path / name)
+    assert load(tmp_path / "b.nii.gz", block=2).name == "b"
+    image = getattr(nibabel, kind)(GREY.T.astype(float), np.eye(4))
+    image.set_data_dtype(np.uint8)  # which scales the values on disk
+    nibabel.save(image, tmp_path / "scaled.nii")
+    check(tmp_path / "scaled.nii", threshold=100)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_zarr_store_is_read_as_a_folder_and_as_a_zip(tmp_path, version) -> None:
+    zarr = pytest.importorskip("zarr")
+    folder = tmp_path / "a.zarr"
+    zarr.create_array(folder, data=GREY, chunks=(5, 4, 3), zarr_format=version)
+    check(folder)
+    check(Path(shutil.make_archive(str(tmp_path / "b"), "zip", folder)))
+    check(Path(shutil.make_archive(str(tmp_path / "c.zarr"), "zip", tmp_path, "a.zarr")))
+    assert load(folder, block=2).name == "a"
+    np.testing.assert_array_equal(read_collection(folder, pore=0).voxels[0], PORE)
+    group = zarr.open_group(tmp_path / "g.zarr", mode="w", zarr_format=version)
+    group.create_array("scans/image", data=GREY)
+    group.create_array("mask", data=~PORE)
+    with pytest.raises(ValueError, match=r"g\.zarr: expected one three-dimensional array, found .*--key NAME"):
+        read_volume(tmp_path / "g.zarr")
+    check(tmp_path / "g.zarr", key="scans/image")
+
+
+def test_a_zarr_store_with_other_codecs_or_links_is_refused(tmp_path) -> None:
+    zarr, numcodecs = pytest.importorskip("zarr"), pytest.importorskip("numcodecs")
+    zarr.create_array(tmp_path / "a.zarr", data=GREY, zarr_format=2, filters=[numcodecs.AsType("u1", "u1")])
+    with pytest.raises(ValueError, match=r"a\.zarr: it is packed by astype: save it again with blosc or zstd"):
+        read_volume(tmp_path / "a.zarr")
+    zarr.create_array(tmp_path / "b.zarr", data=GREY, chunks=GREY.shape, zarr_format=2)
+    chunk = tmp_path / "b.zarr" / "0.0.0"
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="it holds a single phase"):  # a chunk that is not there is filled with zeros
+        read_volume(tmp_path / "b.zarr")
+
+
+def test_a_zip_that_is_no_zarr_store_is_refused_in_words(tmp_path) -> None:
+    pytest.importorskip("zarr")
+    with zipfile.ZipFile(tmp_path / "a.zarr", "w") as archive:
+        archive.writestr("a.npy", npy())
+    with pytest.raises(ValueError, match=r"it holds none of \.zarray, \.zgroup, zarr\.json"):
+        read_volume(tmp_path / "a.zarr")
 
 
 @pytest.mark.parametrize("suffix", ["mat", "h5", "npz"])

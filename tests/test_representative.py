@@ -78,6 +78,13 @@ def test_the_command_writes_table_and_figure_that_the_report_takes_up(tmp_path, 
     readme.write_text("<!-- table representative rock -->\n<!-- end -->\n")
     write_reports(tmp_path / "results", readme)
     assert "| 5³ | 288 |" in readme.read_text()
+    assert "voxels of" not in readme.read_text()
+    monkeypatch.setattr("sys.argv", ["porebench", *arguments[:-4], *arguments[-2:], "--voxel-size", "2.5"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Lengths are in voxels of 2.5." in capsys.readouterr().out
+    write_reports(tmp_path / "results", readme)
+    assert "Lengths are in voxels of 2.5." in readme.read_text()
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,12 @@ def test_a_rock_is_fetched_once_and_loaded_with_its_voxel_size_and_pores(berea, 
     first = data.load("berea", block=8)
     assert (first.name, first.test.voxel_size) == ("berea", 5.345)
     assert "pore = 0 " in first.phase
+    assert "; voxels of 5.345 µm" in first.phase
     server[0].joinpath("berea.npy").unlink()
     assert data.load("berea", block=8).digest() == first.digest()
     assert data.load_image("berea")[0].shape == (24, 16, 16)
+    assert data.load_image("berea")[2].voxel == "5.345 µm"
+    assert data.load_image("berea", voxel_size=2)[2].voxel == "2"
     assert len(server[2]) == 1
 
 

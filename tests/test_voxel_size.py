@@ -6,6 +6,7 @@ import nrrd
 import numpy as np
 import pytest
 import tifffile
+from scipy.io import netcdf_file
 
 from porebench.data import _decode, load, read_phase, read_set
 from porebench.data.export import image_data
@@ -58,6 +59,35 @@ def netcdf(path, edges):
         file.attrs["voxel_unit"] = "um"
 
 
+def classic_netcdf(path, edges):
+    with netcdf_file(path, "w") as file:
+        for axis, length in zip("zyx", GREY.shape, strict=True):
+            file.createDimension(axis, length)
+        file.createVariable("image", "b", tuple("zyx"))[:] = GREY.view(np.int8)
+        file.voxel_size_xyz, file.voxel_unit = edges[::-1], "um"
+
+
+def nifti(path, edges):
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(GREY.T, np.diag([*edges[::-1], 1]))
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, path)
+
+
+def zarr_attribute(path, edges):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(path, data=GREY, attributes={"element_size_um": edges}, overwrite=True)
+
+
+def ome_zarr(path, edges):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    group.create_array("0", data=GREY)
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"]
+    scale = [{"type": "scale", "scale": list(edges)}]
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]
+
+
 def vti(path, edges):
     pytest.importorskip("pyvista")
     grid = image_data(PORE)
@@ -73,6 +103,10 @@ STATING = {
     "image.mha": metaimage,
     "image.h5": hdf5,
     "image.nc": netcdf,
+    "classic.nc": classic_netcdf,
+    "image.nii": nifti,
+    "image.zarr": zarr_attribute,
+    "ome.zarr": ome_zarr,
     "image.vti": vti,
 }
 """Writers of files that state the edges of a voxel."""

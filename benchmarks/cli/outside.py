@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import long_command, tell
-from .parameters import RESULTS, PoreOption, ResultsOption, ThresholdOption, phase, takes_image
+from .parameters import (
+    RESULTS,
+    KeyOption,
+    PickOption,
+    PoreOption,
+    ResultsOption,
+    ThresholdOption,
+    phase,
+    picked,
+    takes_image,
+)
 
 if TYPE_CHECKING:
     from porebench.data import Reading
@@ -65,6 +75,8 @@ def score(
     ] = "order",
     pore: PoreOption = None,
     threshold: ThresholdOption = None,
+    key: KeyOption = None,
+    pick: PickOption = None,
     samples: Annotated[int | None, SAMPLES] = None,
     card: Annotated[
         Path | None, typer.Option(help="Card of the generator, to hand the row in with; see CONTRIBUTING.md.")
@@ -83,7 +95,7 @@ def score(
     if place.resolve() == folder.resolve():
         raise ValueError(f"the volumes lie in {folder}, where the row would go: give another folder with --out")
     asked = load_task(task, samples=samples)
-    given = _read(folder, pore, threshold)
+    given = _read(folder, pore, threshold, key, pick)
     with long_command() as told:
         judged = run(
             given,
@@ -106,12 +118,12 @@ def score(
         tell(f"wrote {copy}; to hand it in: results/submissions/{judged.about['suite']}/{heading}/")
 
 
-def _read(path: Path, pore: str | None, threshold: str | None) -> Collection:
+def _read(path: Path, pore: str | None, threshold: str | None, key: str | None, pick: str | None) -> Collection:
     """Return the volumes of a file or folder, and say what was taken for pore."""
     from porebench.data.collections import read_collection
 
     labels, grey = phase(pore, threshold)
-    given = read_collection(path, pore=labels, threshold=grey)
+    given = read_collection(path, pore=labels, threshold=grey, key=key, pick=picked(pick))
     tell(given.phase)
     return given
 
@@ -156,11 +168,13 @@ def verify_submission(
     task: Annotated[str | None, typer.Option(help="Path of the task's image, where its name does not load it.")] = None,
     pore: PoreOption = None,
     threshold: ThresholdOption = None,
+    key: KeyOption = None,
+    pick: PickOption = None,
 ) -> None:
     """Score the samples of a submission again, and note that it is verified if every number is the same."""
     from ..evaluate.submissions import verify
 
-    given = _read(samples, pore, threshold)
+    given = _read(samples, pore, threshold, key, pick)
     with long_command() as told:
         written = verify(folder.resolve(), given, task, progress=told["progress"])
     tell(f"{folder.name} is verified; wrote {written}")

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_type_hints
 
 import typer
 
@@ -16,6 +16,7 @@ from .console import tell
 if TYPE_CHECKING:
     from porebench.data import Axis, Dataset, Reading
     from porebench.data.phase import Threshold
+    from porebench.data.several import Pick
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
@@ -50,7 +51,13 @@ ThresholdOption = Annotated[
 _RAW_SHAPE = Annotated[str | None, typer.Option(help="Depth, height and width of a .raw file: D,H,W.")]
 _RAW_TYPE = Annotated[str | None, typer.Option(help="Type of a voxel in a .raw file: uint8, int16, >u2.")]
 _RAW_OFFSET = Annotated[int, typer.Option(help="Bytes before the first voxel of a .raw file.", min=0)]
-_KEY = Annotated[str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .vti).")]
+KeyOption = Annotated[
+    str | None, typer.Option(help="Array to read from a file of several (.npz, .mat, .h5, .nc, .zarr, .vti).")
+]
+PickOption = Annotated[
+    str | None,
+    typer.Option(help="What to read of several: channel=0, frame=0, phase=0 (one-hot) or volume=0, with commas."),
+]
 _OUTSIDE = Annotated[
     str | None,
     typer.Option(help="Label of what is not the sample, or several with commas; blocks that touch it are left out."),
@@ -68,7 +75,8 @@ _IMAGE: list[tuple[str, Any, Any]] = [
     ("raw_shape", _RAW_SHAPE, None),
     ("raw_type", _RAW_TYPE, None),
     ("raw_offset", _RAW_OFFSET, 0),
-    ("key", _KEY, None),
+    ("key", KeyOption, None),
+    ("pick", PickOption, None),
 ]
 _BLOCK = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
 _AXIS = Annotated[
@@ -142,6 +150,7 @@ def reading(
     raw_type: str | None,
     raw_offset: int,
     key: str | None,
+    pick: str | None,
 ) -> Reading:
     """Return the options of an image as ``porebench.data`` takes them.
 
@@ -162,7 +171,22 @@ def reading(
         "resample": resample,
         "offset": raw_offset,
         "key": key,
+        "pick": picked(pick),
     }
+
+
+def picked(text: str | None) -> Pick | None:
+    """Return what ``--pick`` asks for, as ``porebench.data`` takes it.
+
+    Raises:
+        ValueError: if the text is something else.
+    """
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(name not in {"channel", "frame", "phase", "volume"} or not number.isdecimal() for name, _, number in pairs):
+        raise ValueError(f"expected channel, frame, phase or volume with a number, as --pick frame=0, got {text!r}")
+    return cast("Pick", {name: int(number) for name, _, number in pairs})
 
 
 def phase(pore: str | None, threshold: str | None) -> tuple[list[float] | None, Threshold]:

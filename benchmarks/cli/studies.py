@@ -49,7 +49,7 @@ def representative(
     tell(f"{name}: {phase}")
     folder = written_results(out, publish) / name
     with long_command() as told:
-        lines = run(volume, folder, Options(seed=seed), sizes=size or (), **told)
+        lines = run(volume, folder, Options(seed=seed), sizes=size or (), voxel=phase.voxel, **told)
     typer.echo("\n".join(lines))
 
 

@@ -43,7 +43,7 @@ def read_draws(run: Run) -> Draws:
             missing[name] = run.command
         else:
             voxels[name] = drawn
-    return Draws(density, voxels, missing)
+    return Draws(density, voxels, missing, test.voxel_size)
 
 
 def _real(run: Run) -> Volumes:

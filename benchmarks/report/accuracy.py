@@ -11,6 +11,7 @@ from porebench.generators.controls import Twin
 from porebench.metrics.suites import CURRENT, SUITES
 
 from ..store.results import ALL, SUBMISSIONS, Order, Run, Score
+from .lengths import voxel_of_run, voxel_sentence
 from .text import ABSENT, column_lines, one_line, short, table_lines, table_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ RANKS = (
 def accuracy_markdown(run: Run) -> str:
     """Return the accuracy document of a run."""
     about = run.manifest["run"]
-    scored, components = run.generators, SUITES[suite_of(run)].components
+    scored, components, voxel = run.generators, SUITES[suite_of(run)].components, voxel_of_run(run)
     lines = [
         f"# Accuracy on {about['dataset']}",
         "",
@@ -76,6 +77,7 @@ def accuracy_markdown(run: Run) -> str:
         + f", suite {suite_of(run)}.{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
         "",
         *([f"In the image, {run.manifest['phase']}.", ""] if run.manifest.get("phase") else []),
+        *([f"{voxel_sentence(voxel)} Lengths are in voxels but where a unit is named.", ""] if voxel else []),
         READING,
         "",
         *summary_table(run),
@@ -371,6 +373,9 @@ def _companions(run: Run) -> list[str]:
     """Return errors in physical units with their noise floors, and the second opinions."""
     header = ["generator", "density error (real)"]
     header += [f"{quantity} error (floor)" for quantity in PHYSICAL.values()]
+    edge, unit = _scale(run)
+    in_unit = {"pore_radius": (unit, edge), "specific_surface": (f"1/{unit}", 1 / edge)} if unit else {}
+    header += [f"{PHYSICAL[key]} error, {named} (floor)" for key, (named, _) in in_unit.items()]
     header += [
         "percolation (real)",
         "AUC, logistic [95 % CI]",
@@ -386,6 +391,11 @@ def _companions(run: Run) -> list[str]:
             *(
                 f"{_text(run, name, f'{key}:error', '{:.3g}')} ({_text(run, name, f'{key}:floor', '{:.3g}')})"
                 for key in PHYSICAL
+            ),
+            *(
+                f"{_text(run, name, f'{key}:error', '{:.3g}', factor=factor)} "
+                f"({_text(run, name, f'{key}:floor', '{:.3g}', factor=factor)})"
+                for key, (_, factor) in in_unit.items()
             ),
             f"{_text(run, name, 'percolation')} ({_text(run, name, 'percolation_real')})",
             _interval(run, name, "c2st_auc"),
@@ -404,7 +414,8 @@ def _companions(run: Run) -> list[str]:
 
 def _reconstruction(run: Run, names: list[str]) -> list[str]:
     header = ["generator", *(f"IoU {band}" for band in run.bands), "IoU, chance-corrected", "precision", "recall"]
-    header += ["small-pore recall", "radius W1, voxels"]
+    edge, unit = _scale(run)
+    header += ["small-pore recall", "radius W1, voxels", *([f"radius W1, {unit}"] if unit else [])]
     rows = [
         [
             name,
@@ -413,6 +424,7 @@ def _reconstruction(run: Run, names: list[str]) -> list[str]:
                 _text(run, name, metric, "{:.3f}")
                 for metric in ("corrected_iou", "precision", "recall", "small_pore_recall", "radius_w1")
             ),
+            *([_text(run, name, "radius_w1", "{:.3g}", factor=edge)] if unit else []),
         ]
         for name in names
     ]
@@ -420,12 +432,15 @@ def _reconstruction(run: Run, names: list[str]) -> list[str]:
 
 
 def _sizes(run: Run, names: list[str]) -> list[str]:
-    header = ["generator", "radius W1 to real", "radius W1 to truth", *(f"small pores {band}" for band in run.bands)]
+    edge, unit = _scale(run)
+    header = ["generator", "radius W1 to real", "radius W1 to truth", *([f"radius W1 to real, {unit}"] if unit else [])]
+    header += [f"small pores {band}" for band in run.bands]
     rows = [
         [
             name,
             _interval(run, name, "drawn_radius_w1"),
             _interval(run, name, "true_radius_w1"),
+            *([_interval(run, name, "drawn_radius_w1", factor=edge)] if unit else []),
             *(_interval(run, name, "small_pore_ratio", band) for band in run.bands),
         ]
         for name in names
@@ -433,9 +448,14 @@ def _sizes(run: Run, names: list[str]) -> list[str]:
     return table_lines(header, rows)
 
 
-def _text(run: Run, name: str, metric: str, pattern: str = "{:.2f}", band: str = ALL) -> str:
+def _scale(run: Run) -> tuple[float, str]:
+    """Return edge and unit of a voxel, the unit "" where it is not known."""
+    return voxel_of_run(run) or (1.0, "")
+
+
+def _text(run: Run, name: str, metric: str, pattern: str = "{:.2f}", band: str = ALL, *, factor: float = 1.0) -> str:
     found = run.scores(metric, band).get(name)
-    return ABSENT if found is None else pattern.format(found.value)
+    return ABSENT if found is None else pattern.format(factor * found.value)
 
 
 def _percent(run: Run, name: str, metric: str) -> str:
@@ -443,8 +463,9 @@ def _percent(run: Run, name: str, metric: str) -> str:
     return ABSENT if found is None else f"{100 * found.value:.1f}"
 
 
-def _interval(run: Run, name: str, metric: str, band: str = ALL) -> str:
+def _interval(run: Run, name: str, metric: str, band: str = ALL, *, factor: float = 1.0) -> str:
     found: Score | None = run.scores(metric, band).get(name)
     if found is None:
         return ABSENT
-    return short(found.value) + ("" if pd.isna(found.low) else f" [{short(found.low)}, {short(found.high)}]")
+    value, low, high = (factor * number for number in (found.value, found.low, found.high))
+    return short(value) + ("" if pd.isna(low) else f" [{short(low)}, {short(high)}]")

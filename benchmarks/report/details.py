@@ -23,15 +23,21 @@ PHYSICS = {
 }
 
 
-def side_markdown(folder: Path) -> str | None:
-    """Return the document ``details.md`` of a results folder; None where there are no side tables."""
+def side_markdown(folder: Path, voxel: str = "") -> str | None:
+    """Return the document ``details.md`` of a results folder; None where there are no side tables.
+
+    Args:
+        folder: of the results.
+        voxel: sentence on the size of a voxel, "" where it is not known.
+    """
     parts = (("calibration", _calibration), ("physics", _physics), ("voxel-test", _voxels))
     tables = [(read_side_table(folder, name), lines) for name, lines in parts]
     lines = [line for table, lines in tables if table is not None for line in lines(table)]
     if not lines:
         return None
     files = ", ".join(f"`{name}.csv`" for name in ("curves", "calibration", "overlap", "physics", "voxel-test"))
-    head = [f"# Calibration and physics on {folder.name}", "", f"Every number, and descriptors over density: {files}."]
+    where = " ".join(filter(None, (f"Every number, and descriptors over density: {files}.", voxel)))
+    head = [f"# Calibration and physics on {folder.name}", "", where]
     return "\n".join([*head, *lines]) + "\n"
 
 

@@ -11,6 +11,7 @@ from ..store.tables import table_text
 from ..store.timings import merged
 from .accuracy import accuracy_markdown, small_bands, summary_table
 from .details import side_markdown
+from .lengths import voxel_of_run, voxel_sentence
 from .scaling import scaling_lines
 from .speed import reaches, speed_markdown, speed_summary
 from .studies import study_documents
@@ -52,7 +53,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
     for path in sorted(results.glob("*/manifest.json")):
         run = read_run(path.parent)
         texts[run.folder / "accuracy.md"] = accuracy_markdown(run)
-        details = side_markdown(run.folder)
+        details = side_markdown(run.folder, voxel_sentence(voxel_of_run(run)))
         if details is not None:
             texts[run.folder / "details.md"] = details
         tables[run.name] = [*summary_table(run), "", _made(run)]

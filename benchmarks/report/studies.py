@@ -63,9 +63,7 @@ def study_documents(results: Path) -> tuple[dict[Path, str], dict[str, list[str]
     texts |= {folder / "grown.md": grown_markdown(folder) for folder in grown}
     tables = {f"ablation-{folder.name}": _ablation_summary(folder) for folder in ablated}
     tables |= {f"intervals-{folder.name}": _coverage(read_rows(folder, "intervals")) for folder in covered}
-    tables |= {
-        f"representative {folder.name}": representative_table(read_rows(folder, "representative")) for folder in cut
-    }
+    tables |= {f"representative {folder.name}": _representative(folder) for folder in cut}
     return texts, tables
 
 
@@ -254,11 +252,18 @@ def _coverage(table: pd.DataFrame) -> list[str]:
     return table_lines(header, rows)
 
 
-def representative_table(table: pd.DataFrame) -> list[str]:
+def _representative(folder: Path) -> list[str]:
+    manifest = Manifest.read(folder / "representative.json")
+    voxel = "" if manifest is None else str(manifest.run.get("voxel", ""))
+    return representative_table(read_rows(folder, "representative"), voxel)
+
+
+def representative_table(table: pd.DataFrame, voxel: str = "") -> list[str]:
     """Return one row a block size: mean ± spread of single blocks, and how many give each mean to within 10 %.
 
     Args:
         table: rows of ``representative.csv``.
+        voxel: edge of a voxel in words, "" where it is not known.
     """
     header = ["block", "blocks", *SHOWN.values(), f"blocks for porosity to {WITHIN:g} %"]
     rows = []
@@ -269,4 +274,4 @@ def representative_table(table: pd.DataFrame) -> list[str]:
         needed = int(np.ceil((1.96 * 100 / WITHIN * porosity.sd / porosity.mean) ** 2)) if porosity.mean else 0
         rows.append([f"{edge}³", str(porosity.n), *cells, f"{100 * found['percolation'].mean:.0f} %", str(needed)])
     reading = "Mean over blocks ± standard deviation between them; share of axes that percolate."
-    return [*table_lines(header, rows), "", reading]
+    return [*table_lines(header, rows), "", f"{reading} Lengths are in voxels of {voxel}." if voxel else reading]

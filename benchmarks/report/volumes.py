@@ -35,11 +35,13 @@ class Draws:
         density: float64 [k], rising.
         voxels: bool [k, D, H, W] by name, ``REAL`` first, then generators from the best score to the worst.
         missing: generators that have a score but no draws at hand, each with the command that makes them.
+        voxel_size: edge of a voxel, in the data set's unit of length.
     """
 
     density: NDArray[np.float64]
     voxels: dict[str, NDArray[np.bool_]]
     missing: dict[str, str]
+    voxel_size: float = 1.0
 
 
 def typical_slice(volume: NDArray[np.bool_]) -> NDArray[np.bool_]:

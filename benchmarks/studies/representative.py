@@ -38,6 +38,7 @@ def representative(
     sizes: Sequence[int] = (),
     progress: Progress | None = None,
     command: str = "",
+    voxel: str = "",
 ) -> list[str]:
     """Cut an image into blocks of several sizes and write mean and spread of each descriptor.
 
@@ -50,6 +51,7 @@ def representative(
         sizes: edges of blocks in voxels; default those of ``SIZES`` of which at least 12 blocks fit.
         progress: a started rich progress display, or None for silence.
         command: the command line, for the manifest.
+        voxel: edge of a voxel in words, "" where it is not known.
 
     Returns:
         The lines of a table.
@@ -76,9 +78,9 @@ def representative(
         write_table(folder / "representative.csv", table)
         save(draw(plots.representative(table), width), folder / "representative.png")
     record = Record.of({"image": digest}, CODE, JUDGING_PACKAGES)
-    run = {"sizes": chosen, "seed": options.seed}
+    run = {"sizes": chosen, "seed": options.seed, **({"voxel": voxel} if voxel else {})}
     Manifest(run).extended({REAL: record}, command).write(folder / "representative.json")
-    return representative_table(table)
+    return representative_table(table, voxel)
 
 
 def cut(image: NDArray[np.bool_], edge: int, seed: int) -> NDArray[np.bool_]:

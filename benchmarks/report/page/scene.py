@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...store.results import REAL
+from ...store.results import REAL, Run
+from ..lengths import voxel_of_run
 from ..style import CUT, PORE, SHADES, SOLID
 from ..volumes import Draws, typical_slice
 from .parts import data_address
 
 
-def scene(draws: Draws) -> dict[str, Any]:
-    """Return everything that the three-dimensional view shows: bits of each volume, packed, width fastest."""
+def scene(draws: Draws, run: Run) -> dict[str, Any]:
+    """Return everything that the three-dimensional view shows and saves: bits of each volume, packed, width fastest."""
+    _, unit = voxel_of_run(run) or (1.0, "")
     return {
+        "run": run.name,
+        "voxel_size": draws.voxel_size,
+        "unit": re.sub("[^A-Za-z]", "", unit.replace("µ", "u")),  # a header is plain ASCII
         "shape": list(draws.voxels[REAL].shape[1:]),
         "density": [round(float(density), 4) for density in draws.density],
         "porosity": {name: [round(float(v.mean()), 4) for v in volumes] for name, volumes in draws.voxels.items()},

@@ -11,6 +11,7 @@ from typing import Any
 from ...store.results import Run, read_runs, read_scaling, read_side_table, read_speed
 from .. import plots
 from ..documents import documents
+from ..lengths import voxel_of_run, voxel_sentence
 from ..scaling import medians
 from ..volumes import Draws, NoDrawsError, solids
 from .parts import Origin, Panel, Section, plotted, still
@@ -21,7 +22,10 @@ ACCURACY = "One row a generator. The head of a column explains it, and sorts by 
 COST = "Lower and further left is better. A learned generator is fitted once: pointing at one says how long that takes."
 CURVES = "Bands hold nine of ten single volumes. Real volumes are grey; controls are switched on in the legend."
 GALLERY = "Each column is one density; each row draws for it. Pores are dark."
-VIEW = "Real pores beside a generator's at the same density. Drag to turn both, scroll or pinch to zoom."
+VIEW = (
+    "Real pores beside a generator's at the same density. Drag to turn both, scroll or pinch to zoom. Both can be "
+    "saved: .nrrd holds the size of a voxel, as 3D Slicer and ImageJ take it; .npy is true where there is pore."
+)
 SPEED = "Volumes a second from densities to voxels in host memory."
 VALIDATION = "How often planted defects are found, and how often two real sets are called different."
 ABLATION = "What each part of the learned generator contributes."
@@ -119,9 +123,10 @@ def _curves(source: Source, run: Run) -> list[Panel]:
     text = (
         "How many more or fewer pore voxels a density yields than it asks for. Free count: without making counts exact."
     )
+    edge = voxel_sentence(voxel_of_run(run))
     unknown = ("There are no curves over density yet.", "Calibration is not measured yet.")
     panels = [
-        plotted(f"curves-{run.name}", run.name, origin, "", curves, plots.curves(run.folder), missing=unknown[0]),
+        plotted(f"curves-{run.name}", run.name, origin, edge, curves, plots.curves(run.folder), missing=unknown[0]),
         plotted(f"calibration-{run.name}", "Calibration", measured, text, calibration, missing=unknown[1]),
     ]
     details = source.documents.get(run.folder / "details.md")
@@ -136,7 +141,10 @@ def _gallery(source: Source, run: Run) -> list[Panel]:
 
 
 def _view(source: Source, run: Run) -> list[Panel]:
-    return [_drawn(source, run, "view", lambda drawn: {"scene": scene(drawn), "still": still(partial(solids, drawn))})]
+    def shown(drawn: Draws) -> dict[str, Any]:
+        return {"scene": scene(drawn, run), "still": still(partial(solids, drawn))}
+
+    return [_drawn(source, run, "view", shown)]
 
 
 def _drawn(source: Source, run: Run, name: str, shown: Callable[[Draws], dict[str, Any]]) -> Panel:
@@ -145,7 +153,8 @@ def _drawn(source: Source, run: Run, name: str, shown: Callable[[Draws], dict[st
     if drawn is None:
         return Panel(f"{name}-{run.name}", run.name, origin, missing=source.no_draws[run.name])
     absent = f"Not at hand: draws of {', '.join(drawn.missing)}; {next(iter(drawn.missing.values()), '')} makes them."
-    return Panel(f"{name}-{run.name}", run.name, origin, absent if drawn.missing else "", **shown(drawn))
+    text = " ".join(filter(None, (voxel_sentence(voxel_of_run(run)), absent if drawn.missing else "")))
+    return Panel(f"{name}-{run.name}", run.name, origin, text, **shown(drawn))
 
 
 def _speed(source: Source) -> list[Panel]:

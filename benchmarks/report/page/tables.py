@@ -42,7 +42,7 @@ def explanation(column: str) -> str:
         return COLUMNS[column]
     if column.startswith("NFR100 "):
         return f"NFR100 of the volumes with a density in {column.removeprefix('NFR100 ')} alone."
-    if column.endswith(" error (floor)"):
+    if column.endswith(" (floor)"):
         return "Wasserstein distance to the real distribution, in physical units; what real volumes show between them."
     wanted = re.sub(r" (%|\[.*\]|\(.*\))$", "", column).lower()
     for metric in METRICS.values():

@@ -92,6 +92,13 @@ function startView(view) {
     place.on("plotly_relayout", follow);
   }
   generator.addEventListener("change", draw);
+  each("[data-save]", (button) => button.addEventListener("click", () => {
+    const name = button.dataset.save === "real" ? "real" : generator.value;
+    const index = Number(density.value), { format } = button.dataset;
+    const bits = unpack(scene.bits[name][index], count);
+    const parts = format === "npy" ? npyFile(bits, scene.shape) : nrrdFile(bits, scene.shape, scene.voxel_size, scene.unit);
+    saveFile(parts, fileName(scene.run, name, index, scene.density[index], format));
+  }), view);
   for (const slider of [density, cut]) slider.addEventListener("input", draw);
 }
 
