@@ -43,6 +43,25 @@ def normal(values: NDArray[np.float64]) -> Estimate:
     return Estimate(mean, mean - error, mean + error)
 
 
+def ratio_of_means(values: NDArray[np.float64], others: NDArray[np.float64]) -> Estimate | None:
+    """Return the mean of values over that of paired others, with a normal interval of its logarithm; None if one is 0.
+
+    Args:
+        values: [n], not negative.
+        others: [n], of the same pairs; what both share does not widen the interval.
+
+    Example:
+        >>> ratio_of_means(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
+        Estimate(value=2.0, low=2.0, high=2.0)
+    """
+    if not (values.mean() > 0 and others.mean() > 0):
+        return None
+    value = float(values.mean() / others.mean())
+    error = normal(values / values.mean() - others / others.mean())
+    spread = float(np.exp((error.high - error.low) / 2))
+    return Estimate(value, value / spread, value * spread)
+
+
 def binomial(hits: float, n: int, method: Literal["exact", "wilson"] = "exact") -> Estimate:
     """Return a share with its binomial interval, in [0, 1].
 

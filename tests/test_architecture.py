@@ -66,7 +66,17 @@ for name in generators.GENERATORS:
 for name in ("sphere-packing", "gaussian-field", "pca", "reference", "memoriser", "noise"):
     generators.get(name)().fit(volumes, density, rng=0).sample(0.9, 2, rng=1)
 """
-    _run(code, unwanted=("porespy", "porebench.metrics", "porebench.benchmarks", "numba"))
+    _run(code, unwanted=("porespy", "porebench.metrics", "porebench.benchmarks"))
+
+
+def test_speed_is_timed_where_numba_is_not_installed_of_generators_that_do_without() -> None:
+    code = """
+import sys
+sys.modules["numba"] = None
+from porebench.benchmarks.speed.conftest import samples_on
+assert samples_on("cvae", "cuda") and samples_on("gaussian-field", "cuda") and not samples_on("annealing", "cpu")
+"""
+    _run(code, unwanted=("porespy",))
 
 
 def test_the_command_starts_without_what_only_some_commands_need() -> None:

@@ -46,16 +46,20 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
         "status.csv",
         "ties.csv",
     }
-    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=("physics", "voxel-test")))
+    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=("physics", "flow", "voxel-test")))
     assert list(dict.fromkeys(_read(tmp_path, "curves").generator)) == ["real", "memoriser", "noise"]
     physics = _read(tmp_path, "physics")
     assert list(dict.fromkeys(physics.generator)) == ["real", "memoriser"]
     diffusivity = physics[(physics.metric == "solid_diffusivity") & (physics.generator == "real")]
     assert ((diffusivity.value > 0.8) & (diffusivity.value <= 1.01)).all()
+    flow = _read(tmp_path, "flow")
+    assert list(dict.fromkeys(flow.generator)) == ["real", "memoriser"]
+    assert set(flow.columns) >= {"density", "porosity", "depth", "height", "width"}
     assert list(_read(tmp_path, "voxel-test").generator) == ["memoriser"]
     page = (tmp_path / "tiny" / "details.md").read_text()
     assert "## Calibration" in page
     assert "## Physics" in page
+    assert "## Permeability" in page
     assert "## Classifier on voxels" in page
 
 

@@ -58,6 +58,9 @@ def evaluate(
     physics: Annotated[
         bool, typer.Option("--physics", help="Also solve for the diffusivity of the solid (minutes): physics.csv.")
     ] = False,
+    flow: Annotated[
+        bool, typer.Option("--flow", help="Also solve for the permeability of the pores (minutes): flow.csv.")
+    ] = False,
     voxel_test: Annotated[
         bool, typer.Option("--voxel-test", help="Also train a network to tell draws from real ones: voxel-test.csv.")
     ] = False,
@@ -100,7 +103,9 @@ def evaluate(
         suite=named(suite or CURRENT).name,
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
-        extras=tuple(name for name, asked in (("physics", physics), ("voxel-test", voxel_test)) if asked),
+        extras=tuple(
+            name for name, asked in (("physics", physics), ("flow", flow), ("voxel-test", voxel_test)) if asked
+        ),
         processes=workers,
         scheduler=scheduler,
     )

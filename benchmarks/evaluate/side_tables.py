@@ -25,7 +25,8 @@ from porebench.metrics.bands import ALL, density_bands
 from porebench.metrics.curves import calibration, density_bins, descriptor_curves
 from porebench.metrics.descriptors import describe
 from porebench.metrics.overlap import iou
-from porebench.metrics.physics import diffusivity_by_band, percolation_by_band, relative_diffusivity
+from porebench.metrics.permeability import permeabilities
+from porebench.metrics.physics import AXES, diffusivity_by_band, percolation_by_band, relative_diffusivity
 
 from ..report.details import side_markdown
 from ..store.cells import REAL as KEPT
@@ -45,7 +46,7 @@ log = logging.getLogger("porebench")
 CALIBRATION_GRID = np.linspace(0, 1, 21)
 OVERLAP_BINS = 50  # ranges of density
 CALIBRATION_DRAWS = 8  # at each density
-PHYSICS_VOLUMES = 180  # whose diffusivity is solved for, spread over density
+PHYSICS_VOLUMES = 180  # whose diffusivity or permeability is solved for, spread over density
 
 Rows = list[dict[str, Any]]
 Floats = NDArray[np.float64]
@@ -280,6 +281,25 @@ def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_]
     return found
 
 
+def _flow(judge: Judge, name: str, _reference: str) -> Rows:
+    return _flow_rows(judge, judge.samples(name), name)
+
+
+def _real_flow(judge: Judge) -> Rows:
+    return _flow_rows(judge, judge.test, "real volumes")
+
+
+def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
+    """Return density, porosity and permeability along each axis of some volumes, spread over density."""
+    chosen = volumes[spread(judge.test.density, PHYSICS_VOLUMES)]
+    with judge.bar(f"flow in {what}", len(chosen)) as advance:
+        found, converged = permeabilities(chosen.voxels, workers=judge.options.workers, progress=advance)
+    columns = dict(zip(AXES, np.where(converged, found, np.nan).T, strict=True))
+    porosity = chosen.voxels.mean(axis=(1, 2, 3))
+    rows: Rows = pd.DataFrame({"density": chosen.density, "porosity": porosity, **columns}).to_dict("records")
+    return rows
+
+
 def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
     """Return the AUC over the headline bands together."""
     from porebench.metrics.voxel_classifier import FOLDS, voxel_auc  # noqa: PLC0415 - torch takes a second to import
@@ -331,6 +351,7 @@ SIDE_TABLES = (
         _real_physics,
         by_default=False,
     ),
+    SideTable("flow", (permeabilities,), _flow, _real_flow, by_default=False),
     SideTable("voxel-test", ("metrics.voxel_classifier:voxel_auc", density_bands), _voxel_test, by_default=False),
     SideTable("overlap", (overlap_rows,), _overlap),
 )

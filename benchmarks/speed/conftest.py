@@ -82,6 +82,14 @@ def fitted_generator(name: str, device: str) -> tuple[Any, dict[str, Any]]:
     return generator, {"generator": name, "digest": digest, "params": generator.params, **precision}
 
 
+def samples_on(name: str, kind: str) -> bool:
+    """Return whether a generator samples on a kind of device; False where it cannot be imported on this machine."""
+    try:
+        return kind in get(name).devices
+    except ModuleNotFoundError:  # a bare machine that times a GPU has no numba
+        return False
+
+
 def mixed_densities(count: int) -> NDArray[np.float64]:
     """Return densities spread evenly over (0, 1), sparse and dense mixed; 0.5 where there is one."""
     return np.random.default_rng(0).permutation((np.arange(count) + 0.5) / count)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from porebench.generators import GENERATORS, ON_REQUEST, get
 
 from ..store.timings import voxel_facts
-from .conftest import fitted_generator, mixed_densities
+from .conftest import fitted_generator, mixed_densities, samples_on
 from .work import work
 
 EDGE = 30
@@ -28,8 +28,8 @@ LARGE = 128
 def test_sampling(measure: Callable[..., None], name: str, batch: int, device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("this machine has no CUDA device")
-    if device not in get(name).devices:
-        pytest.skip(f"{name} samples on the CPU only")
+    if not samples_on(name, device):
+        pytest.skip(f"{name} does not sample on a {device} device here")
     if name in ON_REQUEST and device == "cpu" and batch > 1:
         pytest.skip(f"{name} takes as long for each volume of a batch as for one: minutes")
     generator, facts = fitted_generator(name, device)
@@ -60,7 +60,7 @@ def test_sampling(measure: Callable[..., None], name: str, batch: int, device: s
 @pytest.mark.benchmark(group="sampling-large")
 @pytest.mark.parametrize("device", ["cuda"])
 @pytest.mark.parametrize("batch", [1, 64])
-@pytest.mark.parametrize("name", [name for name in GENERATORS if "cuda" in get(name).devices and get(name).any_shape])
+@pytest.mark.parametrize("name", [name for name in GENERATORS if samples_on(name, "cuda") and get(name).any_shape])
 def test_sampling_large_volumes(measure: Callable[..., None], name: str, batch: int, device: str) -> None:
     if not torch.cuda.is_available():
         pytest.skip("this machine has no CUDA device")
