@@ -34,6 +34,8 @@ GENERATORS: dict[str, str] = {
     "sphere-packing": "sphere_packing:SpherePacking",
     "gaussian-field": "gaussian_field:GaussianField",
     "pca": "pca:PCASampler",
+    "quilting": "quilting:Quilting",
+    "direct-sampling": "direct_sampling:DirectSampling",
     "reference": "controls:Reference",
     "memoriser": "controls:Memoriser",
     "noise": "controls:Noise",
@@ -43,8 +45,8 @@ GENERATORS: dict[str, str] = {
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 """Rows that show what the numbers mean; they are in every table and hold no rank."""
 
-ON_REQUEST: tuple[str, ...] = ("autoregressive",)
-"""Generators that take about a second a volume on two cores: drawn where they are named; else their rows are kept."""
+ON_REQUEST: tuple[str, ...] = ("autoregressive", "direct-sampling")
+"""Generators that take half a second or more a volume: drawn where they are named; else their rows are kept."""
 
 
 def __getattr__(name: str) -> Any:
