@@ -34,8 +34,10 @@ GENERATORS: dict[str, str] = {
     "sphere-packing": "sphere_packing:SpherePacking",
     "gaussian-field": "gaussian_field:GaussianField",
     "pca": "pca:PCASampler",
-    "annealing": "annealing:Annealing",
     "fibres": "fibres:Fibres",
+    "quilting": "quilting:Quilting",
+    "annealing": "annealing:Annealing",
+    "direct-sampling": "direct_sampling:DirectSampling",
     "reference": "controls:Reference",
     "memoriser": "controls:Memoriser",
     "noise": "controls:Noise",
@@ -45,8 +47,8 @@ GENERATORS: dict[str, str] = {
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 """Rows that show what the numbers mean; they are in every table and hold no rank."""
 
-ON_REQUEST: tuple[str, ...] = ("autoregressive", "annealing")
-"""Generators that take about a second a volume on two cores: drawn where they are named; else their rows are kept."""
+ON_REQUEST: tuple[str, ...] = ("autoregressive", "annealing", "direct-sampling")
+"""Generators that take a quarter of a second or more a volume: drawn where they are named; else their rows are kept."""
 
 
 def __getattr__(name: str) -> Any:

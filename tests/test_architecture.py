@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("data", "generators", "metrics", "benchmarks")
-FORBIDDEN = {"generators": {"porespy", "numba", "skimage"}, "data": {"porespy", "torch"}}
+FORBIDDEN = {"generators": {"porespy", "skimage"}, "data": {"porespy", "torch"}}
 
 
 def _imported(file: Path) -> set[str]:
@@ -42,6 +42,10 @@ def test_one_file_imports_porespy() -> None:
         str(file.relative_to(ROOT)) for package in PACKAGES for file in _files(package) if "porespy" in _imported(file)
     }
     assert users == {"benchmarks/speed/peers.py"}
+
+
+def test_one_file_of_the_generators_imports_numba() -> None:
+    assert [file.name for file in _files("generators") if "numba" in _imported(file)] == ["compiled.py"]
 
 
 def test_modules_import_each_other_in_no_circle() -> None:

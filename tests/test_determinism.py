@@ -17,6 +17,8 @@ PINNED = {
     "sphere-packing": "4be431322b71f86f",
     "gaussian-field": "3e88db4e693bbf74",
     "pca": "5cec9a24d94a7b5a",
+    "quilting": "dba9522e1d55e7ad",
+    "direct-sampling": "1077a40082d16c6f",
     "reference": "e774c298e351f661",
     "memoriser": "d994fc03c950a8c1",
     "noise": "293a461fa21592cd",
@@ -43,7 +45,7 @@ def test_baselines_draw_what_they_always_drew(name) -> None:
     assert _drawn(name) == PINNED[name]
 
 
-@pytest.mark.parametrize("name", ["sphere-packing", "gaussian-field", "pca", "noise"])
+@pytest.mark.parametrize("name", ["sphere-packing", "gaussian-field", "pca", "quilting", "direct-sampling", "noise"])
 def test_neither_process_nor_threads_change_a_draw(name) -> None:
     here = _drawn(name)
     for threads in (1, 3):
