@@ -85,7 +85,8 @@ class Annealing(Generator):
         if not 0 < self.cooling < 1:
             raise ValueError(f"cooling must lie between 0 and 1, got {self.cooling}")
         places = _places(volumes.shape[1:], self.reach)
-        counts = np.stack([count(volume.view(np.uint8), self.reach) for volume in volumes])
+        voxels = np.ascontiguousarray(volumes).view(np.uint8)
+        counts = np.stack([count(volume, self.reach) for volume in voxels])
         self.statistics_ = (counts / np.maximum(places, 1)).astype(np.float32)
         self.porosity_ = volumes.mean(axis=(1, 2, 3))
         self.density_ = density.copy()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from porebench.data import Dataset, Volumes
-from porebench.generators import importable
+from porebench.generators import ON_REQUEST, importable
 
 from ..store.cells import Cells, Inputs
 from ..store.digests import code_digest
@@ -210,7 +210,7 @@ def _draw_fit(
 
 
 def fits_of(cells: Cells, options: Options) -> int:
-    """Return the number of fits that a row stands on, once the first has been made.
+    """Return the number of fits that a row stands on, once the first is made: one where the fit or the draws take long.
 
     Args:
         cells: of the generator's first fit.
@@ -219,4 +219,4 @@ def fits_of(cells: Cells, options: Options) -> int:
     first = cells.read("fit")
     if first is None or first.output["source"] == "published" or first.output["fit_seconds"] > QUICK_FIT:
         return 1
-    return options.number_of_fits
+    return 1 if cells.generator in ON_REQUEST and options.fits is None else options.number_of_fits
