@@ -47,8 +47,8 @@ GENERATORS: dict[str, str] = {
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 """Rows that show what the numbers mean; they are in every table and hold no rank."""
 
-ON_REQUEST: tuple[str, ...] = ("autoregressive", "annealing", "direct-sampling")
-"""Generators that take a quarter of a second or more a volume: drawn where they are named; else their rows are kept."""
+ON_REQUEST: tuple[str, ...] = ("autoregressive", "quilting", "annealing", "direct-sampling")
+"""Generators that take a tenth of a second or more a volume: drawn where they are named; else their rows are kept."""
 
 
 def __getattr__(name: str) -> Any:

@@ -62,7 +62,7 @@ def permeability(
         pores: bool [depth, height, width], True = pore.
         axis: 0, 1 or 2, the direction of the mean gradient.
         tolerance: the method stops where no layer's flux is farther than this from the mean, relative to that, and the
-            mean changes by a tenth of it in fifty steps.
+            mean is half as far from the limit that its last changes point to.
         limit: steps to stop after.
 
     References:
@@ -88,16 +88,24 @@ def permeability(
     moving = np.ravel(density[:, None] * np.repeat(_WEIGHTS, 2))
     resting = density / 3
     links, rates = link(conducting, len(layer)), (1 / _RELAXATION, 1 / (0.5 + _MAGIC / (_RELAXATION - 0.5)))
-    value, steps = 0.0, 0
-    while steps < limit:
-        before = value
+    seen: list[float] = []
+    while len(seen) * _EVERY < limit:
         fluxes = advance(moving, resting, links, layer, length, _EVERY // 2, *rates)
-        steps += _EVERY
-        value = 3 * viscosity * length * float(fluxes.sum()) / phase.size  # the pressure is a third of the density
+        seen.append(3 * viscosity * length * float(fluxes.sum()) / phase.size)  # the pressure is a third of the density
         uneven = float(np.abs(fluxes - fluxes.mean()).max())
-        if uneven <= tolerance * fluxes.mean() and abs(value - before) <= tolerance / 10 * value:
-            return Permeability(value, steps, True)
-    return Permeability(value, steps, False)
+        if uneven <= tolerance * fluxes.mean() and _remaining(seen[-3:]) <= tolerance / 2 * seen[-1]:
+            return Permeability(seen[-1], len(seen) * _EVERY, True)
+    return Permeability(seen[-1], len(seen) * _EVERY, False)
+
+
+def _remaining(values: list[float]) -> float:
+    """Return how far the last of three values is from the limit, if they approach it as a geometric sequence does."""
+    if len(values) < 3:
+        return np.inf
+    before, after = abs(values[1] - values[0]), abs(values[2] - values[1])
+    if after == 0:
+        return 0.0
+    return after * after / (before - after) if after < before else np.inf
 
 
 def permeabilities(

@@ -112,6 +112,20 @@ def test_profiles_are_read_with_the_real_volumes_first(tmp_path) -> None:
     assert plots.curves(tmp_path / "absent") == plots.calibration(tmp_path / "absent") == {}
 
 
+def test_permeability_is_averaged_in_classes_of_density_and_what_never_flows_has_no_point(tmp_path) -> None:
+    density = np.linspace(0.1, 0.9, 18)
+    lines = ["generator,samples,density,porosity,depth,height,width"]
+    for name, scale in (("noise", 0.0), ("real", 2.0)):
+        lines += [f"{name},x,{d},{d / 2},{scale * d},{scale * d},{scale * d}" for d in density]
+    (tmp_path / "flow.csv").write_text("\n".join(lines))
+    (plot,) = plots.flow(tmp_path).values()
+    assert [series.name for series in plot.series] == ["real", "noise"]
+    assert plot.series[0].x == pytest.approx(density.reshape(9, 2).mean(axis=1) / 2)
+    assert plot.series[0].y == pytest.approx(2 * density.reshape(9, 2).mean(axis=1))
+    assert np.isnan(plot.series[1].y).all()
+    assert plots.flow(tmp_path / "absent") == {}
+
+
 def test_a_typical_slice_is_as_porous_as_its_volume() -> None:
     volume = np.zeros((3, 4, 4), dtype=bool)
     volume[1, :2] = True

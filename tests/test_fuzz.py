@@ -476,7 +476,16 @@ def _fuzz_weights(name: str, count: int, folder: Path) -> None:
         answer(lambda path: get(name).load(path).sample(0.5, 2, rng=0), path)
 
 
-WEIGHTS = ("pca", "gaussian-field", "sphere-packing", "quilting", "direct-sampling", "memoriser", "reference", "cvae")
+WEIGHTS = (
+    "pca",
+    "gaussian-field",
+    "sphere-packing",
+    "quilting",
+    "direct-sampling",
+    "memoriser",
+    "reference",
+    "cvae",
+)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 from tests.diffusion import directly
 from tests.surrogates import spheres
 
+from porebench.data import read_volume
 from porebench.metrics.descriptors import percolation
 from porebench.metrics.estimate import Estimate, binomial, normal
 from porebench.metrics.physics import (
@@ -18,6 +22,8 @@ from porebench.metrics.physics import (
     relative_diffusivity,
 )
 from porebench.metrics.transport import effective_diffusivity
+
+ROCKS = Path(os.environ.get("POREBENCH_ROCKS", Path(__file__).parents[2] / "shared" / "rocks"))
 
 
 def test_slabs_conduct_along_themselves_and_not_across() -> None:
@@ -110,6 +116,15 @@ def test_diffusivity_agrees_with_taufactor() -> None:
         solver = taufactor.Solver(solid.astype(np.uint8), device="cpu")
         solver.solve(conv_crit=1e-6, verbose=False)
         assert effective_diffusivity(solid) == pytest.approx(float(solver.D_eff[0]), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROCKS / "berea.zip").is_file(), reason=f"needs the tomography of Berea in {ROCKS}")
+def test_berea_has_its_published_formation_factor() -> None:
+    """The image of 400³ voxels has a formation factor of 24.1, as published with it."""
+    pores = read_volume(ROCKS / "berea.zip")
+    found = [1 / effective_diffusivity(pores, axis=axis, tolerance=1e-3) for axis in range(3)]
+    assert np.mean(found) == pytest.approx(24.1, rel=0.03)
 
 
 def test_diffusivity_agrees_with_a_direct_solution() -> None:

@@ -46,7 +46,8 @@ log = logging.getLogger("porebench")
 CALIBRATION_GRID = np.linspace(0, 1, 21)
 OVERLAP_BINS = 50  # ranges of density
 CALIBRATION_DRAWS = 8  # at each density
-PHYSICS_VOLUMES = 180  # whose diffusivity or permeability is solved for, spread over density
+PHYSICS_VOLUMES = 180  # whose diffusivity is solved for, spread over density
+FLOW_VOLUMES = 90  # whose permeability is
 
 Rows = list[dict[str, Any]]
 Floats = NDArray[np.float64]
@@ -291,7 +292,7 @@ def _real_flow(judge: Judge) -> Rows:
 
 def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
     """Return density, porosity and permeability along each axis of some volumes, spread over density."""
-    chosen = volumes[spread(judge.test.density, PHYSICS_VOLUMES)]
+    chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
     with judge.bar(f"flow in {what}", len(chosen)) as advance:
         found, converged = permeabilities(chosen.voxels, workers=judge.options.workers, progress=advance)
     columns = dict(zip(AXES, np.where(converged, found, np.nan).T, strict=True))

@@ -10,6 +10,7 @@ from ..store.results import Run, read_run, read_scaling, read_speed
 from ..store.tables import table_text
 from ..store.timings import merged
 from .accuracy import accuracy_markdown, small_bands, summary_table
+from .choice import choice_lines
 from .details import side_markdown
 from .lengths import voxel_of_run, voxel_sentence
 from .scaling import scaling_lines
@@ -24,7 +25,8 @@ SPEED_DATASET = "spheres"
 def write_reports(results: Path, readme: Path | None) -> list[Path]:
     """Write every document again from what is in the results, and the tables between the README's markers, if given.
 
-    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's, ``speed`` or a study's.
+    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's, ``choice``, ``speed`` or a
+    study's.
 
     Returns:
         The files written.
@@ -50,8 +52,8 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
     texts: dict[Path, str] = {}
     tables: dict[str, list[str]] = {}
     digests: dict[str, str] = {}
-    for path in sorted(results.glob("*/manifest.json")):
-        run = read_run(path.parent)
+    runs = [read_run(path.parent) for path in sorted(results.glob("*/manifest.json"))]
+    for run in runs:
         texts[run.folder / "accuracy.md"] = accuracy_markdown(run)
         details = side_markdown(run.folder, voxel_sentence(voxel_of_run(run)))
         if details is not None:
@@ -59,6 +61,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         tables[run.name] = [*summary_table(run), "", _made(run)]
         if run.name == SPEED_DATASET:
             digests = {name: record["digest"] for name, record in run.records.items() if "digest" in record}
+    tables["choice"] = choice_lines(runs)
     speed, sizes = read_speed(results), read_scaling(results)
     if speed:
         scaling = [] if sizes is None else scaling_lines(sizes)

@@ -127,6 +127,7 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
         described[f"cost-{run.name}"] = plots.cost(run)
         described[f"curves-{run.name}"] = plots.curves(run.folder)
         described[f"calibration-{run.name}"] = plots.calibration(run.folder)
+        described[f"flow-{run.name}"] = plots.flow(run.folder)
         try:
             drawn = draws(run)
         except NoDrawsError as error:

@@ -16,6 +16,8 @@ import pandas as pd
 
 from porebench.generators import CONTROLS
 from porebench.metrics.descriptors import HEADLINE
+from porebench.metrics.estimate import normal
+from porebench.metrics.physics import AXES
 from porebench.metrics.table import METRICS
 
 from ..store.results import ALL, REAL, Run, Score, read_side_table
@@ -26,6 +28,8 @@ from .text import percent
 
 MOST_BYTES = 16
 """Bytes a voxel of the line of reference beside the memory of large draws."""
+FLOW_CLASSES = 9
+"""Classes of density, of equally many volumes, that permeability is averaged in."""
 ENOUGH = 10.0
 """Pore voxels that a density must ask for to show how many more or fewer are drawn, in percent."""
 
@@ -236,6 +240,31 @@ def calibration(folder: Path) -> Plots:
         known[column] = 100 * (known[column] / known["target"] - 1)
     excess = Axis("excess of pore voxels, %", low=-60, high=60)
     return {"": Plot(Axis("density asked for"), excess, _profiles(known, every_band=True), {0: ""})}
+
+
+def flow(folder: Path) -> Plots:
+    """Describe the mean permeability over the porosity of volumes, in classes of density, with its interval if real.
+
+    Args:
+        folder: of a run; without ``flow.csv`` there are no plots.
+    """
+    table = read_side_table(folder, "flow")
+    if table is None:
+        return {}
+    known = {**looks([str(name) for name in table["generator"].unique() if name != REAL]), REAL: REAL_LOOK}
+    series = []
+    for name, part in table.groupby("generator", sort=False):
+        ordered = part.dropna(subset=[*AXES]).sort_values("density")
+        classes = np.array_split(np.arange(len(ordered)), FLOW_CLASSES)
+        values = ordered[[*AXES]].mean(axis=1).to_numpy()
+        means = [normal(values[rows]) for rows in classes]
+        x = [float(ordered["porosity"].to_numpy()[rows].mean()) for rows in classes]
+        y = [mean.value or float("nan") for mean in means]
+        line = Series(str(name), known[str(name)], x, y, band=True, hidden=name in CONTROLS)
+        low = [max(mean.low, mean.value / 10) for mean in means]
+        series.append(replace(line, low=low, high=[mean.high for mean in means]) if name == REAL else line)
+    mean = Axis("mean permeability, squared voxel edges", log=True)
+    return {"": Plot(Axis("porosity"), mean, sorted(series, key=lambda it: it.name != REAL))}
 
 
 def power(table: pd.DataFrame) -> Plots:

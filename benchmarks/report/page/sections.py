@@ -129,6 +129,12 @@ def _curves(source: Source, run: Run) -> list[Panel]:
         plotted(f"curves-{run.name}", run.name, origin, edge, curves, plots.curves(run.folder), missing=unknown[0]),
         plotted(f"calibration-{run.name}", "Calibration", measured, text, calibration, missing=unknown[1]),
     ]
+    flow = plots.flow(run.folder)
+    if flow:
+        origin = Origin(run.name, f"{run.name}/flow.csv", run.command)
+        panels.append(
+            plotted(f"flow-{run.name}", "Permeability", origin, "What does not let flow through counts as 0.", flow)
+        )
     details = source.documents.get(run.folder / "details.md")
     if details is not None:
         name = f"details-{run.name}"
