@@ -84,6 +84,15 @@ def _physics(table: pd.DataFrame) -> list[str]:
 
 
 def _flow(table: pd.DataFrame) -> list[str]:
+    return ["", "## Permeability", "", FLOW, "", *flow_lines(table)]
+
+
+def flow_lines(table: pd.DataFrame) -> list[str]:
+    """Return a table in Markdown of the permeability of real volumes and of each generator's beside it.
+
+    Args:
+        table: rows of ``flow.csv``, those of the real volumes among them.
+    """
     found = {
         str(name): part[[*AXES]].to_numpy(dtype=np.float64) for name, part in table.groupby("generator", sort=False)
     }
@@ -104,7 +113,7 @@ def _flow(table: pd.DataFrame) -> list[str]:
         "cut along an axis",
         "unsteady",
     ]
-    return ["", "## Permeability", "", FLOW, "", *table_lines(header, rows)]
+    return table_lines(header, rows)
 
 
 def _times(ratio: Estimate | None) -> str:
