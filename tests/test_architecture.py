@@ -44,8 +44,9 @@ def test_one_file_imports_porespy() -> None:
     assert users == {"benchmarks/speed/peers.py"}
 
 
-def test_one_file_of_the_generators_imports_numba() -> None:
-    assert [file.name for file in _files("generators") if "numba" in _imported(file)] == ["compiled.py"]
+def test_one_file_of_the_project_imports_numba() -> None:
+    files = [file for package in ("data", "generators", "metrics", "benchmarks") for file in _files(package)]
+    assert [file.name for file in files if "numba" in _imported(file)] == ["compile.py"]
 
 
 def test_modules_import_each_other_in_no_circle() -> None:

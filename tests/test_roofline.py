@@ -40,8 +40,19 @@ def test_without_measured_limits_nothing_is_said() -> None:
     assert reaches([_timing("sampling", "a", 1.0, 64, operations=1.0, bytes=1.0, arithmetic="float32")]).empty
 
 
-@pytest.mark.parametrize("name", [name for name in GENERATORS if "epochs" not in get(name)().params])
-def test_the_work_of_each_generator_is_counted(name, training) -> None:
+SEARCHING = ("fibres", "quilting", "annealing", "direct-sampling")
+"""Generators that go on until they have found something, so that their work depends on what they find."""
+
+
+@pytest.mark.parametrize("name", SEARCHING)
+def test_the_work_of_a_search_is_not_counted(name, training) -> None:
+    assert work(get(name)().fit(*training, rng=0), np.array([0.5]), training[0].shape[1]) is None
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in GENERATORS if "epochs" not in get(name)().params and name not in SEARCHING]
+)
+def test_the_work_of_each_other_generator_is_counted(name, training) -> None:
     generator = get(name)(**({"simulator": "spheres"} if name == "reference" else {})).fit(*training, rng=0)
     counted = work(generator, np.array([0.5, 0.9]), generator.shape_[0])
     assert counted.operations > 0
