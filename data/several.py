@@ -12,6 +12,8 @@ from ._decode import PICKED, axes_of, one_of_unnamed, squeezed
 
 Pick = Mapping[Literal["channel", "frame", "phase", "volume"], int]
 """Number, from 0 on, of what is read of several channels, frames, phases of a one-hot array, or volumes."""
+PICKS = (*PICKED, "volume")
+"""What a number can be given to."""
 
 
 def checked_pick(pick: Pick | None) -> dict[str, int]:
@@ -22,9 +24,8 @@ def checked_pick(pick: Pick | None) -> dict[str, int]:
     """
     wanted: dict[str, int] = {}
     for name, index in (pick or {}).items():
-        if name not in {*PICKED, "volume"} or not isinstance(index, int) or index < 0:
-            known = ", ".join([*PICKED, "volume"])
-            raise ValueError(f"pick must give a number from 0 on to one of {known}, got {name}={index}")
+        if name not in PICKS or not isinstance(index, int) or index < 0:
+            raise ValueError(f"pick must give a number from 0 on to one of {', '.join(PICKS)}, got {name}={index}")
         wanted[name] = index
     return wanted
 

@@ -6,7 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from porebench import data
+
 LAW = (0.0882, 0.2632)  # density = a · n^b in a volume of 30³
+
+
+def packs(n: int = 96, size: int = 16) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Small packs of balls by the published law, and their densities, in random order."""
+    density = np.random.default_rng(0).permutation(np.linspace(0.5, 1, n))
+    return data.simulate(density, "spheres", rng=1, shape=(size, size, size)), density
 
 
 def pore_target(density: float, size: int) -> int:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import convolve
+from tests.surrogates import packs
 
-from porebench import data
 from porebench.generators.direct_sampling import (
     DirectSampling,
     _fit_window,
@@ -17,14 +17,9 @@ from porebench.generators.direct_sampling import (
 EDGE = 16
 
 
-def _packs(n: int = 96):
-    density = np.random.default_rng(0).permutation(np.linspace(0.5, 1, n))
-    return data.simulate(density, "spheres", rng=1, shape=(EDGE, EDGE, EDGE)), density
-
-
 @pytest.fixture(scope="module")
-def packs() -> DirectSampling:
-    return DirectSampling().fit(*_packs(), rng=0)
+def fitted_packs() -> DirectSampling:
+    return DirectSampling().fit(*packs(size=EDGE), rng=0)
 
 
 def test_offsets_are_all_steps_within_the_radius_by_distance() -> None:
@@ -117,20 +112,20 @@ def test_stripes_keep_their_direction(axis) -> None:
     assert max(change for each, change in enumerate(changes) if each != axis - 1) < 0.2, "but for dislocations"
 
 
-def test_the_servo_keeps_volumes_near_the_number_of_pore_voxels_of_the_law(packs) -> None:
+def test_the_servo_keeps_volumes_near_the_number_of_pore_voxels_of_the_law(fitted_packs) -> None:
     density = np.linspace(0.6, 1, 24)
-    wanted = packs.law_.porosity(density)
-    steered = packs.sample(density, rng=1).mean(axis=(1, 2, 3))
-    free = packs.altered(servo=0.0).sample(density, rng=1).mean(axis=(1, 2, 3))
+    wanted = fitted_packs.law_.porosity(density)
+    steered = fitted_packs.sample(density, rng=1).mean(axis=(1, 2, 3))
+    free = fitted_packs.altered(servo=0.0).sample(density, rng=1).mean(axis=(1, 2, 3))
     assert steered.mean() == pytest.approx(wanted.mean(), rel=0.05)
     assert np.abs(steered - wanted).mean() < 0.5 * np.abs(free - wanted).mean()
 
 
-def test_mending_leaves_fewer_lone_voxels_and_changes_few_others(packs) -> None:
+def test_mending_leaves_fewer_lone_voxels_and_changes_few_others(fitted_packs) -> None:
     faces = np.zeros((1, 3, 3, 3), dtype=int)
     for axis in (1, 2, 3):
         np.moveaxis(faces, axis, 0)[[0, 2], 0, 1, 1] = 1
-    plain, mended = (packs.altered(mend=mend).sample(0.9, 8, rng=1) for mend in (False, True))
+    plain, mended = (fitted_packs.altered(mend=mend).sample(0.9, 8, rng=1) for mend in (False, True))
     lone = [
         np.count_nonzero(drawn & (convolve(drawn.astype(int), faces, mode="constant") == 0))
         for drawn in (plain, mended)
@@ -140,20 +135,20 @@ def test_mending_leaves_fewer_lone_voxels_and_changes_few_others(packs) -> None:
 
 
 @pytest.mark.parametrize("shape", [(EDGE, EDGE, EDGE), (14, 20, 18)])
-def test_no_pore_reaches_the_boundary_where_none_did(packs, shape) -> None:
-    drawn = packs.sample(0.95, 4, shape=shape, rng=0)
+def test_no_pore_reaches_the_boundary_where_none_did(fitted_packs, shape) -> None:
+    drawn = fitted_packs.sample(0.95, 4, shape=shape, rng=0)
     assert drawn.any()
     assert drawn[:, 1:-1, 1:-1, 1:-1].sum() == drawn.sum()
 
 
 def test_a_stationary_medium_has_pores_at_the_boundary() -> None:
-    drawn = DirectSampling(walls=False).fit(*_packs(), rng=0).sample(0.95, 4, rng=0)
+    drawn = DirectSampling(walls=False).fit(*packs(size=EDGE), rng=0).sample(0.95, 4, rng=0)
     assert drawn[:, 0].any()
 
 
-def test_shapes_of_a_voxel_or_a_line_are_drawn(packs) -> None:
+def test_shapes_of_a_voxel_or_a_line_are_drawn(fitted_packs) -> None:
     for shape in ((1, 1, 1), (1, 2, 40)):
-        assert packs.sample(0.9, 3, shape=shape, rng=0).shape == (3, *shape)
+        assert fitted_packs.sample(0.9, 3, shape=shape, rng=0).shape == (3, *shape)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +160,8 @@ def test_shapes_of_a_voxel_or_a_line_are_drawn(packs) -> None:
         ({"images": 0}, "images must be at least 1, got 0"),
     ],
 )
-def test_impossible_settings_are_refused_by_fit_and_by_a_fitted_copy(packs, params, words) -> None:
+def test_impossible_settings_are_refused_by_fit_and_by_a_fitted_copy(fitted_packs, params, words) -> None:
     with pytest.raises(ValueError, match=words):
-        DirectSampling(**params).fit(*_packs(8), rng=0)
+        DirectSampling(**params).fit(*packs(8), rng=0)
     with pytest.raises(ValueError, match=words):
-        packs.altered(**params).sample(0.9, rng=0)
+        fitted_packs.altered(**params).sample(0.9, rng=0)

@@ -3,21 +3,16 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
+from tests.surrogates import packs
 
-from porebench import data
 from porebench.generators.quilting import Quilting, cut, lay_out
 
 EDGE = 16
 
 
-def _packs(n: int = 96):
-    density = np.random.default_rng(0).permutation(np.linspace(0.5, 1, n))
-    return data.simulate(density, "spheres", rng=1, shape=(EDGE, EDGE, EDGE)), density
-
-
 @pytest.fixture(scope="module")
-def packs() -> Quilting:
-    return Quilting().fit(*_packs(), rng=0)
+def fitted_packs() -> Quilting:
+    return Quilting().fit(*packs(size=EDGE), rng=0)
 
 
 def _places_in(block, volumes) -> int:
@@ -80,41 +75,41 @@ def test_stripes_are_continued_in_their_direction(axis) -> None:
     assert drawn.mean() == pytest.approx(0.4, abs=0.02)
 
 
-def test_steering_keeps_volumes_near_the_number_of_pore_voxels_of_the_law(packs) -> None:
+def test_steering_keeps_volumes_near_the_number_of_pore_voxels_of_the_law(fitted_packs) -> None:
     density = np.linspace(0.6, 1, 24)
-    wanted = packs.law_.porosity(density)
-    steered = packs.sample(density, rng=1).mean(axis=(1, 2, 3))
-    free = packs.altered(steering=0.0).sample(density, rng=1).mean(axis=(1, 2, 3))
+    wanted = fitted_packs.law_.porosity(density)
+    steered = fitted_packs.sample(density, rng=1).mean(axis=(1, 2, 3))
+    free = fitted_packs.altered(steering=0.0).sample(density, rng=1).mean(axis=(1, 2, 3))
     assert steered.mean() == pytest.approx(wanted.mean(), rel=0.05)
     assert np.abs(steered - wanted).mean() < 0.7 * np.abs(free - wanted).mean()
 
 
-def test_more_candidates_fit_better(packs) -> None:
+def test_more_candidates_fit_better(fitted_packs) -> None:
     surface = [
         sum(np.count_nonzero(np.diff(drawn, axis=axis)) for axis in (1, 2, 3)) / drawn.sum()
-        for drawn in (packs.altered(candidates=count).sample(0.9, 12, rng=1) for count in (1, 400))
+        for drawn in (fitted_packs.altered(candidates=count).sample(0.9, 12, rng=1) for count in (1, 400))
     ]
     assert surface[1] < surface[0]
 
 
 @pytest.mark.parametrize("shape", [(EDGE, EDGE, EDGE), (14, 25, 30)])
-def test_no_pore_reaches_the_boundary_where_none_did(packs, shape) -> None:
-    drawn = packs.sample(0.95, 8, shape=shape, rng=0)
+def test_no_pore_reaches_the_boundary_where_none_did(fitted_packs, shape) -> None:
+    drawn = fitted_packs.sample(0.95, 8, shape=shape, rng=0)
     assert drawn.any()
     assert drawn[:, 1:-1, 1:-1, 1:-1].sum() == drawn.sum()
 
 
 def test_a_stationary_medium_has_pores_at_the_boundary() -> None:
-    quilting = Quilting(walls=False).fit(*_packs(), rng=0)
+    quilting = Quilting(walls=False).fit(*packs(size=EDGE), rng=0)
     drawn = quilting.sample(0.95, 4, rng=0)
     assert drawn[:, 0].any()
     assert quilting.layers_.tolist() == [1]
 
 
-def test_patches_are_at_most_half_as_long_as_training_volumes(packs) -> None:
-    assert packs._patch((30, 30, 30)) == (8, 8, 8)
-    assert packs.altered(patch=5)._patch((30, 3, 1)) == (5, 3, 1)
-    assert packs.sample(0.9, shape=(1, 2, 40), rng=0).shape == (1, 1, 2, 40)
+def test_patches_are_at_most_half_as_long_as_training_volumes(fitted_packs) -> None:
+    assert fitted_packs._patch((30, 30, 30)) == (8, 8, 8)
+    assert fitted_packs.altered(patch=5)._patch((30, 3, 1)) == (5, 3, 1)
+    assert fitted_packs.sample(0.9, shape=(1, 2, 40), rng=0).shape == (1, 1, 2, 40)
 
 
 def test_volumes_that_are_to_be_empty_or_full_are_so() -> None:
@@ -134,8 +129,8 @@ def test_volumes_that_are_to_be_empty_or_full_are_so() -> None:
         ({"images": 0}, "images must be at least 1, got 0"),
     ],
 )
-def test_impossible_settings_are_refused_by_fit_and_by_a_fitted_copy(packs, params, words) -> None:
+def test_impossible_settings_are_refused_by_fit_and_by_a_fitted_copy(fitted_packs, params, words) -> None:
     with pytest.raises(ValueError, match=words):
-        Quilting(**params).fit(*_packs(8), rng=0)
+        Quilting(**params).fit(*packs(8), rng=0)
     with pytest.raises(ValueError, match=words):
-        packs.altered(**params).sample(0.9, rng=0)
+        fitted_packs.altered(**params).sample(0.9, rng=0)

@@ -183,8 +183,10 @@ def picked(text: str | None) -> Pick | None:
     """
     if text is None:
         return None
+    from porebench.data.several import PICKS
+
     pairs = [part.partition("=") for part in text.split(",")]
-    if any(name not in {"channel", "frame", "phase", "volume"} or not number.isdecimal() for name, _, number in pairs):
+    if any(name not in PICKS or not number.isdecimal() for name, _, number in pairs):
         raise ValueError(f"expected channel, frame, phase or volume with a number, as --pick frame=0, got {text!r}")
     return cast("Pick", {name: int(number) for name, _, number in pairs})
 

@@ -219,4 +219,6 @@ def fits_of(cells: Cells, options: Options) -> int:
     first = cells.read("fit")
     if first is None or first.output["source"] == "published" or first.output["fit_seconds"] > QUICK_FIT:
         return 1
-    return 1 if cells.generator in ON_REQUEST and options.fits is None else options.number_of_fits
+    if options.fits is None and cells.generator in ON_REQUEST:
+        return 1
+    return options.number_of_fits

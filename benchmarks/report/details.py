@@ -101,10 +101,10 @@ def flow_lines(table: pd.DataFrame) -> list[str]:
         steady = ~np.isnan(values).any(axis=1)
         both = steady & ~np.isnan(real).any(axis=1)
         pairs = [(values[both].mean(axis=1), real[both].mean(axis=1)), *zip(values[both].T, real[both].T, strict=True)]
-        ratios = [ABSENT if name == REAL else _times(ratio_of_means(*pair)) for pair in pairs]
+        ratios = [None if name == REAL else ratio_of_means(*pair) for pair in pairs]
         cut = binomial(int(np.count_nonzero((values[steady] == 0).any(axis=1))), int(steady.sum()))
-        share = f"{cut.value:.2f} [{cut.low:.2f}, {cut.high:.2f}]"
-        rows.append([name, f"{values[steady].mean():.3g}", *ratios, share, str(int((~steady).sum()))])
+        estimates = map(_estimate, [*ratios, cut])
+        rows.append([name, f"{values[steady].mean():.3g}", *estimates, str(int((~steady).sum()))])
     header = [
         "generator",
         "mean",
@@ -116,8 +116,8 @@ def flow_lines(table: pd.DataFrame) -> list[str]:
     return table_lines(header, rows)
 
 
-def _times(ratio: Estimate | None) -> str:
-    return ABSENT if ratio is None else f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+def _estimate(it: Estimate | None) -> str:
+    return ABSENT if it is None else f"{it.value:.2f} [{it.low:.2f}, {it.high:.2f}]"
 
 
 def _voxels(table: pd.DataFrame) -> list[str]:

@@ -251,20 +251,18 @@ def flow(folder: Path) -> Plots:
     table = read_side_table(folder, "flow")
     if table is None:
         return {}
-    known = {**looks([str(name) for name in table["generator"].unique() if name != REAL]), REAL: REAL_LOOK}
-    series = []
+    profiles: list[dict[str, Any]] = []
     for name, part in table.groupby("generator", sort=False):
         ordered = part.dropna(subset=[*AXES]).sort_values("density")
-        classes = np.array_split(np.arange(len(ordered)), FLOW_CLASSES)
-        values = ordered[[*AXES]].mean(axis=1).to_numpy()
-        means = [normal(values[rows]) for rows in classes]
-        x = [float(ordered["porosity"].to_numpy()[rows].mean()) for rows in classes]
-        y = [mean.value or float("nan") for mean in means]
-        line = Series(str(name), known[str(name)], x, y, band=True, hidden=name in CONTROLS)
-        low = [max(mean.low, mean.value / 10) for mean in means]
-        series.append(replace(line, low=low, high=[mean.high for mean in means]) if name == REAL else line)
-    mean = Axis("mean permeability, squared voxel edges", log=True)
-    return {"": Plot(Axis("porosity"), mean, sorted(series, key=lambda it: it.name != REAL))}
+        for rows in np.array_split(np.arange(len(ordered)), FLOW_CLASSES):
+            one = ordered.iloc[rows]
+            mean = normal(one[[*AXES]].mean(axis=1).to_numpy())
+            ends = {"low": max(mean.low, mean.value / 10), "high": mean.high}
+            place = {"generator": name, "density": float(one["porosity"].mean())}
+            profiles.append({**place, "mean": mean.value or float("nan"), **ends})
+    lines = _profiles(pd.DataFrame(profiles), every_band=False)
+    permeability = Axis("mean permeability, squared voxel edges", log=True)
+    return {"": Plot(Axis("porosity"), permeability, [replace(line, mode="lines+markers") for line in lines])}
 
 
 def power(table: pd.DataFrame) -> Plots:
