@@ -16,6 +16,8 @@ from .stored import check_sizes
 
 CELL = 3
 """Voxels an axis of a lattice cell."""
+ORDERS = 6
+"""Orders of the axes in which training volumes are seen; networks are told which, so that they learn a direction."""
 REACH = 6.0
 """Distance to a wall, in voxels, from which cells are told no more of it."""
 TILE = (40, 80, 80)

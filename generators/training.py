@@ -35,10 +35,12 @@ class NetworkGenerator(Generator):
         margin_: layers next to the walls without a pore in the training volumes.
         unbounded_: True if the training volumes are cut from a medium without walls.
         epochs_: of each phase of the training.
+        minutes: after which the training is to be over, its schedule as short as that; None for no limit.
     """
 
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
+    minutes: float | None = None
     network_: nn.Module
     margin_: int
     unbounded_: bool

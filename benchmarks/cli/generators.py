@@ -29,6 +29,10 @@ def train(
     ] = False,
     devices: Annotated[int, typer.Option(help="GPUs (or processes) that train a network together.", min=1)] = 1,
     num_nodes: Annotated[int, typer.Option(help="Machines that do, each with so many (under Slurm).", min=1)] = 1,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="End the training of a conditional VAE after so long, its schedule fitted.", min=0),
+    ] = None,
 ) -> None:
     """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
     from porebench.generators import importable
@@ -38,7 +42,9 @@ def train(
 
     options, machines = Options(seed=seed, device="cpu", precision=precision), (devices, num_nodes)
     with importable(generator):
-        ready = fits.fitted(generator, dataset, options, show_progress=True, refit=True, machines=machines)
+        ready = fits.fitted(
+            generator, dataset, options, show_progress=True, refit=True, machines=machines, minutes=minutes
+        )
     tell(f"{ready.generator.name} fitted on {dataset.name} in {ready.seconds:.1f} s")
     if publish:
         tell(f"weights in {fits.publish(ready)}")

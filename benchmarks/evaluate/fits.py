@@ -20,7 +20,7 @@ from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
 from porebench.generators.base import SPENT
 from porebench.generators.controls import Reference
-from porebench.generators.training import accelerator
+from porebench.generators.training import NetworkGenerator, accelerator
 
 from ..store.cells import Inputs
 from ..store.digests import ROOT, code_digest, short_digest
@@ -171,6 +171,7 @@ def fitted(
     show_progress: bool = False,
     refit: bool = False,
     machines: tuple[int, int] = (1, 1),
+    minutes: float | None = None,
 ) -> Fitted:
     """Return the fitted generator of a reference: cached, published, or fitted now and cached.
 
@@ -181,12 +182,13 @@ def fitted(
         show_progress: let the fit draw its progress bar.
         refit: fit even where a fitted one is at hand, and even one that trains for hours.
         machines: devices on a machine, and machines, that the training of a network spreads over.
+        minutes: after which the training of a network is to be over; None for no limit.
 
     Raises:
         NeedsTrainingError: for a generator that is only trained on request and has not been.
     """
     fit = prepare(reference, dataset, options.fit_seed)
-    return made(fit, options, show_progress=show_progress, refit=refit, machines=machines)
+    return made(fit, options, show_progress=show_progress, refit=refit, machines=machines, minutes=minutes)
 
 
 def made(
@@ -196,6 +198,7 @@ def made(
     show_progress: bool = False,
     refit: bool = False,
     machines: tuple[int, int] = (1, 1),
+    minutes: float | None = None,
 ) -> Fitted:
     """Return the generator of a fit, which has a seed of its own; arguments as for ``fitted``."""
     places = options.places
@@ -213,6 +216,8 @@ def made(
     kept = fit.cached(places)
     checkpoints = kept.with_suffix("")
     watched = None if fit.validation is None else (fit.validation.voxels, fit.validation.density)
+    if isinstance(generator, NetworkGenerator):
+        generator.minutes = minutes
     started = time.perf_counter()
     generator.fit(
         fit.training.voxels,

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # gpu.sh sample: time sampling and the machine's limits on a GPU (within 4 minutes), and leave JSON in $OUT.
-# gpu.sh train DATASET ...: train the autoregressive network on data sets, all at once, and leave its weights in $OUT.
+# gpu.sh train GENERATOR,... MINUTES DATASET ...: train networks on data sets, all at once, for so long, and leave their
+#     weights in $OUT, in parts (cat weights.tar.gz.* | tar -xzC generators/weights).
 # Needs a CUDA device, torch, pytorch-lightning, numpy, scipy, scikit-learn, safetensors, rich, typer, platformdirs and
 # pytest-benchmark; installs nothing, needs no porespy. DEVICE=cpu rehearses "sample" with small batches on a processor.
 set -euo pipefail
@@ -10,6 +11,7 @@ DEVICE=${DEVICE:-cuda}
 PYTHON=${PYTHON:-python3}
 export PYTHONPATH=src PYTHONUNBUFFERED=1
 mkdir -p "$OUT"
+touch "$OUT/.started"
 
 case "${1:-}" in
 sample)
@@ -22,19 +24,22 @@ sample)
         --benchmark-timer=torch.utils.benchmark.utils.timer.timer
     ;;
 train)
-    shift
+    generators=${2:?names of generators}; minutes=${3:?minutes}
+    shift 3
+    export OMP_NUM_THREADS=2
+    # Kernels of several processes run side by side, where the driver has this server.
+    if command -v nvidia-cuda-mps-control >/dev/null; then nvidia-cuda-mps-control -d || true; fi
     for dataset in "${@:-spheres}"; do
-        "$PYTHON" -m porebench.benchmarks.cli train autoregressive --dataset "$dataset" --publish &
+        for generator in ${generators//,/ }; do
+            "$PYTHON" -m porebench.benchmarks.cli train "$generator" --dataset "$dataset" --minutes "$minutes" --publish &
+        done
     done
     wait
-    for weights in generators/weights/*/autoregressive.safetensors; do
-        name=$(basename "$(dirname "$weights")")
-        cp "$weights" "$OUT/$name.safetensors"
-        cp "${weights%.safetensors}.json" "$OUT/$name.json"
-    done
+    tar -C generators/weights -cz $(cd generators/weights && find . -newer "$OUT/.started" -name "*.safetensors" \
+        -o -newer "$OUT/.started" -name "*.json") | split -b 15M - "$OUT/weights.tar.gz."
     ;;
 *)
-    echo "usage: $0 sample | train DATASET ..." >&2
+    echo "usage: $0 sample | train GENERATOR,... MINUTES DATASET ..." >&2
     exit 2
     ;;
 esac

@@ -6,11 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import CELL, FiLMBlock, by_tiles, convolve, embed, halo
+from ..lattice import CELL, ORDERS, FiLMBlock, by_tiles, convolve, embed, halo
 from .order import STEPS
 
-ORDERS = 6
-"""Orders of the axes in which training volumes are seen; the network is told which, so that it learns a direction."""
 MOST_LOG_ODDS = 12.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 
@@ -12,15 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from porebench.data.symmetry import Axes, axis_orders
 from porebench.data.volumes import spread
 
+from ..lattice import ORDERS
 from .settings import TrainingSettings
 from .texture import RealTexture
 
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Voxels [B, 1, D, H, W], condition [B, 2] and number of pore voxels [B]."""
-HeldOutBatch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Voxels, condition, number of pore voxels, and texture [B, 1, F] of the volumes."""
+Batch = tuple[Tensor, Tensor, Tensor, Axes]
+"""Voxels bool [B, 1, D, H, W], condition [B, 2 + ORDERS], number of pore voxels [B], and the axes in their order."""
+HeldOutBatch = tuple[Batch, Tensor]
+"""A batch, and texture [B, 1, F] of its volumes."""
 
 EPOCH_VOLUMES = 448
 """Volumes of an epoch at most, drawn anew for each, so that large data sets take no longer than the built-in one."""
@@ -43,8 +44,7 @@ class SymmetricBatches(IterableDataset[Batch]):
         self.settings = settings
         self.rng = np.random.default_rng(seed)
         shape = volumes.shape[1:]
-        turns = [axes for axes in itertools.permutations(range(3)) if tuple(shape[a] for a in axes) == tuple(shape)]
-        self.turns = turns if settings.symmetries else [(0, 1, 2)]
+        self.turns = axis_orders(shape) if settings.symmetries else [(0, 1, 2)]
 
     def __len__(self) -> int:
         return math.ceil(min(len(self.volumes), EPOCH_VOLUMES) / self.settings.batch_size)
@@ -54,10 +54,13 @@ class SymmetricBatches(IterableDataset[Batch]):
         order = self.rng.permutation(len(self.volumes))[:EPOCH_VOLUMES]
         for chosen in np.array_split(order, len(self)):
             index = torch.from_numpy(chosen[rank::ranks] if len(chosen) >= ranks else chosen)
-            axes = self.turns[self.rng.integers(len(self.turns))]
+            turn = int(self.rng.integers(len(self.turns)))
+            axes = self.turns[turn]
             flips = [axis + 1 for axis in range(3) if self.settings.symmetries and self.rng.random() < 0.5]
             seen = self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips)
-            yield seen[:, None].float(), self.condition[index], self.pores[index]
+            condition = self.condition[index]  # a copy
+            condition[:, -ORDERS:] = torch.eye(ORDERS)[turn]
+            yield seen[:, None], condition, self.pores[index], axes
 
 
 class HeldOutBatches(IterableDataset[HeldOutBatch]):
@@ -81,7 +84,7 @@ class HeldOutBatches(IterableDataset[HeldOutBatch]):
 def _held_out(volumes: NDArray[np.bool_], condition: NDArray[np.float32], texture: RealTexture | None) -> HeldOutBatch:
     voxels, asked = torch.from_numpy(volumes).float(), torch.from_numpy(condition)
     real = torch.zeros(len(voxels), 1, 0) if texture is None else texture.of(voxels, asked[:, 0])[:, None]
-    return voxels[:, None], asked, voxels.flatten(1).sum(dim=1).long(), real
+    return (voxels[:, None], asked, voxels.flatten(1).sum(dim=1).long(), (0, 1, 2)), real
 
 
 def place() -> tuple[int, int]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..base import Floats, Shape
 from ..binarise import keep_highest
+from ..lattice import ORDERS
 from ..machine import DECODED, product_format
 from ..stored import check_sizes
 from ..training import NetworkGenerator, round_to_half, weights_from_arrays, weights_to_arrays
@@ -68,6 +69,7 @@ class VAEGenerator(NetworkGenerator):
             machines=self.machines,
             show_progress=self.show_progress,
             precision=self.precision,
+            minutes=self.minutes,
         )
         round_to_half(self.network_)
         self._move()
@@ -76,12 +78,13 @@ class VAEGenerator(NetworkGenerator):
         self.levels_ = self._calibrate(density, rng)
 
     def condition(self, density: Floats) -> NDArray[np.float32]:
-        """Return density and log-odds of the porosity expected there, float32 [n, 2]."""
+        """Return density, log-odds of the porosity expected there and order of the axes, float32 [n, 2 + ORDERS]."""
         porosity = self.law_.porosity(density)
         with np.errstate(divide="ignore"):
             log_odds = np.log(porosity) - np.log1p(-porosity)
         clipped = np.clip(log_odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
-        return np.stack([density, clipped], axis=1).astype(np.float32)
+        order = np.eye(ORDERS)[np.zeros(len(density), np.int64)]
+        return np.concatenate([density[:, None], clipped[:, None], order], axis=1).astype(np.float32)
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
@@ -223,8 +226,16 @@ class CVAE(VAEGenerator):
         "euler_6",
         "mean_chord",
         "chord_lengths",
+        "chord_direction",
+        "surface_direction",
         "two_point_correlation",
+        "two_point_direction",
         "lineal_path",
+        "lineal_path_direction",
+        "profile_sd",
+        "mean_local_thickness",
+        "thickness_distribution",
+        "pore_diffusivity",
     )
 
     width: int = 32
@@ -243,7 +254,7 @@ class CVAE(VAEGenerator):
     cluster_weight: float = 0.0
     epochs: int = 160
     learning_rate: float = 1e-3
-    refine_epochs: int = 80
+    refine_epochs: int = 120
     refine_learning_rate: float = 4e-4
     refine_beta: float = 0.5
     energy_weight: float = 4.0
@@ -292,10 +303,11 @@ class CVAEPrior(CVAE):
         prior_blocks: int = 3,
         epochs: int = 160,
         learning_rate: float = 1e-3,
-        refine_epochs: int = 120,
+        refine_epochs: int = 480,
         refine_learning_rate: float = 4e-4,
         refine_beta: float = 0.1,
         energy_weight: float = 4.0,
+        batch_size: int = 32,
         exact_count: bool = True,
     ) -> None:
         super().__init__(
@@ -308,5 +320,6 @@ class CVAEPrior(CVAE):
             refine_learning_rate=refine_learning_rate,
             refine_beta=refine_beta,
             energy_weight=energy_weight,
+            batch_size=batch_size,
             exact_count=exact_count,
         )

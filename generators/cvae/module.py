@@ -7,9 +7,12 @@ better (``callbacks.Patience``, ``VAEModule.validation_step``); they change noth
 from __future__ import annotations
 
 import copy
+import functools
 import json
-from collections import deque
-from collections.abc import Sequence
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
+from porebench.data.symmetry import Axes
+
+from ..base import Shape
 from ..machine import Precision, product_format
 from ..stored import check_sizes
 from ..training import MONITORED, accelerator, move_average, one_cycle, run
@@ -32,20 +38,21 @@ from .network import Network
 from .settings import LossSettings, Phase
 from .texture import RealTexture, relax
 
-PAIRS = 8
-"""Densities a step at which a pair of prior samples is scored."""
+_logger = logging.getLogger(__name__)
+
 REAL_DRAWS = 8
 """Real volumes with which each pair of prior samples is compared."""
 USUAL_GRADIENT = 7e-4
 """Length of the gradient of a mean over 30³ voxels of the cross-entropy by a volume's logits, late in training."""
-RECENT = 50
-"""Steps over which the usual length of a sample's gradient is found."""
+RECENT = 25
+"""Steps over which the usual length of a sample's gradient is averaged."""
 
 
 class VAEModule(pl.LightningModule):
     """Optimises a network under the loss of a phase; keeps a moving average of the weights.
 
-    Latents are drawn from ``noise``; ``texture`` is None where the loss has no energy score.
+    Latents are drawn from ``noise``; ``texture`` is None where the loss has no energy score. After ``seconds``, if not
+    None, the phase is over, and its schedule is as short as that.
     """
 
     def __init__(
@@ -55,31 +62,47 @@ class VAEModule(pl.LightningModule):
         batches: SymmetricBatches,
         noise: torch.Generator,
         texture: RealTexture | None,
+        seconds: float | None = None,
     ) -> None:
         super().__init__()
         self.network, self.batches, self.noise, self.texture = network, batches, noise, texture
         self.averaged = copy.deepcopy(network).requires_grad_(False) if phase.settings.average else network
         self.loss, self.settings = phase.loss, phase.settings
         self.steps = phase.settings.epochs * len(batches)
-        self.gradients: deque[float] = deque(maxlen=RECENT)
+        self.pairs = max(1, min(phase.settings.batch_size // 2, len(batches.pores) // len(batches)))
+        self.seconds, self.spent, self.since = seconds, 0.0, time.perf_counter()
+        self.limit = Limit(self.loss.energy_weight)
+        self.energy: Callable[..., Tensor] = functools.partial(_energy, texture)
 
     def on_train_start(self) -> None:
-        """Give each process noise of its own."""
+        """Give each process noise of its own; on a GPU, record the energy score's many small steps as one."""
+        self.since = time.perf_counter()
         rank, ranks = place()
         if rank:
             self.noise.manual_seed(self.noise.initial_seed() + rank + ranks * self.global_step)
+        if self.texture is not None and self.noise.device.type == "cuda":
+            volumes, device = self.batches.volumes[: self.pairs], self.noise.device
+            logits = torch.randn(2 * len(volumes), *volumes.shape[1:], device=device, requires_grad=True)
+            density = self.batches.condition[: self.pairs, 0].to(device)
+            real = self.texture.like(density, REAL_DRAWS, torch.Generator(device))
+            pores = self.batches.pores[: self.pairs].to(device)
+            try:
+                recorded: Any = torch.cuda.make_graphed_callables(self.energy, (logits, pores, density, real))
+                self.energy = recorded
+            except RuntimeError as error:
+                _logger.warning("the energy score is computed step by step, which is slower: %s", error)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
         epoch = self.settings.epochs * self.global_step / self.steps
         loss, terms = self._loss(self.network, self.loss, batch, self.noise, epoch)
         if self.texture is not None:
-            some = slice(0, min(PAIRS, len(batch[0])))
-            voxels, condition, pores = (part[some] for part in batch)
-            first, second = self._prior_pairs(self.network, voxels, condition, pores, self.noise)
-            density = condition[:, 0].contiguous()
+            voxels, conditions, pores, axes = batch
+            some = slice(0, self.pairs)
+            asked, density = conditions[some].repeat(2, 1), conditions[some, 0].contiguous()
+            logits = self.limit(self._draw(self.network, asked, check_sizes(voxels.shape[2:]), self.noise))
             real = self.texture.like(density, REAL_DRAWS, self.noise)
-            terms["energy"] = self.texture.energy_score(first, second, density, real).mean()
+            terms["energy"] = self.energy(_turned_back(logits, axes).contiguous(), pores[some], density, real)
             loss = loss + terms["energy"]
         self.log_dict({"loss": loss, **terms}, prog_bar=True, batch_size=len(batch[0]))
         return loss
@@ -91,75 +114,118 @@ class VAEModule(pl.LightningModule):
         is. Latents have a source of their own and are the same for each epoch, so that epochs can be compared and the
         training is left as it is.
         """
-        voxels, condition, pores, real = batch
+        known, real = batch
         noise = torch.Generator(self.noise.device).manual_seed(index)
         settled = replace(self.loss, quiet_epochs=0, ramp_epochs=0)
-        loss, _ = self._loss(self.averaged, settled, (voxels, condition, pores), noise, self.settings.epochs)
+        loss, _ = self._loss(self.averaged, settled, known, noise, self.settings.epochs)
+        voxels, condition, pores, _axes = known
         if self.texture is not None:
-            first, second = self._prior_pairs(self.averaged, voxels, condition, pores, noise)
-            loss = loss + self.texture.energy_score(first, second, condition[:, 0].contiguous(), real).mean()
+            logits = self._draw(self.averaged, condition.repeat(2, 1), check_sizes(voxels.shape[2:]), noise)
+            loss = loss + _energy(self.texture, logits, pores, condition[:, 0].contiguous(), real)
         self.log(MONITORED, loss, prog_bar=True, batch_size=len(voxels), sync_dist=True)
 
     def _loss(
         self, network: Network, settings: LossSettings, batch: Batch, noise: torch.Generator, epoch: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of reconstructions from latents of the posterior, without the energy score, and its terms."""
-        voxels, condition, _ = batch
+        voxels, condition = batch[0].float(), batch[1]
         mean, log_variance = network.encode(voxels, condition)
         latent = mean + _normal(mean.shape, noise) * (0.5 * log_variance).exp()
         logits = network.decode(latent, condition, check_sizes(voxels.shape[2:]))
         return total_loss(settings, logits, voxels, mean, log_variance, epoch)
 
-    def _prior_pairs(
-        self, network: Network, voxels: Tensor, condition: Tensor, pores: Tensor, noise: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return two relaxed prior samples with condition and number of pore voxels of each volume: [B, D, H, W]."""
-        shape = check_sizes(voxels.shape[2:])
-        asked = condition.repeat(2, 1)
-        latent = network.from_prior(_normal((len(asked), *network.latent_shape(shape)), noise), asked, shape)
-        logits = network.decode(latent, asked, shape)[:, 0]
-        if logits.requires_grad:
-            logits.register_hook(self._limit)  # type: ignore[no-untyped-call]
-        first, second = relax(logits, pores.repeat(2)).chunk(2)
-        return first, second
-
-    def _limit(self, gradient: Tensor) -> Tensor:
-        """Scale the gradient by each sample's logits to the weight asked for, and shorten those longer than usual.
-
-        A single voxel changes the statistics of a sparse volume more than a cluster does those of a dense one.
-        """
-        length = gradient.flatten(1).norm(dim=1)
-        self.gradients.append(float(length.median()))
-        usual = float(np.median(self.gradients))
-        scale = self.loss.energy_weight * USUAL_GRADIENT / len(gradient) / length.clamp(min=max(usual, 1e-12))
-        limited: Tensor = gradient * scale[:, None, None, None]
-        return limited
+    def _draw(self, network: Network, condition: Tensor, shape: Shape, noise: torch.Generator) -> Tensor:
+        """Return logits of a prior sample of each condition: [B, D, H, W]."""
+        latent = network.from_prior(_normal((len(condition), *network.latent_shape(shape)), noise), condition, shape)
+        return network.decode(latent, condition, shape)[:, 0]
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average towards the new weights."""
+        """Move the average towards the new weights; end the phase where its time is over."""
         if self.settings.average:
             move_average(self.averaged, self.network, self.settings.average, self.global_step)
+        now = time.perf_counter()
+        self.spent, self.since = self.spent + now - self.since, now
+        if self.progress >= 1:
+            self.trainer.should_stop = True
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the phase that is over, by steps or by time, whichever is more."""
+        by_time = 0.0 if self.seconds is None else self.spent / self.seconds
+        return max(self.global_step / self.steps, by_time)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random states and recent gradients for a resumed training."""
+        """Keep the random states and the usual gradient for a resumed training."""
         checkpoint["noise"] = self.noise.get_state()
         checkpoint["order"] = json.dumps(self.batches.rng.bit_generator.state)
-        checkpoint["gradients"] = list(self.gradients)
+        checkpoint["usual"], checkpoint["spent"] = self.limit.usual, self.spent
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the random states and recent gradients."""
+        """Restore what ``on_save_checkpoint`` kept."""
         self.noise.set_state(checkpoint["noise"])
         self.batches.rng.bit_generator.state = json.loads(checkpoint["order"])
-        self.gradients.extend(checkpoint["gradients"])
+        self.limit.usual, self.spent = checkpoint["usual"], checkpoint["spent"]
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, with the one-cycle schedule where asked for."""
         settings = self.settings
-        if settings.one_cycle:
+        if settings.one_cycle and self.seconds is None:
             return one_cycle(self.network, settings.learning_rate, settings.weight_decay, self.steps)
-        return torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        if not settings.one_cycle:
+            return optimizer
+        by_time = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: _one_cycle_at(self.progress))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": by_time, "interval": "step"}}
+
+
+class Limit:
+    """Scales the gradient by each sample's logits to a weight, and shortens those longer than usual.
+
+    A single voxel changes the statistics of a sparse volume more than a cluster does those of a dense one.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+        self.usual: Tensor | None = None
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Return the logits [B, D, H, W], whose gradient is scaled on its way back."""
+        logits.register_hook(self._scaled)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _scaled(self, gradient: Tensor) -> Tensor:
+        length = gradient.flatten(1).norm(dim=1)
+        now = length.median()
+        self.usual = now if self.usual is None else torch.lerp(self.usual.to(now.device), now, 1 / RECENT)
+        scale = self.weight * USUAL_GRADIENT / len(gradient) / length.clamp(min=self.usual.clamp(min=1e-12))
+        scaled: Tensor = gradient * scale[:, None, None, None]
+        return scaled
+
+
+def _energy(texture: RealTexture | None, logits: Tensor, pores: Tensor, density: Tensor, real: Tensor) -> Tensor:
+    """Return the mean energy score of pairs of samples: logits [2 B, D, H, W], numbers of pore voxels and density [B].
+
+    All is in float32, but for products of voxels.
+    """
+    assert texture is not None  # noqa: S101 - else there is no energy score
+    with torch.autocast(logits.device.type, enabled=False):
+        first, second = relax(logits.float(), pores.repeat(2)).chunk(2)
+        return texture.energy_score(first, second, density, real).mean()
+
+
+def _turned_back(volumes: Tensor, axes: Axes) -> Tensor:
+    """Return volumes [B, D, H, W], seen with their axes in an order, with the axes in the medium's own."""
+    return volumes.permute(0, *(axes.index(axis) + 1 for axis in range(3)))
+
+
+def _one_cycle_at(progress: float) -> float:
+    """Return the learning rate of the one-cycle schedule, as a share of its peak."""
+    warm_up = 0.1
+    if progress < warm_up:
+        return 0.52 - 0.48 * math.cos(math.pi * progress / warm_up)
+    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - warm_up) / (1 - warm_up)))
 
 
 def _normal(shape: Sequence[int], noise: torch.Generator) -> Tensor:
@@ -178,6 +244,7 @@ def train(
     machines: tuple[int, int],
     show_progress: bool,
     precision: Precision,
+    minutes: float | None = None,
 ) -> tuple[Network, dict[str, int]]:
     """Train a network, on a CUDA device where there is one, with weights and loss in float32.
 
@@ -199,6 +266,8 @@ def train(
         machines: devices on a machine, and machines.
         show_progress: draw Lightning's progress bar.
         precision: number format of products.
+        minutes: after which all phases are over; each has the share of the time left that its epochs have of those
+            left, and is not ended by validation volumes. None for no limit.
 
     Returns:
         The network in evaluation mode, with averaged weights where there are any, and each phase's number of epochs.
@@ -208,7 +277,8 @@ def train(
     device = accelerator()
     rank = 0
     epochs: dict[str, int] = {}
-    for phase in phases:
+    began = time.perf_counter()
+    for number, phase in enumerate(phases):
         noise_seed, order_seed = (int(seed) for seed in rng.integers(2**63, size=2))
         done = checkpoints / f"{phase.name}.safetensors" if checkpoints is not None else None
         if done is not None and done.is_file():
@@ -222,10 +292,12 @@ def train(
         texture = None
         if phase.loss.energy_weight:
             texture = RealTexture(batches.volumes.to(device), batches.condition[:, 0].to(device), used)
-        module = VAEModule(network, phase, batches, noise, texture)
+        share = phase.settings.epochs / sum(later.settings.epochs for later in phases[number:])
+        seconds = None if minutes is None else max(0.0, share * (60 * minutes - (time.perf_counter() - began)))
+        module = VAEModule(network, phase, batches, noise, texture, seconds)
         module.to(memory_format=torch.channels_last_3d)
         held_out = None
-        if validation is not None and phase.settings.early_stop:
+        if validation is not None and phase.settings.early_stop and minutes is None:
             held_out = HeldOutBatches(*validation, phase.settings.batch_size, texture)
         trainer = run(
             module,

@@ -1,7 +1,7 @@
 """Networks: a fully convolutional conditional VAE with a latent lattice, and the published global one.
 
-Both map voxels [B, 1, D, H, W] and a condition [B, 2] (density, log-odds of the porosity expected there) to a Gaussian
-posterior, and a latent and a condition to logits [B, 1, D, H, W].
+Both map voxels [B, 1, D, H, W] and a condition [B, 2 + ORDERS] (density, log-odds of the porosity expected there, order
+of the axes) to a Gaussian posterior, and a latent and a condition to logits [B, 1, D, H, W].
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from ..base import Shape
 from ..lattice import (
     CELL,
+    ORDERS,
     REACH,
     FiLMBlock,
     by_tiles,
@@ -38,7 +39,7 @@ class LatticeVAE(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_channels = latent_channels
-        self.embed = nn.Sequential(nn.Linear(2, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.embed = nn.Sequential(nn.Linear(2 + ORDERS, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.encoder_in = nn.Conv3d(CELL**3 + 6, width, 3, padding=1)
         self.encoder = nn.ModuleList(FiLMBlock(width, width) for _ in range(encoder_blocks))
         self.encoder_out = nn.Conv3d(width, 2 * latent_channels, 1)

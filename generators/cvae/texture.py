@@ -2,9 +2,10 @@
 
 A cross-entropy shows the decoder latents of real volumes only, and nothing keeps latents of the prior from becoming
 blur and odd clusters. Here pairs of prior samples are compared with real volumes of their density in numbers that
-describe texture: runs and lags along the axes, 2 × 2 × 2 configurations, and the share of pore around pores and around
-solid at several ranges. The energy score is proper: it is least where samples have the distribution of real volumes,
-spread included, so a generator gains nothing from drawing the mean.
+describe texture: runs and lags along each axis and their mean, 2 × 2 × 2 configurations, the share of pore around pores
+and around solid at several ranges, and how well cells are joined from face to face. The energy score is proper: it is
+least where samples have the distribution of real volumes, spread included, so a generator gains nothing from drawing
+the mean.
 
 References:
     Gneiting & Raftery (2007), Strictly proper scoring rules, doi:10.1198/016214506000001437 (energy score, CRPS);
@@ -19,16 +20,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from ..lattice import CELL
 
 TEMPERATURE = 0.3
 """Logits over which a relaxed voxel turns from solid to pore: low enough to be crisp, high enough to learn."""
 RANGES = (0.8, 1.3, 2.0, 3.0, 4.5)
 """Standard deviations, in voxels, of the Gaussian neighbourhoods."""
-CORES = ((0.8, 0.5), (1.3, 0.5), (2.0, 0.5), (2.0, 0.75))
+CORES = ((0.8, 0.5), (1.3, 0.5), (1.3, 0.75), (2.0, 0.5), (2.0, 0.75), (3.0, 0.5))
 """Neighbourhood and share of pore in it from which a voxel counts as the core of a pore."""
 LAGS = (3, 5, 7, 10)
 """Distances along the axes, in voxels, at which pairs of pore voxels are counted."""
 LONGEST_RUN = 8
+RELAXATIONS = 24
+"""Steps in which the potential of the flow on a lattice of cells settles, with ``STEP`` and ``MOMENTUM``."""
+STEP, MOMENTUM = 1.6, 0.65
+LEAK = 1e-3
+"""Conductance between a cell and nowhere, which keeps the potential finite in cells without a pore."""
 BINS = 10
 LARGEST = 30.0
 """Standard deviations beyond which a statistic is not pulled harder."""
@@ -70,9 +79,15 @@ class _SoftHistogram(torch.autograd.Function):
         lower = position.long().clamp_(max=bins - 1)
         part = position - lower
         weights = weight.flatten(1)
-        counts = weights.new_zeros(len(weights), bins + 1)
-        counts.scatter_add_(1, lower + 1, weights * part)
-        counts.scatter_add_(1, lower, weights * (1 - part))
+        if weights.is_cuda:  # where many threads would add to the same few counts
+            beyond = (position[:, None] - torch.arange(bins, device=position.device)[:, None]).clamp_(0, 1)
+            above = torch.bmm(beyond, weights[:, :, None])[:, :, 0]
+            counts = -F.pad(above, (1, 1)).diff(dim=1)
+            counts[:, 0] += weights.sum(dim=1)
+        else:
+            counts = weights.new_zeros(len(weights), bins + 1)
+            counts.scatter_add_(1, lower + 1, weights * part)
+            counts.scatter_add_(1, lower, weights * (1 - part))
         ctx.save_for_backward(weights, lower, part)
         ctx.bins, ctx.size = bins, value.shape
         return counts
@@ -111,7 +126,7 @@ def _shifted(volume: Tensor, axis: int, lag: int) -> tuple[Tensor, Tensor]:
 
 
 def _runs(volume: Tensor, longest: int) -> Tensor:
-    """Count runs of 2, ..., ``longest`` pore voxels along an axis, mean of the three axes: [B, longest - 1]."""
+    """Count runs of 2, ..., ``longest`` pore voxels along each axis: [B, 3, longest - 1]."""
     sums = []
     for axis in (1, 2, 3):
         product, along = volume, []
@@ -119,20 +134,83 @@ def _runs(volume: Tensor, longest: int) -> Tensor:
             product = product.narrow(axis, 0, product.shape[axis] - 1) * _shifted(volume, axis, length)[1]
             along.append(_total(product))
         sums.append(torch.stack(along, dim=1))
-    return torch.stack(sums).mean(dim=0)
+    return torch.stack(sums, dim=1)
 
 
 def _at_lag(volume: Tensor, lag: int) -> Tensor:
-    """Count pairs of pore voxels at a lag along an axis, sum of the three axes: [B]."""
-    return sum((_total(torch.mul(*_shifted(volume, axis, lag))) for axis in (1, 2, 3)), torch.zeros(()))
+    """Count pairs of pore voxels at a lag along each axis: [B, 3]."""
+    return torch.stack([_total(torch.mul(*_shifted(volume, axis, lag))) for axis in (1, 2, 3)], dim=1)
 
 
 def _cells(volume: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Count pairs, squares of four and cubes of eight neighbouring voxels of a phase: three [B]."""
+    """Count pairs along each axis, squares across each, and cubes of neighbouring voxels: [B, 3], [B, 3], [B]."""
     pairs = [torch.mul(*_shifted(volume, axis, 1)) for axis in (1, 2, 3)]
-    squares = [torch.mul(*_shifted(pairs[a], b + 1, 1)) for a, b in ((0, 1), (0, 2), (1, 2))]
-    cubes = torch.mul(*_shifted(squares[0], 3, 1))
-    return sum(map(_total, pairs), torch.zeros(())), sum(map(_total, squares), torch.zeros(())), _total(cubes)
+    squares = [torch.mul(*_shifted(pairs[a], b + 1, 1)) for a, b in ((1, 2), (0, 2), (0, 1))]
+    cubes = torch.mul(*_shifted(squares[2], 3, 1))
+    return torch.stack([*map(_total, pairs)], dim=1), torch.stack([*map(_total, squares)], dim=1), _total(cubes)
+
+
+def _flow(volume: Tensor) -> Tensor:
+    """Return the conductance along each axis, square root, of a network of cells of 3³ voxels: [B, 3].
+
+    Neighbouring cells are joined by the pairs of pore voxels that touch across their common face. The power lost at the
+    potentials that lose least is the conductance, so it is differentiated with the potentials as they are.
+    """
+    size = [edge // CELL for edge in volume.shape[1:]]
+    whole = volume[:, : size[0] * CELL, : size[1] * CELL, : size[2] * CELL]
+    ends, bonds = [], []  # at the two faces of the volume, and to the next cell: [B, d, h, w]
+    for axis in (1, 2, 3):
+        areas = [CELL if other != axis else 1 for other in (1, 2, 3)]
+        first = whole.index_select(axis, torch.arange(0, whole.shape[axis], CELL, device=whole.device))
+        last = whole.index_select(axis, torch.arange(CELL - 1, whole.shape[axis], CELL, device=whole.device))
+        opened, closed = (F.avg_pool3d(plane[:, None], areas)[:, 0] for plane in (first, last))
+        ends.append((opened.narrow(axis, 0, 1), closed.narrow(axis, size[axis - 1] - 1, 1)))
+        count = size[axis - 1] - 1
+        joined = last.narrow(axis, 0, count) * first.narrow(axis, 1, count)
+        bonds.append(F.avg_pool3d(joined[:, None], areas)[:, 0])
+    losses = []
+    for axis in (1, 2, 3):
+        with torch.no_grad():
+            potential = _potential(axis, ends[axis - 1], bonds)
+            drops = [potential.diff(dim=other).square() for other in (1, 2, 3)]
+            into, out = (potential.narrow(axis, at, 1) for at in (0, size[axis - 1] - 1))
+        inside = sum((_total(bond * drop) for bond, drop in zip(bonds, drops, strict=True)), torch.zeros(()))
+        enter, leave = ends[axis - 1]
+        losses.append(inside + _total(enter * (1 - into).square()) + _total(leave * out.square()))
+    return (torch.stack(losses, dim=1) + LEAK).sqrt()
+
+
+def _potential(axis: int, ends: tuple[Tensor, Tensor], bonds: list[Tensor]) -> Tensor:
+    """Return the potential of each cell between 1 before the first face across an axis and 0 behind the last."""
+
+    def padded(values: Tensor, along: int, before: int, after: int) -> Tensor:
+        sides = [0] * 6
+        sides[2 * (3 - along)], sides[2 * (3 - along) + 1] = before, after
+        return F.pad(values, sides)
+
+    length = bonds[axis - 1].shape[axis] + 1
+    onward = [padded(bond, other, 0, 1) for other, bond in enumerate(bonds, start=1)]
+    back = [padded(bond, other, 1, 0) for other, bond in enumerate(bonds, start=1)]
+    enter, leave = padded(ends[0], axis, 0, length - 1), padded(ends[1], axis, length - 1, 0)
+    total = torch.stack([*onward, *back, enter, leave]).sum(dim=0) + LEAK
+    view = [1, 1, 1, 1]
+    view[axis] = length
+    steps = torch.arange(length, 0, -1, device=total.device) / (length + 1)
+    potential = steps.view(view).expand(total.shape)
+    earlier = potential
+    for _ in range(RELAXATIONS):
+        drawn = enter
+        for other in (1, 2, 3):
+            drawn = drawn + onward[other - 1] * potential.roll(-1, other) + back[other - 1] * potential.roll(1, other)
+        settled = potential + STEP * (drawn / total - potential) + MOMENTUM * (potential - earlier)
+        earlier, potential = potential, settled
+    return potential
+
+
+def _by_axis(along: Tensor) -> Tensor:
+    """Return the mean of the three axes, and each axis' difference from it: [B, 3, F] -> [B, 4 F]."""
+    mean = along.mean(dim=1, keepdim=True)
+    return torch.cat([mean, along - mean], dim=1).flatten(1)
 
 
 def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tensor:
@@ -148,17 +226,19 @@ def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tenso
     rough = volume.to(used)
     pairs, squares, cubes = _cells(rough)
     solid_pairs, solid_squares, solid_cubes = _cells(1 - rough)
-    euler_6 = _total(volume) - pairs + squares - cubes
-    euler_26 = _total(solid) - solid_pairs + solid_squares - solid_cubes
-    parts = [
-        _runs(rough, min(LONGEST_RUN, shortest)) / pores,
-        torch.stack([squares, cubes, euler_6, euler_26], 1) / pores,
-    ]
-    lags = [lag for lag in LAGS if lag < shortest]
-    parts += [_at_lag(rough, lag)[:, None] / pores for lag in lags]
+    euler_6 = _total(volume) - pairs.sum(dim=1) + squares.sum(dim=1) - cubes
+    euler_26 = _total(solid) - solid_pairs.sum(dim=1) + solid_squares.sum(dim=1) - solid_cubes
+    along = [_runs(rough, min(LONGEST_RUN, shortest)), squares[:, :, None]]
+    along += [_at_lag(rough, lag)[:, :, None] for lag in LAGS if lag < shortest]
     slabs = [volume.mean([other for other in (1, 2, 3) if other != axis]) for axis in (1, 2, 3)]
-    spread = torch.stack([slab.var(dim=1).add(1e-8).sqrt() for slab in slabs]).mean(dim=0)
-    parts.append(spread[:, None] / (pores / volume[0].numel()).sqrt())
+    spread = torch.stack([slab.var(dim=1).add(1e-8).sqrt() for slab in slabs], dim=1)
+    parts = [
+        _by_axis(torch.cat(along, dim=2)) / pores,
+        torch.stack([cubes, euler_6, euler_26], 1) / pores,
+        _by_axis(spread[:, :, None]) / (pores / volume[0].numel()).sqrt(),
+    ]
+    if shortest >= 2 * CELL:
+        parts.append(_by_axis(_flow(volume)[:, :, None]))
     around = {sigma: _blur(volume, sigma) for sigma in RANGES}
     for neighbourhood in around.values():
         near_pore = _SoftHistogram.apply(volume, neighbourhood, BINS).flip(1).cumsum(1)[:, :-1]  # type: ignore[no-untyped-call]
@@ -235,10 +315,8 @@ class RealTexture:
             density: [B].
             real: statistics by ``like``, [B, count, F].
         """
-        one, two = (
-            self.standardise(local_statistics(sample, self.used), density).clamp(-LARGEST, LARGEST)
-            for sample in (first, second)
-        )
+        both = local_statistics(torch.cat([first, second]), self.used)
+        one, two = self.standardise(both, density.repeat(2)).clamp(-LARGEST, LARGEST).chunk(2)
         plain = crps(one, two, real).mean(dim=1)
         whitened = crps(one @ self.whitening, two @ self.whitening, real @ self.whitening).mean(dim=1)
         return plain + WHITENED_WEIGHT * whitened
