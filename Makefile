@@ -5,6 +5,7 @@ READY := $(VENV)/.ready
 DRAWS := $(VENV)/.draws
 ARGS ?=
 OUT ?= results/own
+MINUTES ?= 40
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate test test-slow bench check report figures train clean
@@ -58,8 +59,8 @@ report: $(READY)  ## the page results/report.html from what is in results/ (ARGS
 figures: $(READY)  ## the report's figures as PNG and SVG, for papers (ARGS="--style column" for one column)
 	$(BIN)/porebench figures $(ARGS)
 
-train: $(DRAWS)  ## train the conditional VAE on spheres until it learns no more (ARGS="--dataset PATH" for another)
-	$(BIN)/porebench train cvae $(ARGS)
+train: $(DRAWS)  ## train the conditional VAE on spheres, 40 minutes at most (MINUTES=15, ARGS="--dataset PATH" for another)
+	$(BIN)/porebench train cvae --minutes $(MINUTES) $(ARGS)
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

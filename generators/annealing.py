@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from .base import Floats, Generator, Shape
 
 Ints = NDArray[np.int64]
 
+_RANGES = (("sweeps", 0, 10_000), ("reach", 1, 1000), ("neighbours", 1, 10**6), ("start", 0, 1e6))
 _PROBES = 2000  # swaps that tell how hot the start must be
 _ASLEEP = 1e-3  # share of accepted swaps in a sweep below which nothing is left to gain
 _TRIES = 8  # voxels that are looked at to find one on the boundary between the phases
@@ -78,12 +79,23 @@ class Annealing(Generator):
         self.start = start
         self.cooling = cooling
 
-    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:  # noqa: ARG002
-        for name, least in (("sweeps", 0), ("reach", 1), ("neighbours", 1), ("start", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+    def _check(self) -> None:
+        """Raise ValueError where an argument is out of range."""
+        for name, least, most in _RANGES:
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must lie between {least} and {most}, got {getattr(self, name)}")
         if not 0 < self.cooling < 1:
             raise ValueError(f"cooling must lie between 0 and 1, got {self.cooling}")
+
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        super()._set_state(arrays, values)
+        self._check()
+        known = self.statistics_, self.porosity_, self.density_
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in known) or len(self.density_) == 0:
+            raise ValueError("its statistics, porosities and densities are not all finite numbers")
+
+    def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:  # noqa: ARG002
+        self._check()
         places = _places(volumes.shape[1:], self.reach)
         voxels = np.ascontiguousarray(volumes).view(np.uint8)
         counts = np.stack([count(volume, self.reach) for volume in voxels])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ _BANDWIDTH = 0.1  # in density, of the training volumes that a node looks at
 _ROUNDS, _SIMULATED = 4, 24  # corrections of the learnt values, and volumes a node that are simulated for each
 _RADII = (0.4, 1.0)  # least radius in voxels, and largest in shortest edges of the volume
 _SPREADS = 20.0  # most that one axis' spread may exceed another's
+_MOST = 100_000  # fibres in a volume; voxels that none has met by then are made solid as they come
 _NORMALS = np.random.default_rng(0).standard_normal((4096, 3))  # directions at which expectations are taken
 
 
@@ -65,6 +66,15 @@ class Fibres(Generator):
             self.radius_ = np.interp(self.nodes_, self.nodes_[known], radius)
             spread = np.stack([spread for _, spread in found])
             self.spread_ = np.stack([np.interp(self.nodes_, self.nodes_[known], each) for each in spread.T], axis=1)
+
+    def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        super()._set_state(arrays, values)
+        known = self.nodes_, self.radius_, self.spread_
+        if not all(array.dtype == np.float64 and np.isfinite(array).all() for array in known) or len(self.nodes_) == 0:
+            raise ValueError("its nodes, radii and spreads are not all finite numbers")
+        widest = self.spread_.max() / max(self.spread_.min(), 1e-300)
+        if (np.diff(self.nodes_) <= 0).any() or self.radius_.min() < _RADII[0] or not 0 < widest <= _SPREADS**3:
+            raise ValueError("its nodes do not rise, or its radii or spreads lie out of range")
 
     def _simulated(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Return the faces of drawn volumes [n, 3] and their densities [n], some at each node."""
@@ -148,7 +158,9 @@ def lay(volume: NDArray[np.bool_], solid: int, radius: float, spread: Floats, st
     along = np.empty(3)
     across = np.empty(3)
     centre = np.empty(3)
-    while wanted > 0:
+    laid = 0
+    while wanted > 0 and laid < _MOST:
+        laid += 1
         for axis in range(3):
             along[axis] = spread[axis] * stream.standard_normal()
             across[axis] = stream.standard_normal()
@@ -157,6 +169,10 @@ def lay(volume: NDArray[np.bool_], solid: int, radius: float, spread: Floats, st
         across /= np.sqrt(np.sum(across**2))
         centre[:] = middle + reach * np.sqrt(stream.random()) * across
         wanted -= _press(volume, centre, along, radius, wanted)
+    for place in range(volume.size):
+        if wanted > 0 and volume.flat[place]:
+            volume.flat[place] = False
+            wanted -= 1
 
 
 @compiled

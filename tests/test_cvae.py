@@ -6,15 +6,17 @@ import safetensors.numpy
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
+from torch import nn
 
 from porebench.generators.base import SPENT
+from porebench.generators.cvae import module
 from porebench.generators.cvae.batches import SymmetricBatches
 from porebench.generators.cvae.generator import CVAE
 from porebench.generators.cvae.module import VAEModule
 from porebench.generators.cvae.network import GlobalVAE, LatticeVAE
 from porebench.generators.cvae.seed import SeedCVAE
 from porebench.generators.cvae.settings import TrainingSettings
-from porebench.generators.lattice import depth_to_space, space_to_depth, wall_distance
+from porebench.generators.lattice import ORDERS, depth_to_space, space_to_depth, wall_distance
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 
@@ -49,7 +51,7 @@ def test_wall_distance_is_symmetric_and_negative_outside() -> None:
 
 def test_a_lattice_network_draws_any_shape() -> None:
     network = LatticeVAE(8, 2, 1, 1)
-    condition = torch.zeros(1, 2)
+    condition = torch.zeros(1, 2 + ORDERS)
     for shape in ((8, 9, 10), (30, 30, 30), (3, 4, 61)):
         mean, _ = network.encode(torch.zeros(1, 1, *shape), condition)
         assert mean.shape == (1, *network.latent_shape(shape))
@@ -59,7 +61,7 @@ def test_a_lattice_network_draws_any_shape() -> None:
 def test_a_large_lattice_is_drawn_in_tiles_without_seams(monkeypatch) -> None:
     network = LatticeVAE(8, 2, 1, 1, prior_blocks=1)
     shape = (21, 60, 37)
-    noise, condition = torch.randn(2, *network.latent_shape(shape)), torch.rand(2, 2)
+    noise, condition = torch.randn(2, *network.latent_shape(shape)), torch.rand(2, 2 + ORDERS)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(0, 0.2)
@@ -73,18 +75,36 @@ def test_augmentation_turns_and_mirrors_but_keeps_shape_and_content() -> None:
     volumes = np.zeros((20, 4, 4, 5), dtype=bool)
     volumes[:, 0, 1, 2] = volumes[:, 0, 1, 3] = True
     settings = TrainingSettings(epochs=1, batch_size=5, learning_rate=1e-3)
-    batches = SymmetricBatches(volumes, np.zeros((20, 2), np.float32), settings, seed=0)
+    batches = SymmetricBatches(volumes, np.zeros((20, 2 + ORDERS), np.float32), settings, seed=0)
     seen = torch.cat([voxels for _ in range(10) for voxels, *_ in batches])
     assert seen.shape == (200, 1, 4, 4, 5)
     assert (seen.flatten(1).sum(dim=1) == 2).all()
     assert len({tuple(volume.flatten().tolist()) for volume in seen}) > 8
 
 
+def test_batches_say_in_which_order_their_axes_are() -> None:
+    volumes = np.zeros((6, 3, 3, 3), dtype=bool)
+    volumes[:, 0] = volumes[:, 1, 0, 0] = True
+    batches = SymmetricBatches(volumes, np.zeros((6, 2 + ORDERS), np.float32), TrainingSettings(1, 3, 1e-3), seed=0)
+    told: dict[tuple[int, ...], set[int]] = {}
+    for _ in range(40):
+        for voxels, condition, _, axes in batches:
+            assert (condition[:, 2:].sum(dim=1) == 1).all()
+            told.setdefault(axes, set()).add(int(condition[0, 2:].argmax()))
+            (across,) = (
+                axis for axis in range(3) if voxels[0, 0].sum([other for other in range(3) if other != axis]).max() == 9
+            )
+            assert axes[across] == 0
+    assert len(told) == 6
+    assert sorted(number for numbers in told.values() for number in numbers) == list(range(6))
+
+
 def test_one_epoch_shows_every_volume_once() -> None:
     volumes = np.zeros((11, 3, 3, 3), dtype=bool)
-    condition = np.stack([np.arange(11), np.zeros(11)], axis=1).astype(np.float32)
+    condition = np.zeros((11, 2 + ORDERS), np.float32)
+    condition[:, 0] = np.arange(11)
     batches = SymmetricBatches(volumes, condition, TrainingSettings(1, 4, 1e-3), seed=0)
-    assert sorted(torch.cat([rows[:, 0] for _, rows, _ in batches]).tolist()) == list(range(11))
+    assert sorted(torch.cat([rows[:, 0] for _, rows, *_ in batches]).tolist()) == list(range(11))
 
 
 def test_training_learns_to_reconstruct_and_keeps_the_count() -> None:
@@ -94,6 +114,25 @@ def test_training_learns_to_reconstruct_and_keeps_the_count() -> None:
     overlap = (again & volumes).sum() / (again | volumes).sum()
     assert overlap > 0.8
     assert (again.sum(axis=(1, 2, 3)) == generator.law_.pore_voxels(density, 729)).all()
+
+
+def test_latents_of_a_learned_prior_do_not_run_away(monkeypatch) -> None:
+    class Far(CVAE):
+        name = "far"
+
+        def _build(self) -> LatticeVAE:
+            network = super()._build()
+            nn.init.constant_(network.prior_out.bias, 20)
+            return network
+
+    def reached() -> float:
+        volumes, density = _half_spaces(16)
+        short = {**SMALL, "prior_blocks": 1, "epochs": 1, "refine_epochs": 12, "refine_learning_rate": 0.7}
+        return float(Far(**short).fit(volumes, density, rng=0).network_.prior_out.bias.abs().max())
+
+    kept = reached()
+    monkeypatch.setattr(module, "FARTHEST", 1e6)
+    assert kept < 17 < reached()
 
 
 def test_exact_count_gives_the_count_of_the_law_and_else_the_network_decides() -> None:

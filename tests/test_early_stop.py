@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from porebench.benchmarks.store.places import Places
 from porebench.generators.cvae import callbacks, module
 from porebench.generators.cvae.batches import HELD_OUT, HeldOutBatches
 from porebench.generators.cvae.generator import CVAE
-from porebench.generators.cvae.module import VAEModule
+from porebench.generators.cvae.module import VAEModule, _one_cycle_at
 from porebench.generators.cvae.seed import SeedCVAE
 from porebench.generators.training import MONITORED
 
@@ -193,21 +194,34 @@ def test_a_finished_phase_keeps_its_number_of_epochs(tmp_path, monkeypatch) -> N
     assert _fit(resumed, checkpoints=tmp_path / "state").epochs_ == {"learn": 4, "refine": 3}
 
 
+def test_a_training_with_a_limit_of_time_ends_there_and_shares_it_among_its_phases() -> None:
+    generator = CVAE(**TINY, epochs=10**4, refine_epochs=10**4)
+    generator.minutes = 0.05
+    began = time.perf_counter()
+    epochs = _fit(generator).epochs_
+    assert time.perf_counter() - began < 30
+    assert 0 < epochs["refine"] < epochs["learn"] < 10**4  # refining is slower
+
+
+def test_a_schedule_by_time_warms_up_and_ends_at_nothing() -> None:
+    assert [_one_cycle_at(at) for at in (0, 0.1, 0.55, 1)] == pytest.approx([0.04, 1, 0.5, 0])
+
+
 def test_the_volumes_that_judge_are_few_and_spread_over_density() -> None:
     volumes, density = _volumes(100)
     condition = np.stack([density, density], axis=1).astype(np.float32)
     shuffled = np.random.default_rng(0).permutation(100)
     batches = HeldOutBatches(volumes[shuffled], condition[shuffled], 16, None)
-    first, second = (batch[1][:, 0].numpy() for batch in batches)
+    first, second = (batch[1][:, 0].numpy() for batch, _ in batches)
     assert len(first) + len(second) == HELD_OUT
     for part in (first, second):
         assert part.min() < 0.13
         assert part.max() > 0.87
         assert np.diff(part).max() < 0.06
-    for voxels, asked, pores, _ in batches:
+    for (voxels, asked, pores, _), _ in batches:
         assert (voxels.flatten(1).sum(dim=1) == pores).all()
         assert (pores / 729 - asked[:, 0]).abs().max() < 1 / 9
-    assert len(HeldOutBatches(volumes[:3], condition[:3], 16, None).batches[0][0]) == 3
+    assert len(HeldOutBatches(volumes[:3], condition[:3], 16, None).batches[0][0][0]) == 3
 
 
 def test_the_bar_shows_the_loss_on_validation_volumes_and_no_second_bar(capsys) -> None:

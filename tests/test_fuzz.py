@@ -482,6 +482,8 @@ WEIGHTS = (
     "sphere-packing",
     "quilting",
     "direct-sampling",
+    "annealing",
+    "fibres",
     "memoriser",
     "reference",
     "cvae",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from porebench.generators.cvae.texture import RealTexture, _SoftHistogram, crps, local_statistics, relax
+from porebench.generators.cvae.texture import RealTexture, _flow, _SoftHistogram, crps, local_statistics, relax
 
 
 def _blobs(n: int, share: float, edge: int = 12, seed: int = 0) -> torch.Tensor:
@@ -63,14 +63,48 @@ def test_statistics_count_what_they_say() -> None:
     found = local_statistics(volume)[0]
     pairs = found[0].item() * 8
     assert pairs == pytest.approx(4)  # twelve pairs of neighbours, a third of them along each axis
-    squares, cubes, euler_6 = (found[7 + i].item() * 8 for i in range(3))
-    assert (squares, cubes, euler_6) == pytest.approx((6, 1, 1))
+    assert found[7].item() * 8 == pytest.approx(2)  # six squares, a third of them across each axis
+    along = 11  # numbers that each axis has: seven runs, squares, three lags
+    assert found[along : 4 * along].abs().max() < 1e-6  # no axis differs from the mean of the three
+    cubes, euler_6 = (found[4 * along + i].item() * 8 for i in range(2))
+    assert (cubes, euler_6) == pytest.approx((1, 1))
 
 
-def test_statistics_do_not_change_under_the_symmetries_of_the_cube() -> None:
+def test_statistics_turn_with_the_volume() -> None:
     volume = _blobs(3, 0.2)
     turned = volume.permute(0, 3, 1, 2).flip(1)
-    assert torch.allclose(local_statistics(volume), local_statistics(turned), rtol=0.02, atol=0.02)
+    plain, other = local_statistics(volume), local_statistics(turned)
+    along = 12
+    mean, each = plain[:, :along], plain[:, along : 4 * along].unflatten(1, (3, along))
+    assert each.abs().max() > 0.01
+    turned_each = other[:, along : 4 * along].unflatten(1, (3, along))
+    assert torch.allclose(each[:, [2, 0, 1]], turned_each, rtol=0.02, atol=0.002)
+    assert torch.allclose(mean, other[:, :along], rtol=0.02, atol=0.02)
+
+
+def test_flow_of_an_open_volume_is_that_of_a_resistor_and_a_plug_stops_it() -> None:
+    volume = torch.ones(2, 12, 12, 12)
+    assert (_flow(volume) ** 2).flatten().tolist() == pytest.approx([16 / 5] * 6, rel=0.01)  # 16 rows of five bonds
+    volume[1, 6] = 0
+    found = _flow(volume)[1] ** 2
+    assert found[0] < 0.1
+    assert found[1].item() == pytest.approx(found[2].item(), rel=1e-5)
+
+
+def test_flow_is_differentiated_as_power_by_conductance() -> None:
+    volume = torch.rand(1, 9, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.5 + 0.5
+    volume.requires_grad_()
+    _flow(volume).sum().backward()
+    found = volume.grad
+    assert found is not None
+    with torch.no_grad():
+        step = 1e-4
+        for at in ((0, 4, 4, 4), (0, 0, 2, 8), (0, 3, 2, 6)):
+            more, less = volume.clone(), volume.clone()
+            more[at] += step
+            less[at] -= step
+            slope = (_flow(more) - _flow(less)).sum() / (2 * step)
+            assert found[at].item() == pytest.approx(slope.item(), rel=0.05, abs=1e-4)
 
 
 def test_statistics_are_finite_for_volumes_without_pore_and_without_solid() -> None:

@@ -9,9 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 OUT=${OUT:-results/own/gpu}
 DEVICE=${DEVICE:-cuda}
 PYTHON=${PYTHON:-python3}
-export PYTHONPATH=src PYTHONUNBUFFERED=1
+export PYTHONPATH=src${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 mkdir -p "$OUT"
-touch "$OUT/.started"
 
 case "${1:-}" in
 sample)
@@ -27,6 +26,7 @@ train)
     generators=${2:?names of generators}; minutes=${3:?minutes}
     shift 3
     export OMP_NUM_THREADS=2
+    started=$(mktemp)
     # Kernels of several processes run side by side, where the driver has this server.
     if command -v nvidia-cuda-mps-control >/dev/null; then nvidia-cuda-mps-control -d || true; fi
     for dataset in "${@:-spheres}"; do
@@ -35,8 +35,8 @@ train)
         done
     done
     wait
-    tar -C generators/weights -cz $(cd generators/weights && find . -newer "$OUT/.started" -name "*.safetensors" \
-        -o -newer "$OUT/.started" -name "*.json") | split -b 15M - "$OUT/weights.tar.gz."
+    tar -C generators/weights -cz $(cd generators/weights && find . -newer "$started" -name "*.safetensors" \
+        -o -newer "$started" -name "*.json") | split -b 15M - "$OUT/weights.tar.gz."
     ;;
 *)
     echo "usage: $0 sample | train GENERATOR,... MINUTES DATASET ..." >&2

@@ -44,6 +44,9 @@ REAL_DRAWS = 8
 """Real volumes with which each pair of prior samples is compared."""
 USUAL_GRADIENT = 7e-4
 """Length of the gradient of a mean over 30³ voxels of the cross-entropy by a volume's logits, late in training."""
+FARTHEST = 5.0
+"""Size of a prior's latents beyond which they cost. Which voxels are the most probable says nothing of scale, so that
+nothing else keeps a learned prior from larger and larger ones."""
 RECENT = 25
 """Steps over which the usual length of a sample's gradient is averaged."""
 
@@ -100,10 +103,12 @@ class VAEModule(pl.LightningModule):
             voxels, conditions, pores, axes = batch
             some = slice(0, self.pairs)
             asked, density = conditions[some].repeat(2, 1), conditions[some, 0].contiguous()
-            logits = self.limit(self._draw(self.network, asked, check_sizes(voxels.shape[2:]), self.noise))
+            latent = self._latent(self.network, asked, check_sizes(voxels.shape[2:]), self.noise)
+            terms["wild"] = torch.relu(latent.abs() - FARTHEST).square().mean()
+            logits = self.limit(self.network.decode(latent, asked, check_sizes(voxels.shape[2:]))[:, 0])
             real = self.texture.like(density, REAL_DRAWS, self.noise)
             terms["energy"] = self.energy(_turned_back(logits, axes).contiguous(), pores[some], density, real)
-            loss = loss + terms["energy"]
+            loss = loss + terms["energy"] + terms["wild"]
         self.log_dict({"loss": loss, **terms}, prog_bar=True, batch_size=len(batch[0]))
         return loss
 
@@ -120,7 +125,8 @@ class VAEModule(pl.LightningModule):
         loss, _ = self._loss(self.averaged, settled, known, noise, self.settings.epochs)
         voxels, condition, pores, _axes = known
         if self.texture is not None:
-            logits = self._draw(self.averaged, condition.repeat(2, 1), check_sizes(voxels.shape[2:]), noise)
+            asked, shape = condition.repeat(2, 1), check_sizes(voxels.shape[2:])
+            logits = self.averaged.decode(self._latent(self.averaged, asked, shape, noise), asked, shape)[:, 0]
             loss = loss + _energy(self.texture, logits, pores, condition[:, 0].contiguous(), real)
         self.log(MONITORED, loss, prog_bar=True, batch_size=len(voxels), sync_dist=True)
 
@@ -134,10 +140,9 @@ class VAEModule(pl.LightningModule):
         logits = network.decode(latent, condition, check_sizes(voxels.shape[2:]))
         return total_loss(settings, logits, voxels, mean, log_variance, epoch)
 
-    def _draw(self, network: Network, condition: Tensor, shape: Shape, noise: torch.Generator) -> Tensor:
-        """Return logits of a prior sample of each condition: [B, D, H, W]."""
-        latent = network.from_prior(_normal((len(condition), *network.latent_shape(shape)), noise), condition, shape)
-        return network.decode(latent, condition, shape)[:, 0]
+    def _latent(self, network: Network, condition: Tensor, shape: Shape, noise: torch.Generator) -> Tensor:
+        """Return a latent of the prior for each condition."""
+        return network.from_prior(_normal((len(condition), *network.latent_shape(shape)), noise), condition, shape)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average towards the new weights; end the phase where its time is over."""
