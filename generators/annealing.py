@@ -90,6 +90,8 @@ class Annealing(Generator):
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         super()._set_state(arrays, values)
         self._check()
+        if not isinstance(self.inside_, bool):
+            raise ValueError("it does not state whether pores keep from its walls")
         known = self.statistics_, self.porosity_, self.density_
         if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in known) or len(self.density_) == 0:
             raise ValueError("its statistics, porosities and densities are not all finite numbers")

@@ -241,7 +241,7 @@ def test_from_as_far_as_a_network_sees_a_wall_changes_nothing(prior_blocks) -> N
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     sight, size = network.sight, 12
-    condition = torch.tensor([[0.5, 0.0]])
+    condition = torch.tensor([[0.5, 0.0, 1.0, *[0.0] * (ORDERS - 1)]])
     cells = -(-sight // 3)
     near, far = ((size + 2 * more,) * 3 for more in (3 * cells, 3 * cells + 9))
     noise = torch.randn(1, *network.latent_shape(far))

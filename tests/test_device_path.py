@@ -6,6 +6,7 @@ made on the CPU. So the branches for GPUs run, with real numbers, and every call
 
 import copy
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from porebench.generators.base import _to_volumes
 from porebench.generators.binarise import keep_highest
+from porebench.generators.cvae.module import _energy
+from porebench.generators.cvae.texture import RealTexture
 
 CUDA = torch.device("cuda:0")
 WAITS = {
@@ -53,6 +56,8 @@ class PretendedCuda(TorchFunctionMode):
         settings = dict(settings or {})
         if function == torch.Tensor.device.__get__:
             return CUDA
+        if function == torch.Tensor.is_cuda.__get__:
+            return True
         if function in WAITS:
             self.waits.append(function.__name__)
         if function is torch.Tensor.__getitem__ and _is_mask(arguments[1]):
@@ -116,6 +121,30 @@ def test_voxels_leave_the_device_as_bits(shape, cuda) -> None:
     assert cuda.waits == ["cpu", "numpy"]
     assert array.dtype == np.bool_
     np.testing.assert_array_equal(array, drawn.numpy())
+
+
+def test_the_energy_score_can_be_recorded_and_is_the_same_on_either_path(cuda) -> None:
+    source = torch.Generator().manual_seed(0)
+    density = torch.linspace(0.1, 0.6, 40)
+    texture = RealTexture(torch.rand((40, 9, 9, 9), generator=source) < density[:, None, None, None], density)
+    logits = torch.randn((6, 9, 9, 9), generator=source)
+    asked, pores = density[[5, 15, 30]].contiguous(), torch.tensor([150, 250, 400])
+    real = texture.like(asked, 4, source)
+
+    def score() -> tuple[float, torch.Tensor]:
+        given = logits.clone().requires_grad_()
+        with cuda if recorded else nullcontext():
+            energy = _energy(texture, given, pores, asked, real)
+            energy.backward()
+        return energy.item(), given.grad
+
+    recorded = False
+    here = score()
+    recorded = True
+    there = score()
+    assert cuda.waits == []  # a wait could not be recorded
+    assert there[0] == pytest.approx(here[0], rel=1e-4)
+    assert torch.allclose(there[1], here[1], rtol=1e-2, atol=1e-5 * here[1].abs().max())
 
 
 @pytest.mark.parametrize("name", ["cvae", "gaussian-field", "pca", "noise"])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from porebench.generators.cvae import texture as statistics
 from porebench.generators.cvae.texture import RealTexture, _flow, _SoftHistogram, crps, local_statistics, relax
 
 
@@ -64,7 +65,7 @@ def test_statistics_count_what_they_say() -> None:
     pairs = found[0].item() * 8
     assert pairs == pytest.approx(4)  # twelve pairs of neighbours, a third of them along each axis
     assert found[7].item() * 8 == pytest.approx(2)  # six squares, a third of them across each axis
-    along = 11  # numbers that each axis has: seven runs, squares, three lags
+    along = 12  # numbers that each axis has: seven runs, squares, four lags
     assert found[along : 4 * along].abs().max() < 1e-6  # no axis differs from the mean of the three
     cubes, euler_6 = (found[4 * along + i].item() * 8 for i in range(2))
     assert (cubes, euler_6) == pytest.approx((1, 1))
@@ -91,20 +92,21 @@ def test_flow_of_an_open_volume_is_that_of_a_resistor_and_a_plug_stops_it() -> N
     assert found[1].item() == pytest.approx(found[2].item(), rel=1e-5)
 
 
-def test_flow_is_differentiated_as_power_by_conductance() -> None:
+def test_flow_is_differentiated_as_power_by_conductance(monkeypatch) -> None:
+    monkeypatch.setattr(statistics, "RELAXATIONS", 200)
     volume = torch.rand(1, 9, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.5 + 0.5
     volume.requires_grad_()
     _flow(volume).sum().backward()
     found = volume.grad
     assert found is not None
     with torch.no_grad():
-        step = 1e-4
+        step = 0.02  # sums are in float32
         for at in ((0, 4, 4, 4), (0, 0, 2, 8), (0, 3, 2, 6)):
             more, less = volume.clone(), volume.clone()
             more[at] += step
             less[at] -= step
             slope = (_flow(more) - _flow(less)).sum() / (2 * step)
-            assert found[at].item() == pytest.approx(slope.item(), rel=0.05, abs=1e-4)
+            assert found[at].item() == pytest.approx(slope.item(), rel=0.03, abs=3e-4)
 
 
 def test_statistics_are_finite_for_volumes_without_pore_and_without_solid() -> None:
