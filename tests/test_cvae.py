@@ -218,6 +218,13 @@ def test_the_published_method_is_trained_on_request_only() -> None:
     assert SeedCVAE().params["beta"] == 0
 
 
+def test_the_published_network_can_be_drawn_from_without_training() -> None:
+    volumes, density = _half_spaces(4, 30)
+    generator = SeedCVAE(epochs=0).fit(volumes, density, rng=0)
+    assert generator.epochs_ == {}
+    assert generator.sample(0.5, 1, rng=0).sum() == generator.law_.pore_voxels(np.array([0.5]), 27000)
+
+
 def test_layers_that_never_had_pores_stay_empty_in_draws_and_reconstructions() -> None:
     rng = np.random.default_rng(0)
     volumes = np.zeros((16, 9, 12, 9), dtype=bool)

@@ -23,7 +23,7 @@ class SeedCVAE(VAEGenerator):
 
     Args:
         beta: of ``LossSettings``, as are the next four.
-        epochs: passes over the training volumes.
+        epochs: passes over the training volumes; 0 leaves the weights as they are at random.
         batch_size: volumes a step.
         learning_rate: constant learning rate.
         latent: length of the latent vector.
@@ -67,4 +67,4 @@ class SeedCVAE(VAEGenerator):
         settings = TrainingSettings(
             self.epochs, self.batch_size, self.learning_rate, one_cycle=False, symmetries=False, early_stop=False
         )
-        return [Phase("learn", loss, settings)]
+        return [Phase("learn", loss, settings)] if self.epochs else []
