@@ -81,6 +81,8 @@ def test_statistics_turn_with_the_volume() -> None:
     turned_each = other[:, along : 4 * along].unflatten(1, (3, along))
     assert torch.allclose(each[:, [2, 0, 1]], turned_each, rtol=0.02, atol=0.002)
     assert torch.allclose(mean, other[:, :along], rtol=0.02, atol=0.02)
+    rest = [at for at in range(4 * along, plain.shape[1]) if at - 4 * along not in (4, 5, 6, 8, 9, 10)]  # nor by axis
+    assert torch.allclose(plain[:, rest], other[:, rest], rtol=0.02, atol=0.02)
 
 
 def test_flow_of_an_open_volume_is_that_of_a_resistor_and_a_plug_stops_it() -> None:
