@@ -30,6 +30,9 @@ GENERATORS: dict[str, str] = {
     "cvae": "cvae.generator:CVAE",
     "cvae-prior": "cvae.generator:CVAEPrior",
     "autoregressive": "autoregressive.generator:Autoregressive",
+    "flow-matching": "flow_matching:FlowMatching",
+    "gan": "adversarial:GAN",
+    "slice-gan": "adversarial:SliceGAN",
     "cvae-seed": "cvae.seed:SeedCVAE",
     "sphere-packing": "sphere_packing:SpherePacking",
     "gaussian-field": "gaussian_field:GaussianField",
@@ -47,7 +50,7 @@ GENERATORS: dict[str, str] = {
 CONTROLS: tuple[str, ...] = ("reference", "memoriser", "noise", "twin")
 """Rows that show what the numbers mean; they are in every table and hold no rank."""
 
-ON_REQUEST: tuple[str, ...] = ("autoregressive", "quilting", "annealing", "direct-sampling")
+ON_REQUEST: tuple[str, ...] = ("autoregressive", "flow-matching", "quilting", "annealing", "direct-sampling")
 """Generators that take a tenth of a second or more a volume: drawn where they are named; else their rows are kept."""
 
 

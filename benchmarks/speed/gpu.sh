@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # gpu.sh sample: time sampling and the machine's limits on a GPU (within 4 minutes), and leave JSON in $OUT.
-# gpu.sh train GENERATOR,... MINUTES DATASET ...: train networks on data sets, all at once, for so long, and leave their
-#     weights in $OUT, in parts (cat weights.tar.gz.* | tar -xzC generators/weights).
+# gpu.sh train MINUTES GENERATOR,...=DATASET,... ...: train networks on data sets, all at once, for so long, and leave
+#     their weights in $OUT, in parts (cat weights.tar.gz.* | tar -xzC generators/weights).
 # Needs a CUDA device, torch, pytorch-lightning, numpy, scipy, scikit-learn, safetensors, rich, typer, platformdirs and
 # pytest-benchmark; installs nothing, needs no porespy. DEVICE=cpu rehearses "sample" with small batches on a processor.
 set -euo pipefail
@@ -23,15 +23,19 @@ sample)
         --benchmark-timer=torch.utils.benchmark.utils.timer.timer
     ;;
 train)
-    generators=${2:?names of generators}; minutes=${3:?minutes}
-    shift 3
+    minutes=${2:?minutes}
+    shift 2
     export OMP_NUM_THREADS=2
     started=$(mktemp)
     # Kernels of several processes run side by side, where the driver has this server.
     if command -v nvidia-cuda-mps-control >/dev/null; then nvidia-cuda-mps-control -d || true; fi
-    for dataset in "${@:-spheres}"; do
-        for generator in ${generators//,/ }; do
-            "$PYTHON" -m porebench.benchmarks.cli train "$generator" --dataset "$dataset" --minutes "$minutes" --publish &
+    for networks in "${@:?generators=data sets}"; do
+        generators=${networks%%=*} datasets=${networks#*=}
+        for dataset in ${datasets//,/ }; do
+            for generator in ${generators//,/ }; do
+                "$PYTHON" -m porebench.benchmarks.cli train "$generator" --dataset "$dataset" --minutes "$minutes" \
+                    --publish &
+            done
         done
     done
     wait
@@ -39,7 +43,7 @@ train)
         -o -newer "$started" -name "*.json") | split -b 15M - "$OUT/weights.tar.gz."
     ;;
 *)
-    echo "usage: $0 sample | train GENERATOR,... MINUTES DATASET ..." >&2
+    echo "usage: $0 sample | train MINUTES GENERATOR,...=DATASET,... ..." >&2
     exit 2
     ;;
 esac
