@@ -6,9 +6,10 @@ DRAWS := $(VENV)/.draws
 ARGS ?=
 OUT ?= results/own
 MINUTES ?= 40
+DATASETS ?= spheres spheres-wide spheroids berea ketton
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate test test-slow bench check report figures train clean
+.PHONY: help evaluate leaderboard test test-slow bench check report figures train clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 20
@@ -29,10 +30,13 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $(DRAWS) $@
 
 # Threads that wait asleep: a program beside it otherwise slows each draw down, up to a hundredfold.
-evaluate test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
+evaluate leaderboard test test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 evaluate: $(DRAWS)  ## accuracy of every generator on the spheres data set (ARGS="--quick" passes options on)
 	$(BIN)/porebench evaluate $(ARGS)
+
+leaderboard: $(DRAWS)  ## all generators on all data sets, what is fresh excepted (DATASETS="spheres berea", ARGS="--dry-run")
+	set -e; for each in $(DATASETS); do $(BIN)/porebench evaluate --dataset $$each --generators all $(ARGS); done
 
 test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-k name" passes options on)
 	$(BIN)/pytest -n 2 $(ARGS)

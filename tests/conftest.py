@@ -67,6 +67,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "cvae-prior": {"epochs": 1, "refine_epochs": 2},
     "cvae-seed": {"epochs": 1, "latent": 8},
     "autoregressive": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "learning_rate": 1e-2},
+    "flow-matching": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 3},
+    "gan": {"width": 8, "blocks": 1, "critic_width": 4, "epochs": 1, "batch_size": 4},
+    "slice-gan": {"width": 8, "blocks": 1, "critic_width": 4, "epochs": 1, "batch_size": 4},
 }
 """Settings that make slow generators fast enough for a test."""
 

@@ -44,6 +44,23 @@ def test_what_other_runs_recorded_is_an_estimate_and_finished_cells_cost_nothing
     assert table[2].startswith("| noise | fresh | fresh | – | fresh | fresh | 0.0 s |")
 
 
+def test_a_row_of_several_fits_costs_nothing_until_draws_of_one_are_gone(tiny, tmp_path) -> None:
+    options = replace(QUICK, fits=2)
+    evaluate(tiny, ["pca"], tmp_path, options)
+    (kept,) = estimate(tiny, ["pca"], tmp_path, options).generators
+    assert kept.seconds == {}
+    for file in run_folder(tmp_path, tiny, 0).glob("fits/*/cells/pca/sample*"):
+        file.unlink()
+    (gone,) = estimate(tiny, ["pca"], tmp_path, options).generators
+    assert {"sample", "score"} <= set(gone.seconds)
+
+
+def test_weights_at_hand_cost_no_fit(tiny, tmp_path) -> None:
+    evaluate(tiny, ["pca"], tmp_path, QUICK)
+    found = estimate(tiny, ["pca"], tmp_path / "elsewhere", QUICK).generators
+    assert found[0].seconds["fit"] == 0
+
+
 def test_what_no_run_has_recorded_is_not_known(tiny, tmp_path) -> None:
     (pca,) = estimate(tiny, ["pca"], tmp_path, QUICK).generators
     assert pca.total == float("inf")

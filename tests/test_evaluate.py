@@ -110,6 +110,8 @@ def test_networks_that_are_not_trained_are_left_out_by_default_and_named(tiny, m
     monkeypatch.setattr(fits.Fit, "at_hand", lambda fit, _: fit.generator.name == "cvae-prior" or None)
     assert set(GENERATORS) - set(ON_REQUEST) - set(chosen_generators(None, None, tiny, 0)) == networks - {"cvae-prior"}
     assert chosen_generators("autoregressive", None, tiny, 0) == ["autoregressive"]
+    untrained = {name for name in GENERATORS if "epochs" in get(name)().params} - {"cvae-prior"}
+    assert set(GENERATORS) - set(chosen_generators("all", None, tiny, 0)) == untrained
 
 
 def test_the_generator_in_the_contributors_guide_runs_as_printed(tiny, tmp_path) -> None:

@@ -93,6 +93,25 @@ def test_a_built_in_data_set_is_drawn_from_afresh_where_no_draws_are_kept(result
     assert list(draws.missing) == ["unheard-of"]
 
 
+def test_generators_are_compared_over_data_sets_the_best_on_average_first(results) -> None:
+    (run,) = read_runs(results)
+    scores = run.scores("nfr100")
+    best, *_, worst = run.generators
+    turned = run.table.replace({"generator": {best: worst, worst: best}})
+    turned.loc[turned["generator"] == best, "value"] *= 10
+    others = Run(run.folder.parent / "other", turned[turned["generator"] != "pca"], run.manifest)
+    assert plots.media([run]) == {}
+    (found,) = plots.media([run, others]).values()
+    assert found.columns == [run.name, "other"]
+    assert set(found.rows) == set(run.generators)
+    assert found.rows.index(worst) < found.rows.index(best)
+    by_name = dict(zip(found.rows, found.texts, strict=True))
+    assert by_name[best][0] == f"{scores[best].value:.1f}"
+    assert by_name["pca"][1] == ""
+    with style("page") as width:
+        assert draw(plots.media([run, others]), width).axes
+
+
 def test_profiles_are_read_with_the_real_volumes_first(tmp_path) -> None:
     (tmp_path / "curves.csv").write_text(CURVES)
     (tmp_path / "calibration.csv").write_text(CALIBRATION)

@@ -487,6 +487,8 @@ WEIGHTS = (
     "memoriser",
     "reference",
     "cvae",
+    "flow-matching",
+    "gan",
 )
 
 

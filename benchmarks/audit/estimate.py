@@ -12,6 +12,7 @@ from porebench.data import Dataset
 
 from ..evaluate.judgeable import check_judgeable
 from ..evaluate.options import Options
+from ..evaluate.row import inputs_of, others_drawn
 from ..evaluate.score import Judge
 from ..report.text import table_lines
 from ..store.cells import REAL, STAGES, Cells
@@ -140,13 +141,13 @@ def _estimate(reference: str, judge: Judge, recorded: dict[str, dict[str, float]
         known = {stage: cell for stage in stages if (cell := cells.read(stage)) is not None}
         before = {stage: cell.seconds for stage, cell in known.items()}
         stale, new = planned.stale(cells), "score" not in known
-        if stale:
-            stale = [*stale, "describe", "score"]
+        if stale or not others_drawn(judge, reference, cells):
+            stale = [*(stale or planned.stages), "describe", "score"]
         else:
-            samples = known["sample"].output["samples_digest"]
-            made = known["reconstruct"].output["reconstruction_digest"] if planned.reconstructs else "none"
-            wanted = {stage: judge.inputs(stage, samples, made) for stage in ("describe", "score")}
-            stale = [stage for stage, inputs in wanted.items() if cells.fresh(stage, inputs) is None]
+            judged = ("describe", "score")
+            stale = [stage for stage in judged if cells.fresh(stage, inputs_of(stage, judge, planned)) is None]
+        if planned.at_hand:
+            before["fit"] = 0.0
     seconds = {stage: before.get(stage, recorded.get(name, {}).get(stage, math.inf)) for stage in stale}
     return Estimate(reference, seconds, tuple(stage for stage in stages if stage not in seconds), new)
 

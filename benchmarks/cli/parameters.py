@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results")
 """Default results folder, in the working directory."""
+ALL = "all"
+"""Instead of names: every generator that can be drawn at once, the slow ones too."""
 
 ResultsOption = Annotated[Path, typer.Option(help="Results folder.")]
 PublishOption = Annotated[
@@ -34,7 +36,8 @@ PrecisionOption = Annotated[
 GeneratorsOption = Annotated[
     str | None,
     typer.Option(
-        help="Registered names, comma-separated, or 'all'. Default: all but networks that are not trained yet."
+        help="Registered names, comma-separated; 'all': all but networks that are not trained yet. Default: those of "
+        "them that draw fast."
     ),
 ]
 OwnOption = Annotated[
@@ -299,7 +302,7 @@ def chosen_generators(
     """Return the generators asked for, each once; where none is, the usual ones but networks not trained yet.
 
     A network, which is a generator with ``epochs``, trains for minutes to hours: unless its weights are at hand, it is
-    left out, with one line that names the command. Those that draw slowly (``ON_REQUEST``) are left out too.
+    left out, with one line that names the command. So are those of ``ON_REQUEST``, unless "all" are asked for.
 
     Args:
         registered: as given by ``--generators``.
@@ -321,10 +324,10 @@ def chosen_generators(
         drawn = drawn_in is not None and Cells(drawn_in, name).read("sample") is not None
         return drawn or fit.at_hand(Places()) is not None
 
-    if registered is not None or own:
+    if registered != ALL and (registered is not None or own):
         names = named_generators(registered or "")
     else:
-        usual = [name for name in GENERATORS if name not in ON_REQUEST]
+        usual = [name for name in GENERATORS if registered == ALL or name not in ON_REQUEST]
         names = [name for name in usual if at_hand(name)]
         if left := [name for name in usual if name not in names]:
             tell(
@@ -335,11 +338,9 @@ def chosen_generators(
 
 
 def named_generators(names: str) -> list[str]:
-    """Return registered generators from their names with commas between, or from "all"."""
-    from porebench.generators import GENERATORS, get
+    """Return registered generators from their names with commas between."""
+    from porebench.generators import get
 
-    if names == "all":
-        return list(GENERATORS)
     listed = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     for name in listed:
         get(name)

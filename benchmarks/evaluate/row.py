@@ -7,7 +7,7 @@ import logging
 import time
 from typing import Any
 
-from ..store.cells import Cell, Cells
+from ..store.cells import Cell, Cells, Inputs
 from ..store.provenance import peak_memory_mb
 from ..store.results import Outcome, fit_folder
 from . import fits, isolation
@@ -65,10 +65,7 @@ def _draw(reference: str, planned: Plan | None, judge: Judge, *, show_progress: 
     options = judge.options
     if planned is not None:
         cells = Cells(judge.folder, planned.name)
-        judges = map(judge.of_fit, range(1, fits_of(cells, options)))
-        if not planned.stale(cells) and not any(
-            other.plan(reference).stale(Cells(other.folder, planned.name)) for other in judges
-        ):
+        if not planned.stale(cells) and others_drawn(judge, reference, cells):
             return planned
         if planned.trained_on_request and not planned.at_hand:
             raise fits.NeedsTrainingError(planned.name, judge.dataset.name)
@@ -88,12 +85,10 @@ def _draw(reference: str, planned: Plan | None, judge: Judge, *, show_progress: 
 def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
     """Return a generator's row, from its score cell or computed now, once its drawing cells are finished."""
     cells = Cells(judge.folder, planned.name)
-    drawn = {stage: _finished(cells, stage) for stage in planned.stages}
+    drawn = {stage: finished(cells, stage) for stage in planned.stages}
     samples = drawn["sample"].output["samples_digest"]
-    made = drawn["reconstruct"].output["reconstruction_digest"] if planned.reconstructs else "none"
     n_fits = fits_of(cells, judge.options)
-    others = [_finished(Cells(fit_folder(judge.folder, fit), planned.name), "sample") for fit in range(1, n_fits)]
-    inputs = judge.inputs("score", samples, made, described_fits([other.output["samples_digest"] for other in others]))
+    inputs = inputs_of("score", judge, planned)
     cell = cells.fresh("score", inputs)
     if cell is None or not has_replicates(judge.folder, planned.name, judge.run, samples):
         began = time.perf_counter()
@@ -106,7 +101,7 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
         cell = cells.finish("score", inputs, output, time.perf_counter() - began, peak_memory_mb())
     fit, sample = dict(drawn["fit"].output), dict(drawn["sample"].output)
     sample.pop("file")
-    finished = {**drawn, "describe": cells.read("describe"), "score": cell}
+    every = {**drawn, "describe": cells.read("describe"), "score": cell}
     record = {
         "status": "scored",
         "digest": planned.digest,
@@ -117,12 +112,39 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
         "trained_on": list(planned.trained_on),
         "verdict": cell.output["verdict"],
         **cell.output["stamp"],
-        "cells": {stage: done.summary() for stage, done in finished.items() if done is not None},
+        "cells": {stage: done.summary() for stage, done in every.items() if done is not None},
     }
     return Outcome(planned.name, cell.output["rows"], record)
 
 
-def _finished(cells: Cells, stage: str) -> Cell:
+def others_drawn(judge: Judge, reference: str, cells: Cells) -> bool:
+    """Return whether the draws of all fits but the first, as many as a row stands on, are up to date."""
+    others = map(judge.of_fit, range(1, fits_of(cells, judge.options)))
+    return not any(other.plan(reference).stale(Cells(other.folder, cells.generator)) for other in others)
+
+
+def inputs_of(stage: str, judge: Judge, planned: Plan) -> Inputs:
+    """Return the inputs of "describe" or "score" from a generator's finished drawing cells.
+
+    Raises:
+        ValueError: if one is missing.
+    """
+    cells = Cells(judge.folder, planned.name)
+    made = "none"
+    if planned.reconstructs:
+        made = finished(cells, "reconstruct").output["reconstruction_digest"]
+    folders = [fit_folder(judge.folder, fit) for fit in range(1, fits_of(cells, judge.options))]
+    samples = [finished(Cells(each, planned.name), "sample").output["samples_digest"] for each in folders]
+    first = finished(cells, "sample").output["samples_digest"]
+    return judge.inputs(stage, first, made, described_fits(samples))
+
+
+def finished(cells: Cells, stage: str) -> Cell:
+    """Return a cell.
+
+    Raises:
+        ValueError: if it was never finished.
+    """
     found = cells.read(stage)
     if found is None:
         raise ValueError(f"{cells.generator} left no {stage} cell in {cells.folder}")

@@ -121,7 +121,8 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
     measured, sizes = read_speed(results), read_scaling(results)
     described: dict[str, Plots] = {}
     pictured: dict[str, Maker] = {}
-    for run in read_runs(results):
+    runs = read_runs(results)
+    for run in runs:
         described[f"bands-{run.name}"] = plots.bands(run)
         described[f"descriptors-{run.name}"] = plots.descriptors(run)
         described[f"cost-{run.name}"] = plots.cost(run)
@@ -135,6 +136,7 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
         else:
             pictured[f"gallery-{run.name}"] = partial(gallery, drawn)
             pictured[f"solids-{run.name}"] = partial(solids, drawn)
+    described["media"] = plots.media(runs)
     described["speed"] = plots.speed(measured)
     described["scaling"] = {} if sizes is None else plots.scaling(medians(sizes))
     for pattern, describe in (("validation/*/power", plots.power), ("*/representative", plots.representative)):

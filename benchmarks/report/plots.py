@@ -151,9 +151,20 @@ def descriptors(run: Run) -> Plots:
     """Describe NFR100 of each generator for each headline descriptor."""
     scores = [run.scores(f"nfr100:{name}") for name in HEADLINE]
     values = [[found[name].value if name in found else np.nan for found in scores] for name in run.generators]
-    texts = [["" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values]
-    shown = [[max(value, 0.1) for value in row] for row in values]
-    return {"": Map("NFR100", run.generators, [_words(name) for name in HEADLINE], shown, texts, 0.5, 100, log=True)}
+    return {"": _score_map(run.generators, [_words(name) for name in HEADLINE], values)}
+
+
+def media(runs: Sequence[Run]) -> Plots:
+    """Describe NFR100 of each generator on each data set, the closest to real on average first.
+
+    Args:
+        runs: of data sets; fewer than two give no plot.
+    """
+    found = pd.DataFrame({run.name: {name: it.value for name, it in run.scores("nfr100").items()} for run in runs})
+    if len(found.columns) < 2:
+        return {}
+    ordered = found.loc[np.log(found).mean(axis=1).sort_values(kind="stable").index]
+    return {"": _score_map([str(name) for name in ordered.index], list(found.columns), ordered.to_numpy().tolist())}
 
 
 def cost(run: Run) -> Plots:
@@ -295,6 +306,12 @@ def representative(table: pd.DataFrame) -> Plots:
         size = Axis("edge of a block, voxels", log=True, ticks={edge: f"{edge:g}" for edge in edges})
         found[title] = Plot(size, Axis(str(part["unit"].fillna("").iloc[0])), [spread, interval])
     return found
+
+
+def _score_map(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]]) -> Map:
+    texts = [["" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values]
+    shown = [[max(value, 0.1) for value in row] for row in values]
+    return Map("NFR100", rows, columns, shown, texts, 0.5, 100, log=True)
 
 
 def _scored(name: str, look: Look, x: Sequence[float], scores: Sequence[Score], hover: Sequence[str]) -> Series:

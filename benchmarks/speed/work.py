@@ -125,6 +125,9 @@ _COUNTS: dict[str, Callable[[Any, Floats, int], Work | None]] = {
     "cvae-prior": _network,
     "cvae-seed": _network,
     "autoregressive": _network,
+    "flow-matching": _network,
+    "gan": _network,
+    "slice-gan": _network,
 }
 
 

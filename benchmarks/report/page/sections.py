@@ -76,7 +76,7 @@ def read_source(results: Path, draws: Callable[[Run], Draws]) -> Source:
 def sections(source: Source) -> list[Section]:
     """Return every section in order; each has at least one panel."""
     return [
-        Section("accuracy", "Accuracy", ACCURACY, _each(source, "accuracy", _accuracy)),
+        Section("accuracy", "Accuracy", ACCURACY, [*_media(source), *_each(source, "accuracy", _accuracy)]),
         Section("cost", "Accuracy against cost", COST, _each(source, "cost", _cost)),
         Section("curves", "Descriptors and amount of pore over density", CURVES, _each(source, "curves", _curves)),
         Section("gallery", "Slices, real and generated", GALLERY, _each(source, "gallery", _gallery)),
@@ -93,6 +93,13 @@ def _each(source: Source, name: str, panels: Callable[[Source, Run], Sequence[Pa
     found = [panel for run in source.runs for panel in panels(source, run)]
     command = Origin(command="porebench evaluate")
     return found if source.runs else [Panel(name, origin=command, missing="No generator has been scored yet.")]
+
+
+def _media(source: Source) -> list[Panel]:
+    """Return the panel that compares data sets; none where there is but one."""
+    shown, origin = plots.media(source.runs), Origin("", "*/accuracy.csv", "porebench evaluate")
+    text = "NFR100 by data set, the closest to real on average first. Dark is real; empty was not drawn."
+    return [plotted("media", "Every data set", origin, text, shown)] if shown else []
 
 
 def _accuracy(source: Source, run: Run) -> list[Panel]:
