@@ -10,6 +10,7 @@ from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.documents import outdated_reports, write_reports
 from porebench.benchmarks.store.cells import Cells
 from porebench.data.packed import load_samples
+from porebench.metrics.physics import AXES
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -46,7 +47,8 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
         "status.csv",
         "ties.csv",
     }
-    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=("physics", "flow", "voxel-test")))
+    every = ("physics", "conduction", "flow", "voxel-test")
+    evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=every))
     assert list(dict.fromkeys(_read(tmp_path, "curves").generator)) == ["real", "memoriser", "noise"]
     physics = _read(tmp_path, "physics")
     assert list(dict.fromkeys(physics.generator)) == ["real", "memoriser"]
@@ -55,10 +57,14 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
     flow = _read(tmp_path, "flow")
     assert list(dict.fromkeys(flow.generator)) == ["real", "memoriser"]
     assert set(flow.columns) >= {"density", "porosity", "depth", "height", "width"}
+    conduction = _read(tmp_path, "conduction")
+    assert list(conduction.density[conduction.generator == "real"]) == list(flow.density[flow.generator == "real"])
+    assert set(conduction.columns) >= {f"{what}:{axis}" for what in ("conductivity", "diameter") for axis in AXES}
     assert list(_read(tmp_path, "voxel-test").generator) == ["memoriser"]
     page = (tmp_path / "tiny" / "details.md").read_text()
     assert "## Calibration" in page
     assert "## Physics" in page
+    assert "## Conduction" in page
     assert "## Permeability" in page
     assert "## Classifier on voxels" in page
 

@@ -56,7 +56,10 @@ def evaluate(
         str | None, typer.Option(help="How much memory one generator may take: 800M, 8G. Default: all there is.")
     ] = None,
     physics: Annotated[
-        bool, typer.Option("--physics", help="Also solve for the diffusivity of the solid (minutes): physics.csv.")
+        bool,
+        typer.Option(
+            "--physics", help="Also solve for conduction in solid and pores (minutes): physics.csv, conduction.csv."
+        ),
     ] = False,
     flow: Annotated[
         bool, typer.Option("--flow", help="Also solve for the permeability of the pores (minutes): flow.csv.")
@@ -104,7 +107,14 @@ def evaluate(
         timeout=seconds(timeout),
         memory=None if memory is None else size(memory),
         extras=tuple(
-            name for name, asked in (("physics", physics), ("flow", flow), ("voxel-test", voxel_test)) if asked
+            name
+            for name, asked in (
+                ("physics", physics),
+                ("conduction", physics),
+                ("flow", flow),
+                ("voxel-test", voxel_test),
+            )
+            if asked
         ),
         processes=workers,
         scheduler=scheduler,

@@ -1,4 +1,4 @@
-"""Tables beside accuracy.csv: curves over density, calibration, physics, overlap, and the classifier on voxels.
+"""Tables beside accuracy.csv: curves, calibration, physics, conduction, flow, overlap, and the classifier on voxels.
 
 Each is a tidy CSV file with a cell of its own a generator, so that a long one is computed only when it is asked for,
 and again only when the samples or the code behind it have changed.
@@ -22,6 +22,7 @@ from porebench.data.volumes import spread
 from porebench.generators import Generator, importable
 from porebench.generators.porosity_law import PorosityLaw
 from porebench.metrics.bands import ALL, density_bands
+from porebench.metrics.conduction import conduction
 from porebench.metrics.curves import calibration, density_bins, descriptor_curves
 from porebench.metrics.descriptors import describe
 from porebench.metrics.overlap import iou
@@ -301,6 +302,26 @@ def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
     return rows
 
 
+def _conduction(judge: Judge, name: str, _reference: str) -> Rows:
+    return _conduction_rows(judge, judge.samples(name), name)
+
+
+def _real_conduction(judge: Judge) -> Rows:
+    return _conduction_rows(judge, judge.test, "real volumes")
+
+
+def _conduction_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
+    """Return conductivity and critical diameter along each axis of the volumes whose permeability is solved for."""
+    chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
+    with judge.bar(f"conduction in {what}", len(chosen)) as advance:
+        conductivity, diameter = conduction(chosen.voxels, workers=judge.options.workers, progress=advance)
+    columns: dict[str, Any] = {"density": chosen.density}
+    columns |= {f"conductivity:{axis}": values for axis, values in zip(AXES, conductivity.T, strict=True)}
+    columns |= {f"diameter:{axis}": values for axis, values in zip(AXES, diameter.T, strict=True)}
+    rows: Rows = pd.DataFrame(columns).to_dict("records")
+    return rows
+
+
 def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
     """Return the AUC over the headline bands together."""
     from porebench.metrics.voxel_classifier import FOLDS, voxel_auc  # noqa: PLC0415 - torch takes a second to import
@@ -352,6 +373,7 @@ SIDE_TABLES = (
         _real_physics,
         by_default=False,
     ),
+    SideTable("conduction", (conduction,), _conduction, _real_conduction, by_default=False),
     SideTable("flow", (permeabilities,), _flow, _real_flow, by_default=False),
     SideTable("voxel-test", ("metrics.voxel_classifier:voxel_auc", density_bands), _voxel_test, by_default=False),
     SideTable("overlap", (overlap_rows,), _overlap),

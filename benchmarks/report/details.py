@@ -1,4 +1,4 @@
-"""Side tables of one data set as Markdown: calibration, physics, flow, and the classifier on voxels."""
+"""Side tables of one data set as Markdown: calibration, physics, conduction, flow, and the classifier on voxels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from porebench.metrics.conduction import katz_thompson
 from porebench.metrics.estimate import Estimate, binomial, ratio_of_means
 from porebench.metrics.physics import AXES
 
@@ -30,6 +32,16 @@ FLOW = (
     "nothing flows through counts as zero. Beside it, the mean over that of real volumes of the same densities, over "
     "all axes and along each, with 95 % intervals: a generator whose interval leaves out 1 gives itself away."
 )
+CONDUCTION = (
+    "Conductivity of the pores over that of their fluid (the inverse is the formation factor), and the diameter, in "
+    "voxel edges, of the largest ball that passes from face to face; what does not lead through counts as zero. "
+    "Katz–Thompson: the permeability that both suggest. Means, and means over those of real volumes of the same "
+    "densities with 95 % intervals."
+)
+BESIDE = ("× real", *(f"× real along {axis}" for axis in AXES))
+"""Heads of the columns of ``_beside``."""
+
+Floats = NDArray[np.float64]
 
 
 def side_markdown(folder: Path, voxel: str = "") -> str | None:
@@ -39,12 +51,18 @@ def side_markdown(folder: Path, voxel: str = "") -> str | None:
         folder: of the results.
         voxel: sentence on the size of a voxel, "" where it is not known.
     """
-    parts = (("calibration", _calibration), ("physics", _physics), ("flow", _flow), ("voxel-test", _voxels))
-    tables = [(read_side_table(folder, name), lines) for name, lines in parts]
+    parts = {
+        "calibration": _calibration,
+        "physics": _physics,
+        "conduction": _conduction,
+        "flow": _flow,
+        "voxel-test": _voxels,
+    }
+    tables = [(read_side_table(folder, name), lines) for name, lines in parts.items()]
     lines = [line for table, lines in tables if table is not None for line in lines(table)]
     if not lines:
         return None
-    named = ("curves", "calibration", "overlap", "physics", "flow", "voxel-test")
+    named = ("curves", "calibration", "overlap", "physics", "conduction", "flow", "voxel-test")
     files = ", ".join(f"`{name}.csv`" for name in named)
     where = " ".join(filter(None, (f"Every number, and descriptors over density: {files}.", voxel)))
     head = [f"# Calibration and physics on {folder.name}", "", where]
@@ -83,6 +101,41 @@ def _physics(table: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _conduction(table: pd.DataFrame) -> list[str]:
+    return ["", "## Conduction", "", CONDUCTION, "", *conduction_lines(table)]
+
+
+def conduction_lines(table: pd.DataFrame) -> list[str]:
+    """Return a table in Markdown of the conduction of real volumes and of each generator's beside it.
+
+    Args:
+        table: rows of ``conduction.csv``, those of the real volumes among them.
+    """
+    found = {}
+    for name, part in table.groupby("generator", sort=False):
+        conductivity, diameter = (
+            part[[f"{quantity}:{axis}" for axis in AXES]].to_numpy(dtype=np.float64)
+            for quantity in ("conductivity", "diameter")
+        )
+        found[str(name)] = (conductivity, diameter, katz_thompson(conductivity, diameter))
+    rows = []
+    for name, (conductivity, diameter, estimate) in found.items():
+        wide, suggested = (
+            [_estimate(None if name == REAL else ratio_of_means(own.mean(axis=1), other.mean(axis=1)))]
+            for own, other in zip((diameter, estimate), found[REAL][1:], strict=True)
+        )
+        along = _beside(name, conductivity, found[REAL][0])
+        rows.append([name, f"{conductivity.mean():.3g}", *along, f"{diameter.mean():.3g}", *wide, *suggested])
+    header = ["generator", "conductivity", *BESIDE, "diameter", "× real", "Katz–Thompson × real"]
+    return table_lines(header, rows)
+
+
+def _beside(name: str, values: Floats, real: Floats) -> list[str]:
+    """Return the mean of values [n, 3] over that of real ones, over all axes and along each; dashes for real ones."""
+    pairs = [(values.mean(axis=1), real.mean(axis=1)), *zip(values.T, real.T, strict=True)]
+    return [_estimate(None if name == REAL else ratio_of_means(*pair)) for pair in pairs]
+
+
 def _flow(table: pd.DataFrame) -> list[str]:
     return ["", "## Permeability", "", FLOW, "", *flow_lines(table)]
 
@@ -100,20 +153,10 @@ def flow_lines(table: pd.DataFrame) -> list[str]:
     for name, values in found.items():
         steady = ~np.isnan(values).any(axis=1)
         both = steady & ~np.isnan(real).any(axis=1)
-        pairs = [(values[both].mean(axis=1), real[both].mean(axis=1)), *zip(values[both].T, real[both].T, strict=True)]
-        ratios = [None if name == REAL else ratio_of_means(*pair) for pair in pairs]
         cut = binomial(int(np.count_nonzero((values[steady] == 0).any(axis=1))), int(steady.sum()))
-        estimates = map(_estimate, [*ratios, cut])
-        rows.append([name, f"{values[steady].mean():.3g}", *estimates, str(int((~steady).sum()))])
-    header = [
-        "generator",
-        "mean",
-        "× real",
-        *(f"× real along {axis}" for axis in AXES),
-        "cut along an axis",
-        "unsteady",
-    ]
-    return table_lines(header, rows)
+        ratios = _beside(name, values[both], real[both])
+        rows.append([name, f"{values[steady].mean():.3g}", *ratios, _estimate(cut), str(int((~steady).sum()))])
+    return table_lines(["generator", "mean", *BESIDE, "cut along an axis", "unsteady"], rows)
 
 
 def _estimate(it: Estimate | None) -> str:

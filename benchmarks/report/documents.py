@@ -11,7 +11,7 @@ from ..store.tables import table_text
 from ..store.timings import merged
 from .accuracy import accuracy_markdown, small_bands, summary_table
 from .choice import choice_lines
-from .details import flow_lines, side_markdown
+from .details import conduction_lines, flow_lines, side_markdown
 from .lengths import voxel_of_run, voxel_sentence
 from .scaling import scaling_lines
 from .speed import reaches, speed_markdown, speed_summary
@@ -25,8 +25,8 @@ SPEED_DATASET = "spheres"
 def write_reports(results: Path, readme: Path | None) -> list[Path]:
     """Write every document again from what is in the results, and the tables between the README's markers, if given.
 
-    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's (also after ``flow-``),
-    ``choice``, ``speed`` or a study's.
+    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's (also after ``conduction-``
+    or ``flow-``), ``choice``, ``speed`` or a study's.
 
     Returns:
         The files written.
@@ -59,9 +59,10 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         if details is not None:
             texts[run.folder / "details.md"] = details
         tables[run.name] = [*summary_table(run), "", _made(run)]
-        flow = read_side_table(run.folder, "flow")
-        if flow is not None:
-            tables[f"flow-{run.name}"] = flow_lines(flow)
+        for name, told in (("conduction", conduction_lines), ("flow", flow_lines)):
+            table = read_side_table(run.folder, name)
+            if table is not None:
+                tables[f"{name}-{run.name}"] = told(table)
         if run.name == SPEED_DATASET:
             digests = {name: record["digest"] for name, record in run.records.items() if "digest" in record}
     tables["choice"] = choice_lines(runs)
