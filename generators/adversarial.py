@@ -20,6 +20,8 @@ NOISE = 8
 """Random numbers a cell."""
 SLICES = 8
 """Slices of each volume and axis that a step sees."""
+SMALLEST = 16
+"""Edge to which a critic's images or volumes are filled up with solid."""
 SLOPE = 0.2
 """Of the critics' activations, below zero."""
 FORGETS = (0.0, 0.99)
@@ -134,7 +136,8 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         """Return a number for each of x [B, 1, ...] with its condition [B, told]: [B]."""
-        x = 2 * x - 1
+        beyond = [max(0, SMALLEST - size) for size in reversed(x.shape[2:])]
+        x = F.pad(2 * x - 1, [side for more in beyond for side in (0, more)], value=-1.0)
         for layer in (*self.layers, self.last):
             x = F.leaky_relu(layer(x), SLOPE)
         features = x.flatten(2).mean(dim=2)

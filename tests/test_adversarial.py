@@ -71,10 +71,11 @@ def test_the_critic_of_slices_sees_slices_across_each_axis_and_nothing_else(volu
         assert torch.equal(slices[SLICES + 2, 0], real[1].select(axis, index))
 
 
-def test_a_critic_gives_each_volume_a_number_that_depends_on_its_condition() -> None:
+@pytest.mark.parametrize("shape", [(1, 2, 3), (12, 13, 14), (30, 30, 30)])
+def test_a_critic_gives_each_volume_a_number_that_depends_on_its_condition(shape) -> None:
     torch.manual_seed(0)
     critic = Critic(nn.Conv3d, TOLD, 4)
-    x = torch.rand(3, 1, 12, 13, 14)
+    x = torch.rand(3, 1, *shape)
     numbers = [critic(x, told(np.full(3, density), np.full(3, density))) for density in (0.1, 0.4)]
     assert numbers[0].shape == (3,)
     assert not torch.allclose(*numbers)

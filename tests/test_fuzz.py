@@ -221,6 +221,8 @@ def _weights(name: str) -> bytes:
 
 NETWORK = {"cvae": dict.fromkeys(("encoder_blocks", "decoder_blocks", "prior_blocks", "epochs"), 1)}
 NETWORK["cvae"] |= {"width": 4, "refine_epochs": 0}
+NETWORK["flow-matching"] = {"width": 4, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 2}
+NETWORK["gan"] = {"width": 4, "blocks": 1, "epochs": 1, "batch_size": 4, "critic_width": 2}
 
 
 def _parts(weights: bytes) -> tuple[dict[str, np.ndarray], dict]:
