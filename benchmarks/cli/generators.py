@@ -31,7 +31,9 @@ def train(
     num_nodes: Annotated[int, typer.Option(help="Machines that do, each with so many (under Slurm).", min=1)] = 1,
     minutes: Annotated[
         float | None,
-        typer.Option(help="End the training of a network (but autoregressive) after so long, its schedule fitted.", min=1),
+        typer.Option(
+            help="End the training of a network (but autoregressive) after so long, its schedule fitted.", min=1
+        ),
     ] = None,
 ) -> None:
     """Fit a generator on a data set, whether or not a fitted one is at hand, and keep it for the other commands."""
