@@ -85,7 +85,7 @@ def katz_thompson(conductivity: ArrayLike, diameter: ArrayLike) -> Floats:
         doi:10.1103/PhysRevB.34.8179.
 
     Example:
-        >>> float(katz_thompson(0.1, 22.6))
+        >>> round(float(katz_thompson(0.1, 22.6)), 6)
         0.226
     """
     return np.asarray(np.square(diameter, dtype=np.float64) * np.asarray(conductivity) / KATZ_THOMPSON)

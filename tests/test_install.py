@@ -15,6 +15,7 @@ import pytest
 
 from porebench import data
 from porebench.benchmarks.store.digests import ROOT
+from porebench.generators import ON_REQUEST
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,9 @@ def test_a_wheel_holds_one_package_and_is_small(wheel) -> None:
     assert any(name.startswith("porebench/generators/weights/spheres/") for name in names)
     assert len(names) == len(set(names))
     assert not [name for name in names if "/results/" in name or "/tests/" in name or "__pycache__" in name]
+    weights = {Path(name).stem for name in names if "/weights/" in name}
+    assert {"cvae", "cvae-prior"} <= weights
+    assert not weights & set(ON_REQUEST)
     assert wheel.stat().st_size < 40e6
 
 
