@@ -71,4 +71,4 @@ def test_on_rock_the_estimate_ranks_blocks_as_the_permeability_does() -> None:
     through = solved > 0
     assert through.sum() > 30
     assert spearmanr(solved[through], estimated[through]).statistic > 0.9
-    assert 0.01 < estimated.sum() / solved.sum() < 1
+    assert 0.01 < estimated.sum() / solved.sum() < 0.1

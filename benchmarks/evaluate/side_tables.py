@@ -283,14 +283,6 @@ def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_]
     return found
 
 
-def _flow(judge: Judge, name: str, _reference: str) -> Rows:
-    return _flow_rows(judge, judge.samples(name), name)
-
-
-def _real_flow(judge: Judge) -> Rows:
-    return _flow_rows(judge, judge.test, "real volumes")
-
-
 def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
     """Return density, porosity and permeability along each axis of some volumes, spread over density."""
     chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
@@ -300,14 +292,6 @@ def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
     porosity = chosen.voxels.mean(axis=(1, 2, 3))
     rows: Rows = pd.DataFrame({"density": chosen.density, "porosity": porosity, **columns}).to_dict("records")
     return rows
-
-
-def _conduction(judge: Judge, name: str, _reference: str) -> Rows:
-    return _conduction_rows(judge, judge.samples(name), name)
-
-
-def _real_conduction(judge: Judge) -> Rows:
-    return _conduction_rows(judge, judge.test, "real volumes")
 
 
 def _conduction_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
@@ -363,6 +347,16 @@ def overlap_rows(made: NDArray[np.bool_], test: Volumes) -> Rows:
     ]
 
 
+def _both(
+    rows: Callable[[Judge, Volumes, str], Rows],
+) -> tuple[Callable[[Judge, str, str], Rows], Callable[[Judge], Rows]]:
+    """Return what makes rows of one generator, and of the real test volumes, from what makes rows of volumes."""
+    return (
+        lambda judge, name, _reference: rows(judge, judge.samples(name), name),
+        lambda judge: rows(judge, judge.test, "real volumes"),
+    )
+
+
 SIDE_TABLES = (
     SideTable("curves", (describe, density_bins, descriptor_curves), _curves, _real_curves),
     SideTable("calibration", (counts, calibration_rows), _calibration, _real_calibration, draws=True),
@@ -373,8 +367,8 @@ SIDE_TABLES = (
         _real_physics,
         by_default=False,
     ),
-    SideTable("conduction", (conduction,), _conduction, _real_conduction, by_default=False),
-    SideTable("flow", (permeabilities,), _flow, _real_flow, by_default=False),
+    SideTable("conduction", (conduction,), *_both(_conduction_rows), by_default=False),
+    SideTable("flow", (permeabilities,), *_both(_flow_rows), by_default=False),
     SideTable("voxel-test", ("metrics.voxel_classifier:voxel_auc", density_bands), _voxel_test, by_default=False),
     SideTable("overlap", (overlap_rows,), _overlap),
 )

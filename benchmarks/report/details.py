@@ -120,12 +120,10 @@ def conduction_lines(table: pd.DataFrame) -> list[str]:
         found[str(name)] = (conductivity, diameter, katz_thompson(conductivity, diameter))
     rows = []
     for name, (conductivity, diameter, estimate) in found.items():
-        wide, suggested = (
-            [_estimate(None if name == REAL else ratio_of_means(own.mean(axis=1), other.mean(axis=1)))]
-            for own, other in zip((diameter, estimate), found[REAL][1:], strict=True)
+        along, wide, suggested = (
+            _beside(name, own, real) for own, real in zip((conductivity, diameter, estimate), found[REAL], strict=True)
         )
-        along = _beside(name, conductivity, found[REAL][0])
-        rows.append([name, f"{conductivity.mean():.3g}", *along, f"{diameter.mean():.3g}", *wide, *suggested])
+        rows.append([name, f"{conductivity.mean():.3g}", *along, f"{diameter.mean():.3g}", wide[0], suggested[0]])
     header = ["generator", "conductivity", *BESIDE, "diameter", "× real", "Katz–Thompson × real"]
     return table_lines(header, rows)
 
