@@ -64,7 +64,18 @@ def voxel_in(sentence: str) -> tuple[float, str] | None:
         >>> voxel_in("pore = 0 (as asked), porosity 0.2; voxels of 5.345 µm"), voxel_in("pore = 0")
         ((5.345, 'µm'), None)
     """
-    found = re.search(r"; voxels of (?P<edge>[0-9.]+(?:e[+-]?[0-9]+)?)(?: (?P<unit>[^;,]+))?(?:[;,]|$)", sentence)
+    _, _, words = sentence.partition("; voxels of ")
+    return voxel_from(words)
+
+
+def voxel_from(words: str) -> tuple[float, str] | None:
+    """Return edge and unit of a voxel from the words of ``Phase.voxel``, the unit "" where they have none.
+
+    Example:
+        >>> voxel_from("1 µm, resampled from 4 × 1 × 1 µm"), voxel_from("2.5"), voxel_from("")
+        ((1.0, 'µm'), (2.5, ''), None)
+    """
+    found = re.match(r"(?P<edge>[0-9.]+(?:e[+-]?[0-9]+)?)(?: (?P<unit>[^;,]+))?(?:[;,]|$)", words)
     return None if found is None else (float(found["edge"]), found["unit"] or "")
 
 

@@ -3,11 +3,14 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
+from porebench.benchmarks.report import plots
 from porebench.benchmarks.report.accuracy import accuracy_markdown
 from porebench.benchmarks.report.details import side_markdown
 from porebench.benchmarks.report.lengths import voxel_of_run, voxel_sentence
+from porebench.benchmarks.report.studies import SHOWN
 from porebench.benchmarks.store.digests import ROOT
 from porebench.benchmarks.store.results import Run, read_run
 from porebench.data.phase import Phase, voxel_in
@@ -66,3 +69,36 @@ def test_tables_without_a_known_unit_stay_in_voxels() -> None:
     assert "1 voxel" not in plain
     assert "1 voxel = 5, in the unit that the data set was given in." in edge
     assert plain.partition("NFR100 (noise")[2] == edge.partition("NFR100 (noise")[2]
+
+
+def test_axes_of_plots_are_in_the_unit_of_the_data_set(tmp_path) -> None:
+    lines = ["descriptor,generator,density,mean,low,high"]
+    lines += [f"{name},real,0.5,2.0,1.0,4.0" for name in ("mean_chord", "specific_surface", "euler_6")]
+    (tmp_path / "curves.csv").write_text("\n".join(lines))
+    found = plots.curves(tmp_path, (5.0, "µm"))
+    for name, label, low, high in (
+        ("mean chord", "µm", 5.0, 20.0),
+        ("specific surface", "1/µm", 0.2, 0.8),
+        ("euler 6", "per volume", 1.0, 4.0),
+    ):
+        (line,) = found[name].series
+        assert (found[name].y.label, line.low, line.high) == (label, [low], [high])
+        assert found[name].x.label == "density"
+    assert plots.curves(tmp_path, (5.0, "")) == plots.curves(tmp_path)
+    (tmp_path / "flow.csv").write_text(
+        "generator,samples,density,porosity,depth,height,width\n" + "real,x,0.5,0.2,2,2,2\n" * 9
+    )
+    (flow,) = plots.flow(tmp_path, (5.0, "µm")).values()
+    assert flow.y.label == "mean permeability, µm²"
+    assert flow.series[0].y == pytest.approx([50.0] * 9)
+
+
+def test_sizes_of_blocks_are_in_the_unit_of_the_image() -> None:
+    units = dict.fromkeys(SHOWN, "") | {"mean_chord": "voxel"}
+    values = {"edge": [10, 20], "mean": 4.0, "sd": 1.0, "low": 3.5, "high": 4.5}
+    table = pd.concat([pd.DataFrame(values | {"descriptor": name, "unit": unit}) for name, unit in units.items()])
+    plot = plots.representative(table, (2.5, "µm"))[SHOWN["mean_chord"]]
+    assert (plot.x.label, dict(plot.x.ticks)) == ("edge of a block, µm", {25.0: "25", 50.0: "50"})
+    assert (plot.y.label, plot.series[1].y) == ("µm", [10.0, 10.0])
+    plain = plots.representative(table)[SHOWN["mean_chord"]]
+    assert (plain.x.label, dict(plain.x.ticks)) == ("edge of a block, voxels", {10: "10", 20: "20"})

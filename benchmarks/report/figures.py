@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+
+from porebench.data.phase import voxel_from
 
 from ..store.files import write_path
 from ..store.results import Run, read_runs, read_scaling, read_side_table, read_speed
 from . import plots
+from .lengths import voxel_of_run
 from .plots import Axis, Map, Plot, Plots, Series
 from .scaling import medians
+from .studies import voxel_of_image
 from .style import GREY, Style, new_figure, style
 from .volumes import Draws, NoDrawsError, gallery, solids
 
@@ -88,7 +93,7 @@ def _draw_series(axes: Any, series: Series) -> None:
 
 
 def _set_axis(axes: Any, name: str, axis: Axis) -> None:
-    scale = {f"{name}label": axis.title, f"{name}scale": "log" if axis.log else "linear"}
+    scale = {f"{name}label": axis.label, f"{name}scale": "log" if axis.log else "linear"}
     axes.set(**scale)
     if axis.low is not None or axis.high is not None:
         axes.set(**{f"{name}lim": (axis.low, axis.high)})
@@ -126,9 +131,9 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
         described[f"bands-{run.name}"] = plots.bands(run)
         described[f"descriptors-{run.name}"] = plots.descriptors(run)
         described[f"cost-{run.name}"] = plots.cost(run)
-        described[f"curves-{run.name}"] = plots.curves(run.folder)
+        described[f"curves-{run.name}"] = plots.curves(run.folder, voxel_of_run(run))
         described[f"calibration-{run.name}"] = plots.calibration(run.folder)
-        described[f"flow-{run.name}"] = plots.flow(run.folder)
+        described[f"flow-{run.name}"] = plots.flow(run.folder, voxel_of_run(run))
         try:
             drawn = draws(run)
         except NoDrawsError as error:
@@ -139,11 +144,19 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
     described["media"] = plots.media(runs)
     described["speed"] = plots.speed(measured)
     described["scaling"] = {} if sizes is None else plots.scaling(medians(sizes))
-    for pattern, describe in (("validation/*/power", plots.power), ("*/representative", plots.representative)):
-        for path in sorted(results.glob(f"{pattern}.csv")):
-            table = read_side_table(path.parent, path.stem)
-            described[f"{path.stem}-{path.parent.name}"] = {} if table is None else describe(table)
+    for folder, table in _tables(results, "validation/*/power.csv"):
+        described[f"power-{folder.name}"] = plots.power(table)
+    for folder, table in _tables(results, "*/representative.csv"):
+        described[f"representative-{folder.name}"] = plots.representative(table, voxel_from(voxel_of_image(folder)))
     return {name: partial(draw, it) for name, it in described.items() if it} | pictured
+
+
+def _tables(results: Path, pattern: str) -> Iterator[tuple[Path, pd.DataFrame]]:
+    """Yield each folder that holds such a table, and its rows."""
+    for path in sorted(results.glob(pattern)):
+        table = read_side_table(path.parent, path.stem)
+        if table is not None:
+            yield path.parent, table
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -6,13 +6,16 @@ from porebench.data.phase import voxel_in
 
 from ..store.results import Run
 
+Voxel = tuple[float, str] | None
+"""Edge and unit of a voxel, the unit "" where only the edge is known; None where neither is."""
 
-def voxel_of_run(run: Run) -> tuple[float, str] | None:
+
+def voxel_of_run(run: Run) -> Voxel:
     """Return edge and unit of a voxel, the unit "" where only the edge is known; None where a run states neither."""
     return voxel_in(str(run.manifest.get("phase", "")))
 
 
-def voxel_sentence(voxel: tuple[float, str] | None) -> str:
+def voxel_sentence(voxel: Voxel) -> str:
     """Return the sentence that tells the edge of a voxel; "" where it is not known.
 
     Example:

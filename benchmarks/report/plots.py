@@ -21,6 +21,7 @@ from porebench.metrics.physics import AXES
 from porebench.metrics.table import METRICS
 
 from ..store.results import ALL, REAL, Run, Score, read_side_table
+from .lengths import Voxel
 from .series import costs, front_line, throughputs
 from .studies import SHOWN
 from .style import PORE, REAL_LOOK, REFERENCE, Look, looks
@@ -30,6 +31,8 @@ MOST_BYTES = 16
 """Bytes a voxel of the line of reference beside the memory of large draws."""
 FLOW_CLASSES = 9
 """Classes of density, of equally many volumes, that permeability is averaged in."""
+LENGTHS = {"voxel": 1, "voxels": 1, "1/voxel": -1, "squared voxel edges": 2}
+"""Units by the power of a length that they are."""
 ENOUGH = 10.0
 """Pore voxels that a density must ask for to show how many more or fewer are drawn, in percent."""
 
@@ -39,11 +42,12 @@ class Axis:
     """An axis.
 
     Attributes:
-        title: with the unit.
+        title: without the unit.
         log: whether it is logarithmic.
         low: where it begins; None for where the data do.
         high: where it ends.
         ticks: text of the only ticks, by place; empty for usual ones.
+        unit: of its numbers, "" for none; those of ``LENGTHS`` can be changed.
     """
 
     title: str = ""
@@ -51,6 +55,12 @@ class Axis:
     low: float | None = None
     high: float | None = None
     ticks: Mapping[float, str] = field(default_factory=dict)
+    unit: str = ""
+
+    @property
+    def label(self) -> str:
+        """Title and unit."""
+        return ", ".join(filter(None, (self.title, self.unit)))
 
 
 @dataclass(frozen=True)
@@ -221,17 +231,18 @@ def scaling(measured: pd.DataFrame) -> Plots:
     }
 
 
-def curves(folder: Path, *, every_band: bool = False) -> Plots:
+def curves(folder: Path, voxel: Voxel = None, *, every_band: bool = False) -> Plots:
     """Describe every descriptor over density: real volumes with the band of single ones, and each generator's mean.
 
     Args:
         folder: of a run; without ``curves.csv`` there are no plots.
+        voxel: lengths are in its unit, if it has one, or in voxels.
         every_band: show the band of each generator too.
     """
     table = read_side_table(folder, "curves")
     parts = {} if table is None else {name: table[table["descriptor"] == name] for name in HEADLINE}
     return {
-        _words(name): Plot(Axis("density"), Axis(METRICS[name].unit), _profiles(part, every_band))
+        _words(name): _in_unit(Plot(Axis("density"), Axis(unit=METRICS[name].unit), _profiles(part, every_band)), voxel)
         for name, part in parts.items()
         if len(part)
     }
@@ -253,11 +264,12 @@ def calibration(folder: Path) -> Plots:
     return {"": Plot(Axis("density asked for"), excess, _profiles(known, every_band=True), {0: ""})}
 
 
-def flow(folder: Path) -> Plots:
+def flow(folder: Path, voxel: Voxel = None) -> Plots:
     """Describe the mean permeability over the porosity of volumes, in classes of density, with its interval if real.
 
     Args:
         folder: of a run; without ``flow.csv`` there are no plots.
+        voxel: as for ``curves``.
     """
     table = read_side_table(folder, "flow")
     if table is None:
@@ -272,8 +284,9 @@ def flow(folder: Path) -> Plots:
             place = {"generator": name, "density": float(one["porosity"].mean())}
             profiles.append({**place, "mean": mean.value or float("nan"), **ends})
     lines = _profiles(pd.DataFrame(profiles), every_band=False)
-    permeability = Axis("mean permeability, squared voxel edges", log=True)
-    return {"": Plot(Axis("porosity"), permeability, [replace(line, mode="lines+markers") for line in lines])}
+    permeability = Axis("mean permeability", log=True, unit="squared voxel edges")
+    plot = Plot(Axis("porosity"), permeability, [replace(line, mode="lines+markers") for line in lines])
+    return {"": _in_unit(plot, voxel)}
 
 
 def power(table: pd.DataFrame) -> Plots:
@@ -289,11 +302,12 @@ def power(table: pd.DataFrame) -> Plots:
     return {"": Map("share found, texts in %", [str(name) for name in shares.index], columns, values, texts, 0, 1)}
 
 
-def representative(table: pd.DataFrame) -> Plots:
+def representative(table: pd.DataFrame, voxel: Voxel = None) -> Plots:
     """Describe mean, its interval and the spread of single blocks over block size, for each descriptor.
 
     Args:
         table: rows of ``representative.csv``.
+        voxel: as for ``curves``.
     """
     found = {}
     for name, title in SHOWN.items():
@@ -303,9 +317,37 @@ def representative(table: pd.DataFrame) -> Plots:
         interval = Series("mean of blocks, 95 % interval", blue, edges, mean, low=low, high=high, band=True)
         below, above = (part["mean"] - part["sd"]).tolist(), (part["mean"] + part["sd"]).tolist()
         spread = replace(interval, name="single blocks, standard deviation", low=below, high=above)
-        size = Axis("edge of a block, voxels", log=True, ticks={edge: f"{edge:g}" for edge in edges})
-        found[title] = Plot(size, Axis(str(part["unit"].fillna("").iloc[0])), [spread, interval])
+        size = Axis("edge of a block", log=True, ticks={edge: f"{edge:g}" for edge in edges}, unit="voxels")
+        plot = Plot(size, Axis(unit=str(part["unit"].fillna("").iloc[0])), [spread, interval])
+        found[title] = _in_unit(plot, voxel)
     return found
+
+
+def _in_unit(plot: Plot, voxel: Voxel) -> Plot:
+    """Return a plot with its lengths in the unit of a voxel's edge, where it has one."""
+    edge, unit = voxel or (1.0, "")
+    if not unit:
+        return plot
+    powers = [LENGTHS.get(axis.unit, 0) for axis in (plot.x, plot.y)]
+    x, y = (edge**power for power in powers)
+    named = {0: "", 1: unit, -1: f"1/{unit}", 2: f"{unit}²"}
+    ends = [
+        replace(
+            axis,
+            unit=named[power] or axis.unit,
+            ticks={factor * place: f"{factor * place:.4g}" for place in axis.ticks} if power else axis.ticks,
+        )
+        for axis, power, factor in zip((plot.x, plot.y), powers, (x, y), strict=True)
+    ]
+    series = [
+        replace(line, x=_times(x, line.x), y=_times(y, line.y), low=_times(y, line.low), high=_times(y, line.high))
+        for line in plot.series
+    ]
+    return replace(plot, x=ends[0], y=ends[1], series=series)
+
+
+def _times(factor: float, values: Sequence[float]) -> list[float]:
+    return [factor * value for value in values]
 
 
 def _score_map(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]]) -> Map:

@@ -253,9 +253,13 @@ def _coverage(table: pd.DataFrame) -> list[str]:
 
 
 def _representative(folder: Path) -> list[str]:
+    return representative_table(read_rows(folder, "representative"), voxel_of_image(folder))
+
+
+def voxel_of_image(folder: Path) -> str:
+    """Return the edge of a voxel of the image behind ``representative.csv`` in words; "" where it is not known."""
     manifest = Manifest.read(folder / "representative.json")
-    voxel = "" if manifest is None else str(manifest.run.get("voxel", ""))
-    return representative_table(read_rows(folder, "representative"), voxel)
+    return "" if manifest is None else str(manifest.run.get("voxel", ""))
 
 
 def representative_table(table: pd.DataFrame, voxel: str = "") -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from porebench.data.phase import voxel_from
 from porebench.data.volumes import image_digest
 from porebench.metrics.representative import sampled_blocks, size_points
 
@@ -76,7 +77,7 @@ def representative(
                 rows += [asdict(point) for point in size_points(blocks, workers=options.workers, progress=advance)]
         table = pd.DataFrame(rows)
         write_table(folder / "representative.csv", table)
-        save(draw(plots.representative(table), width), folder / "representative.png")
+        save(draw(plots.representative(table, voxel_from(voxel)), width), folder / "representative.png")
     record = Record.of({"image": digest}, CODE, JUDGING_PACKAGES)
     run = {"sizes": chosen, "seed": options.seed, **({"voxel": voxel} if voxel else {})}
     Manifest(run).extended({REAL: record}, command).write(folder / "representative.json")

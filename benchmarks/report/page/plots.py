@@ -64,7 +64,7 @@ def interactive(plot: Plot | Map) -> dict[str, Any]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    made: dict[str, Any] = {"title": {"text": escape(axis.title)}}
+    made: dict[str, Any] = {"title": {"text": escape(axis.label)}}
     if axis.log:
         made |= {"type": "log", "dtick": 1, "exponentformat": "power"}
     if axis.low is not None or axis.high is not None:
@@ -78,7 +78,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
 def _traces(series: Series, plot: Plot) -> list[dict[str, Any]]:
     """Return a series as traces: its points or line, below it the band of its intervals."""
     look = series.look
-    x = "" if plot.x.ticks else f"%{{x:.4g}} {escape(plot.x.title)}<br>"
+    x = "" if plot.x.ticks else f"%{{x:.4g}} {escape(plot.x.label)}<br>"
     common = {"type": "scatter", "legendgroup": series.name, "visible": "legendonly" if series.hidden else True}
     trace: dict[str, Any] = {
         **common,
@@ -88,7 +88,7 @@ def _traces(series: Series, plot: Plot) -> list[dict[str, Any]]:
         "mode": series.mode,
         "line": {"color": look.colour, "dash": DASHES[look.dash], "width": 3 if look.wide else 2},
         "marker": {"color": look.colour, "symbol": SYMBOLS[look.marker], "size": 9},
-        "hovertemplate": f"{x}%{{y:.4g}} {escape(plot.y.title)}" + ("<br>%{text}" if series.hover else ""),
+        "hovertemplate": f"{x}%{{y:.4g}} {escape(plot.y.label)}" + ("<br>%{text}" if series.hover else ""),
         "text": [escape(text) for text in series.hover],
     }
     if not len(series.low):

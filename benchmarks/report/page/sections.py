@@ -125,18 +125,20 @@ def _cost(_source: Source, run: Run) -> list[Panel]:
 
 
 def _curves(source: Source, run: Run) -> list[Panel]:
-    curves, calibration = plots.curves(run.folder, every_band=True), plots.calibration(run.folder)
+    voxel = voxel_of_run(run)
+    curves, printed = (plots.curves(run.folder, voxel, every_band=every) for every in (True, False))
+    calibration = plots.calibration(run.folder)
     origin, measured = (Origin(run.name, f"{run.name}/{name}.csv", run.command) for name in ("curves", "calibration"))
     text = (
         "How many more or fewer pore voxels a density yields than it asks for. Free count: without making counts exact."
     )
-    edge = voxel_sentence(voxel_of_run(run))
+    edge = voxel_sentence(voxel)
     unknown = ("There are no curves over density yet.", "Calibration is not measured yet.")
     panels = [
-        plotted(f"curves-{run.name}", run.name, origin, edge, curves, plots.curves(run.folder), missing=unknown[0]),
+        plotted(f"curves-{run.name}", run.name, origin, edge, curves, printed, missing=unknown[0]),
         plotted(f"calibration-{run.name}", "Calibration", measured, text, calibration, missing=unknown[1]),
     ]
-    flow = plots.flow(run.folder)
+    flow = plots.flow(run.folder, voxel)
     if flow:
         origin = Origin(run.name, f"{run.name}/flow.csv", run.command)
         panels.append(
