@@ -40,6 +40,7 @@ from porebench.benchmarks.studies.validation.trials import (
     run_trials,
     told_apart,
 )
+from porebench.benchmarks.studies.validation.twins import twins
 from porebench.metrics.adjustment import Adjustment
 from porebench.metrics.bands import density_bands
 from porebench.metrics.descriptors import HEADLINE, Descriptors, describe
@@ -110,8 +111,8 @@ def test_the_validations_of_all_data_sets_make_one_table(folder: Path, dataset: 
     assert row[1] == "9"
     assert row[2].startswith(f"{100 * tried.found[REAL]:.1f}".removesuffix(".0") + " [")
     planted_here = tried.found.drop(REAL)
-    assert row[4] == f"{(planted_here >= 0.95).sum()} of {len(planted_here)}"
-    missed = [part.rsplit(" ", 2)[0] for part in row[5].split("; ")]
+    assert row[5] == f"{(planted_here >= 0.95).sum()} of {len(planted_here)}"
+    missed = [part.rsplit(" ", 2)[0] for part in row[6].split("; ")]
     assert missed == list(planted_here.index[planted_here < 0.95])
 
 
@@ -119,6 +120,36 @@ def test_the_same_seed_gives_the_same_numbers(folder: Path, dataset: data.Datase
     again = validate(dataset, tmp_path, replace(SMALL, workers=2))
     assert (again / "power.csv").read_bytes() == (folder / "power.csv").read_bytes()
     assert (again / "ties.csv").read_bytes() == (folder / "ties.csv").read_bytes()
+
+
+def test_what_is_fresh_is_not_made_again(folder: Path, dataset: data.Dataset, monkeypatch) -> None:
+    made = (folder / "manifest.json").read_bytes()
+    monkeypatch.setattr("porebench.benchmarks.studies.validation.run.benches", None)
+    assert validate(dataset, folder.parent.parent, SMALL) == folder
+    assert (folder / "manifest.json").read_bytes() == made
+    with pytest.raises(TypeError):
+        validate(dataset, folder.parent.parent, replace(SMALL, trials=5))
+
+
+def test_rows_of_one_method_that_differ_in_seeds_tie(folder: Path, dataset: data.Dataset) -> None:
+    few = {"fits": 6, "pairs": 4}
+    assert twins(dataset, folder.parent.parent, **few) == folder
+    found = pd.read_csv(folder / "twins.csv")
+    assert len(found) == 4
+    for row in found.itertuples():
+        first, second = ({int(number) for number in str(side).split()} for side in (row.first, row.second))
+        assert len(first) == len(second) == 3
+        assert not first & second
+        assert row.ci_low <= row.difference <= row.ci_high
+        assert row.tied == (row.ci_low <= 0 <= row.ci_high)
+    assert found.tied.sum() >= 3
+    tied = f"{found.tied.sum()} of 4"
+    assert f"differ in their seeds alone tie in {tied} pairs" in (folder / "validation.md").read_text()
+    lines = validation_documents(folder.parent.parent)[1]["validation"]
+    assert any(line.startswith(f"| {dataset.name} |") and f"| {tied} |" in line for line in lines)
+    made = (folder / "twins.json").read_bytes()
+    twins(dataset, folder.parent.parent, **few)
+    assert (folder / "twins.json").read_bytes() == made
 
 
 def test_too_few_volumes_are_one_clear_sentence(tmp_path: Path, monkeypatch, capsys) -> None:

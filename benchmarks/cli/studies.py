@@ -66,11 +66,15 @@ def validate(
     """Measure the benchmark itself: plant known defects, count false alarms, check intervals and ties."""
     from ..studies.validation.run import QUICK, Settings
     from ..studies.validation.run import validate as run
+    from ..studies.validation.twins import FULL, twins
+    from ..studies.validation.twins import QUICK as FEW
 
     settings = Settings(seed=seed, **QUICK) if quick else Settings(seed=seed)
     out = written_results(out, publish, dataset)
     with long_command() as told:
         folder = run(dataset, out, settings, **told)
+        fits, pairs = FEW if quick else FULL
+        twins(dataset, out, seed=seed, fits=fits, pairs=pairs, workers=settings.workers, **told)
     show((folder / "validation.md").read_text())
 
 

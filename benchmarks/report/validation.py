@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..store.results import ALL
+from ..store.results import ALL, read_side_table
 from .studies import read_rows, read_study
 from .text import ABSENT, percent, table_lines
 
@@ -39,7 +39,7 @@ def validation_markdown(folder: Path) -> str:
         "",
         READING,
         "",
-        *_summary(power, read_rows(folder, "ties")),
+        *_summary(folder, power),
     ]
     for volumes in sorted(power["volumes"].unique()):
         lines += ["", f"## Found with {volumes} volumes a band", "", *_by_band(power, int(volumes))]
@@ -52,8 +52,9 @@ def validation_markdown(folder: Path) -> str:
     return "\n".join([*lines, "", "![share found](power.png)", ""])
 
 
-def _summary(power: pd.DataFrame, ties: pd.DataFrame) -> list[str]:
+def _summary(folder: Path, power: pd.DataFrame) -> list[str]:
     """Return the headline table, and a paragraph on what the ranking told apart."""
+    ties, twins = read_rows(folder, "ties"), _twins(folder)
     table = power[power["band"] == ALL]
     sizes = sorted(int(size) for size in table["volumes"].unique())
     header = ["planted", "NFR100", *(f"found, N = {size}" for size in sizes), "by", "coverage"]
@@ -83,8 +84,15 @@ def _summary(power: pd.DataFrame, ties: pd.DataFrame) -> list[str]:
         f"Per cent of trials ({counts[NOTHING]} of two real sets, {counts.min()} of each defect), N volumes a band. "
         f"{_missed(missed, int(most['volumes'].iloc[0]))} "
         f"Told apart by the ranking, N = {ties['volumes'].iloc[0]}: {'; '.join(told)}."
+        + (f" Rows of sphere packing that differ in their seeds alone tie in {twins} pairs." if twins else "")
     )
     return [*table_lines(header, rows), "", ending]
+
+
+def _twins(folder: Path) -> str:
+    """Return how many pairs of rows of one method tie, of how many; "" where none were compared."""
+    found = read_side_table(folder, "twins")
+    return "" if found is None else f"{int(found['tied'].sum())} of {len(found)}"
 
 
 def _by_test(row: pd.Series) -> str:
@@ -105,20 +113,22 @@ def _missed(defects: list[str], volumes: int) -> str:
     return text
 
 
-def _overview(studies: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Return a table of one row a data set, from the rows of each one's ``power.csv``, and how to read it."""
-    header = ["data set", "N a band", "false alarms % [95 % CI]", "coverage %", "always found", "found less often"]
+def _overview(studies: Mapping[Path, pd.DataFrame]) -> list[str]:
+    """Return a table of one row a data set, from the folder and ``power.csv`` of each, and how to read it."""
+    header = ["data set", "N a band", "false alarms % [95 % CI]", "coverage %", "twins tied", "always found"]
+    header.append("found less often")
     rows = []
-    for name, power in studies.items():
+    for folder, power in studies.items():
         tried = power[(power["band"] == ALL) & power["covered"].notna()].set_index("planted")
         planted = tried.drop(index=NOTHING)
         always = planted["found"] >= ALWAYS
         rows.append(
             [
-                name,
+                folder.name,
                 str(tried["volumes"].iloc[0]),
                 _with_interval(tried.loc[NOTHING], "found", shown=True),
                 f"{percent(tried['covered'].min())} to {percent(tried['covered'].max())}",
+                _twins(folder) or ABSENT,
                 f"{always.sum()} of {len(planted)}",
                 "; ".join(f"{defect} {percent(planted['found'][defect])} %" for defect in planted.index[~always])
                 or ABSENT,
@@ -126,7 +136,8 @@ def _overview(studies: Mapping[str, pd.DataFrame]) -> list[str]:
         )
     ending = (
         "By the verdict over headline bands. False alarms: two real sets told apart. Coverage of the 95 % interval: "
-        f"least and most over what is planted. Always: in at least {percent(ALWAYS)} % of the trials."
+        "least and most over what is planted. Twins: pairs of rows of sphere packing that differ in their seeds alone. "
+        f"Always: in at least {percent(ALWAYS)} % of the trials."
     )
     return [*table_lines(header, rows), "", ending]
 
@@ -148,9 +159,9 @@ def validation_documents(results: Path) -> tuple[dict[Path, str], dict[str, list
     for path in sorted((results / "validation").glob("*/manifest.json")):
         folder = path.parent
         power, manifest = read_study(folder, "power", "manifest")
-        studies[folder.name] = power
+        studies[folder] = power
         texts[folder / "validation.md"] = validation_markdown(folder)
-        *lines, ending = _summary(power, read_rows(folder, "ties"))
+        *lines, ending = _summary(folder, power)
         tables[f"validation-{folder.name}"] = [*lines, f"{ending} {manifest.stamp['date']}."]
     return texts, tables | ({"validation": _overview(studies)} if studies else {})
 

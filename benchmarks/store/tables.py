@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from .cells import Inputs
+from .cells import Inputs, changed
 from .digests import code_digest
 from .files import write_text
 from .provenance import environment, packages
@@ -124,6 +124,10 @@ class Manifest:
             raise ValueError(f"{path} is damaged; make it again")
         return found
 
+    def holds(self, record: Record, name: str = REAL) -> bool:
+        """Return whether the rows of a name were made from the inputs and the code that a record states."""
+        return name in self.records and not changed(self.records[name].inputs, record.inputs)
+
     def extended(self, records: Mapping[str, Record], command: str, **stamp: Any) -> Manifest:
         """Return the manifest with records of new rows in place of earlier ones, stamped with date and environment."""
         made = {"date": time.strftime("%Y-%m-%d"), "command": command, **stamp, **environment()}
@@ -137,4 +141,4 @@ class Manifest:
 def manifest_of(path: Path, run: dict[str, Any]) -> Manifest:
     """Return the manifest in a file if it has the same run, else an empty one of that run."""
     earlier = Manifest.read(path)
-    return earlier if earlier is not None and earlier.run == run else Manifest(run)
+    return earlier if earlier is not None and earlier.run == json.loads(json.dumps(run)) else Manifest(run)

@@ -8,11 +8,12 @@ finds; a band by itself has the test of structure alone.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,11 @@ from ...store import tables
 from ...store.files import write_text
 from ...store.provenance import ALL_PACKAGES
 from ...store.results import data_folder
-from ...store.tables import Manifest, Record, write_table
+from ...store.tables import Manifest, Record, manifest_of, write_table
 from .defects import RADIUS, REAL, Defect, Matched, divided, matched_sets, planted
 from .trials import RESAMPLES, SUITE, SWAPS, TESTS, Pool, Traces, Trials, rate, rejections, run_trials, told_apart
 
+log = logging.getLogger("porebench")
 Rows = list[dict[str, Any]]
 LEAST = 20  # that are tried where there are not enough for any of these
 MOST = 0.75  # of a pool that a trial draws: with more, all trials would be one
@@ -177,7 +179,8 @@ def validate(
     the NFR100 of the laws that were compared (``nfr100_true``) and of the trials (mean and sd), how often
     the 95 % interval held the true one (``covered``) and how often each test of the verdict rejected (``by_structure``
     and so on); both at 100 volumes only. ``ties.csv`` has one row a pair of generators: how often the ranking told them
-    apart. ``power.png`` and ``validation.md`` show them; ``manifest.json`` says how they were made.
+    apart. ``power.png`` and ``validation.md`` show them; ``manifest.json`` says how they were made. What is fresh is
+    not made again.
 
     Args:
         dataset: its law or its volumes are drawn from; the adjustment is fitted on its training part.
@@ -195,34 +198,7 @@ def validate(
     """
     settings = settings or Settings()
     check_judgeable(dataset)
-    folder, bar = data_folder(out / "validation", dataset), bars(progress)
-    started, used = time.perf_counter(), time.process_time()
-    # ``style`` fails now, rather than after minutes, where matplotlib is missing; threads would wait for each other at
-    # matrices this small
-    with style("page") as width, threadpool_limits(1, user_api="blas"):
-        train = describe(dataset.train.voxels, workers=settings.workers)
-        pairs = benches(dataset, train, 2, settings.pool, settings)
-        plants = {REAL: Defect(copies=settings.traced), **planted(dataset)}
-        learnt = Learnt.of(divided(dataset)[0], pairs, settings.workers)
-        tasks = [
-            joblib.delayed(_timed)(power_rows, name, defect, number, pairs, learnt if defect.copies else None, settings)
-            for number, (name, defect) in enumerate(plants.items())
-        ]
-        tasks.append(joblib.delayed(_timed)(tie_rows, dataset, train, plants, settings))
-        rows: list[Rows] = []
-        elsewhere = 0.0
-        with bar("plant and find", len(tasks)) as advance, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="A worker stopped")  # and another started: it had grown large
-            parallel = joblib.Parallel(settings.workers, return_as="generator", batch_size=1, mmap_mode="c")
-            for found, seconds in parallel(tasks):
-                rows.append(found)
-                elsewhere += seconds if settings.workers > 1 else 0.0
-                advance(1)
-        power, ties = [row for found in rows[:-1] for row in found], rows[-1]
-        table = pd.DataFrame(power, columns=list(POWER_COLUMNS))
-        write_table(folder / "power.csv", table)
-        write_table(folder / "ties.csv", pd.DataFrame(ties, columns=list(TIE_COLUMNS)))
-        save(draw(plots.power(table), width), folder / "power.png")
+    folder = data_folder(out / "validation", dataset)
     run = {
         "dataset": dataset.name,
         "data": dataset.digest(),
@@ -233,15 +209,53 @@ def validate(
         "resamples": RESAMPLES,
         "metric_versions": versions(),
     }
-    facts = {"pools": {bench.band.name: bench.size for bench in pairs}}
-    record = Record.of({"real data": dataset.digest()[:16]}, CODE, ALL_PACKAGES, facts=facts)
+    record = Record.of({"real data": dataset.digest()[:16]}, CODE, ALL_PACKAGES)
+    if manifest_of(folder / "manifest.json", run).holds(record):
+        log.info("the validation of %s is fresh and stays as it is", dataset.name)
+        return folder
+    started, used = time.perf_counter(), time.process_time()
+    # ``style`` fails now, rather than after minutes, where matplotlib is missing; threads would wait for each other at
+    # matrices this small
+    with style("page") as width, threadpool_limits(1, user_api="blas"):
+        power, ties, pools, elsewhere = _measured(dataset, settings, progress)
+        write_table(folder / "power.csv", power)
+        write_table(folder / "ties.csv", ties)
+        save(draw(plots.power(power), width), folder / "power.png")
     spent = {
         "seconds": round(time.perf_counter() - started, 1),
         "processor_seconds": round(time.process_time() - used + elsewhere, 1),
     }
-    Manifest(run).extended({tables.REAL: record}, command, **spent).write(folder / "manifest.json")
+    made = replace(record, facts={"pools": pools})
+    Manifest(run).extended({tables.REAL: made}, command, **spent).write(folder / "manifest.json")
     write_text(folder / "validation.md", validation_markdown(folder))
     return folder
+
+
+def _measured(
+    dataset: Dataset, settings: Settings, progress: Progress | None
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int], float]:
+    """Return the rows of both tables, the volumes in each band's pool, and the seconds of other processors."""
+    train = describe(dataset.train.voxels, workers=settings.workers)
+    pairs = benches(dataset, train, 2, settings.pool, settings)
+    plants = {REAL: Defect(copies=settings.traced), **planted(dataset)}
+    learnt = Learnt.of(divided(dataset)[0], pairs, settings.workers)
+    tasks = [
+        joblib.delayed(_timed)(power_rows, name, defect, number, pairs, learnt if defect.copies else None, settings)
+        for number, (name, defect) in enumerate(plants.items())
+    ]
+    tasks.append(joblib.delayed(_timed)(tie_rows, dataset, train, plants, settings))
+    rows: list[Rows] = []
+    elsewhere = 0.0
+    with bars(progress)("plant and find", len(tasks)) as advance, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A worker stopped")  # and another started: it had grown large
+        parallel = joblib.Parallel(settings.workers, return_as="generator", batch_size=1, mmap_mode="c")
+        for found, seconds in parallel(tasks):
+            rows.append(found)
+            elsewhere += seconds if settings.workers > 1 else 0.0
+            advance(1)
+    power = pd.DataFrame([row for found in rows[:-1] for row in found], columns=list(POWER_COLUMNS))
+    ties = pd.DataFrame(rows[-1], columns=list(TIE_COLUMNS))
+    return power, ties, {bench.band.name: bench.size for bench in pairs}, elsewhere
 
 
 def _timed(function: Callable[..., Rows], *arguments: Any) -> tuple[Rows, float]:
