@@ -62,6 +62,40 @@ def ratio_of_means(values: NDArray[np.float64], others: NDArray[np.float64]) -> 
     return Estimate(value, value / spread, value * spread)
 
 
+def ratio_by_chance(values: NDArray[np.float64], places: NDArray[np.float64]) -> Estimate | None:
+    """Return the ratio 1 with the 95 % interval that the means of two such sets of one law would show.
+
+    What scatters at one place is told from what depends on it by the distance of each value from the straight line
+    through its two neighbours.
+
+    Args:
+        values: not negative, [n].
+        places: what the law of the values depends on, such as density, [n].
+
+    Returns:
+        None for fewer than three values, or where all are 0.
+
+    References:
+        Gasser, Sroka and Jennen-Steinmetz (1986), doi:10.1093/biomet/73.3.625.
+
+    Example:
+        >>> ratio_by_chance(np.array([2.0, 1.0, 5.0, 4.0]), np.array([2.0, 1.0, 5.0, 4.0]))
+        Estimate(value=1.0, low=1.0, high=1.0)
+    """
+    if len(values) < 3 or not values.mean() > 0:
+        return None
+    order = np.argsort(places, kind="stable")
+    value, place, n = values[order], places[order], len(values)
+    inside = np.arange(1, n - 1)
+    below, above = np.r_[1, inside - 1, n - 3], np.r_[2, inside + 1, n - 2]  # at an end, both on one side
+    gap = place[above] - place[below]
+    share = np.divide(place[above] - place, gap, out=np.full(n, 0.5), where=gap > 0)
+    away = value - share * value[below] - (1 - share) * value[above]
+    scatter = away**2 / (1 + share**2 + (1 - share) ** 2)
+    spread = float(np.exp(norm.ppf(0.975) * np.sqrt(2 * scatter.sum()) / value.sum()))
+    return Estimate(1.0, 1 / spread, spread)
+
+
 def binomial(hits: float, n: int, method: Literal["exact", "wilson"] = "exact") -> Estimate:
     """Return a share with its binomial interval, in [0, 1].
 

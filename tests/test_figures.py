@@ -145,6 +145,18 @@ def test_permeability_is_averaged_in_classes_of_density_and_what_never_flows_has
     assert plots.flow(tmp_path / "absent") == {}
 
 
+def test_conductivity_is_averaged_in_classes_of_density(tmp_path) -> None:
+    density = np.linspace(0.1, 0.9, 18)
+    lines = ["generator,samples,density,conductivity:depth,conductivity:height,conductivity:width"]
+    lines += [f"real,x,{d},{d},{2 * d},{3 * d}" for d in density]
+    (tmp_path / "conduction.csv").write_text("\n".join(lines))
+    (plot,) = plots.conduction(tmp_path).values()
+    (line,) = plot.series
+    assert line.x == pytest.approx(density.reshape(9, 2).mean(axis=1))
+    assert line.y == pytest.approx(2 * density.reshape(9, 2).mean(axis=1))
+    assert plots.conduction(tmp_path / "absent") == {}
+
+
 def test_a_typical_slice_is_as_porous_as_its_volume() -> None:
     volume = np.zeros((3, 4, 4), dtype=bool)
     volume[1, :2] = True

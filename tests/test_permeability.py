@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from porebench.metrics.estimate import ratio_of_means
+from porebench.metrics.estimate import ratio_by_chance, ratio_of_means
 from porebench.metrics.permeability import permeabilities, permeability
 
 SPHERES = {0.216: 7.442, 0.343: 15.4, 0.45: 28.1}
@@ -106,3 +106,20 @@ def test_a_ratio_of_paired_means_has_an_interval_that_holds_the_truth() -> None:
         held += found.holds(1.5)
     assert 0.9 < held / 400 < 0.98
     assert ratio_of_means(np.zeros(3), np.ones(3)) is None
+
+
+def test_sets_of_one_law_differ_by_as_much_as_the_interval_of_chance_says() -> None:
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        place = rng.random(90)
+        first, second, third = (place**3 * rng.gamma(2.0, 0.5, 90) for _ in range(3))
+        expected = ratio_by_chance(third, place)
+        assert expected is not None
+        held.append(expected.holds(first.mean() / second.mean()))
+    assert 0.9 <= np.mean(held) <= 0.98
+    assert ratio_by_chance(np.zeros(5), np.arange(5.0)) is None
+    assert ratio_by_chance(np.ones(2), np.arange(2.0)) is None
+    alike = ratio_by_chance(np.array([1.0, 3.0, 2.0]), np.zeros(3))
+    assert alike is not None
+    assert alike.low < 1 < alike.high

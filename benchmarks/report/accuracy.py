@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from porebench.generators.controls import Twin
-from porebench.metrics.suites import CURRENT, SUITES
+from porebench.metrics.suites import SUITES
 
 from ..store.results import ALL, SUBMISSIONS, Order, Run, Score
 from .lengths import voxel_of_run, voxel_sentence
@@ -68,13 +68,13 @@ RANKS = (
 def accuracy_markdown(run: Run) -> str:
     """Return the accuracy document of a run."""
     about = run.manifest["run"]
-    scored, components, voxel = run.generators, SUITES[suite_of(run)].components, voxel_of_run(run)
+    scored, components, voxel = run.generators, SUITES[run.suite].components, voxel_of_run(run)
     lines = [
         f"# Accuracy on {about['dataset']}",
         "",
         f"{about['n_test']} test volumes, one realisation for each test density, seed {about['seed']}"
         + (" (quick run)" if about["quick"] else "")
-        + f", suite {suite_of(run)}.{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
+        + f", suite {run.suite}.{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
         "",
         *([f"In the image, {run.manifest['phase']}.", ""] if run.manifest.get("phase") else []),
         *([f"{voxel_sentence(voxel)} Lengths are in voxels but where a unit is named.", ""] if voxel else []),
@@ -121,13 +121,13 @@ def accuracy_markdown(run: Run) -> str:
         rows = [[name, str(r["phase"]), one_line(str(r["reason"]))] for name, r in failed.items()]
         lines += ["", "## Failed", "", *table_lines(["generator", "phase", "reason"], rows)]
     if handed_in := submissions(run):
-        lines += _cards(handed_in, suite_of(run))
+        lines += _cards(handed_in, run.suite)
     return "\n".join(lines) + "\n"
 
 
 def summary_table(run: Run) -> list[str]:
     """Return the main table, best generator first, and the benchmark's own error below it."""
-    families = SUITES[suite_of(run)].families
+    families = SUITES[run.suite].families
     header = ["rank", "generator", "NFR100 [95 % CI]", "verdict", *families]
     header += ["density bias %", "copies %", "copied patches %", "IoU", "fits", "fit s", "ms a volume"]
     rows = [
@@ -150,7 +150,7 @@ def summary_table(run: Run) -> list[str]:
         )
         for name in run.generators
     ]
-    handed_in = [each for each in submissions(run) if each.claim.suite == suite_of(run)]
+    handed_in = [each for each in submissions(run) if each.claim.suite == run.suite]
     rows += [(each.claim.number("nfr100"), _handed_in(each, [*families])) for each in handed_in]
     lines = table_lines(header, [row for _, row in sorted(rows, key=lambda row: row[0])])
     return lines + own_error(run.order) + (["", SUBMITTED] if handed_in else [])
@@ -290,11 +290,6 @@ def verdict_text(run: Run, name: str) -> str:
 
 def _trained_on(run: Run, name: str) -> list[str]:
     return list(run.records[name].get("trained_on", []))
-
-
-def suite_of(run: Run) -> str:
-    """Return the name of the suite that a run was scored with."""
-    return str(run.manifest["run"].get("suite", CURRENT))
 
 
 def _clipped(text: str, length: int) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from porebench.metrics.conduction import katz_thompson
-from porebench.metrics.estimate import Estimate, binomial, ratio_of_means
+from porebench.metrics.estimate import Estimate, binomial, ratio_by_chance, ratio_of_means
 from porebench.metrics.physics import AXES
 
 from ..store.results import REAL, read_side_table
@@ -30,13 +30,14 @@ PHYSICS = {
 FLOW = (
     "Permeability of the pores in squared voxel edges, by Stokes flow between two faces of a volume; a volume that "
     "nothing flows through counts as zero. Beside it, the mean over that of real volumes of the same densities, over "
-    "all axes and along each, with 95 % intervals: a generator whose interval leaves out 1 gives itself away."
+    "all axes and along each, with 95 % intervals: a generator whose interval leaves out 1 gives itself away. The row "
+    "of real volumes has what two sets of as many of them would differ by."
 )
 CONDUCTION = (
     "Conductivity of the pores over that of their fluid (the inverse is the formation factor), and the diameter, in "
     "voxel edges, of the largest ball that passes from face to face; what does not lead through counts as zero. "
     "Katz–Thompson: the permeability that both suggest. Means, and means over those of real volumes of the same "
-    "densities with 95 % intervals."
+    "densities with 95 % intervals; in the row of real volumes, what two sets of as many of them would differ by."
 )
 BESIDE = ("× real", *(f"× real along {axis}" for axis in AXES))
 """Heads of the columns of ``_beside``."""
@@ -111,7 +112,7 @@ def conduction_lines(table: pd.DataFrame) -> list[str]:
     Args:
         table: rows of ``conduction.csv``, those of the real volumes among them.
     """
-    found = {}
+    found, density = {}, _real(table)["density"].to_numpy()
     for name, part in table.groupby("generator", sort=False):
         conductivity, diameter = (
             part[[f"{quantity}:{axis}" for axis in AXES]].to_numpy(dtype=np.float64)
@@ -121,17 +122,29 @@ def conduction_lines(table: pd.DataFrame) -> list[str]:
     rows = []
     for name, (conductivity, diameter, estimate) in found.items():
         along, wide, suggested = (
-            _beside(name, own, real) for own, real in zip((conductivity, diameter, estimate), found[REAL], strict=True)
+            _beside(name, own, real, density)
+            for own, real in zip((conductivity, diameter, estimate), found[REAL], strict=True)
         )
         rows.append([name, f"{conductivity.mean():.3g}", *along, f"{diameter.mean():.3g}", wide[0], suggested[0]])
     header = ["generator", "conductivity", *BESIDE, "diameter", "× real", "Katz–Thompson × real"]
     return table_lines(header, rows)
 
 
-def _beside(name: str, values: Floats, real: Floats) -> list[str]:
-    """Return the mean of values [n, 3] over that of real ones, over all axes and along each; dashes for real ones."""
+def _real(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["generator"] == REAL]
+
+
+def _beside(name: str, values: Floats, real: Floats, density: Floats) -> list[str]:
+    """Return the mean of values [n, 3] over that of real ones, over all axes and along each; for real ones, by chance.
+
+    Args:
+        name: of the generator, or of real volumes.
+        values: theirs.
+        real: of the real volumes of the same densities.
+        density: of the volumes, [n].
+    """
     pairs = [(values.mean(axis=1), real.mean(axis=1)), *zip(values.T, real.T, strict=True)]
-    return [_estimate(None if name == REAL else ratio_of_means(*pair)) for pair in pairs]
+    return [_estimate(ratio_by_chance(own, density) if name == REAL else ratio_of_means(own, it)) for own, it in pairs]
 
 
 def _flow(table: pd.DataFrame) -> list[str]:
@@ -147,12 +160,12 @@ def flow_lines(table: pd.DataFrame) -> list[str]:
     found = {
         str(name): part[[*AXES]].to_numpy(dtype=np.float64) for name, part in table.groupby("generator", sort=False)
     }
-    real, rows = found[REAL], []
+    real, density, rows = found[REAL], _real(table)["density"].to_numpy(), []
     for name, values in found.items():
         steady = ~np.isnan(values).any(axis=1)
         both = steady & ~np.isnan(real).any(axis=1)
         cut = binomial(int(np.count_nonzero((values[steady] == 0).any(axis=1))), int(steady.sum()))
-        ratios = _beside(name, values[both], real[both])
+        ratios = _beside(name, values[both], real[both], density[both])
         rows.append([name, f"{values[steady].mean():.3g}", *ratios, _estimate(cut), str(int((~steady).sum()))])
     return table_lines(["generator", "mean", *BESIDE, "cut along an axis", "unsteady"], rows)
 

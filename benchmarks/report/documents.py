@@ -12,6 +12,7 @@ from ..store.timings import merged
 from .accuracy import accuracy_markdown, small_bands, summary_table
 from .choice import choice_lines
 from .details import conduction_lines, flow_lines, side_markdown
+from .foretold import foretold_lines
 from .lengths import voxel_of_run, voxel_sentence
 from .scaling import scaling_lines
 from .speed import reaches, speed_markdown, speed_summary
@@ -26,7 +27,7 @@ def write_reports(results: Path, readme: Path | None) -> list[Path]:
     """Write every document again from what is in the results, and the tables between the README's markers, if given.
 
     A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's (also after ``conduction-``
-    or ``flow-``), ``choice``, ``speed`` or a study's.
+    or ``flow-``), ``choice``, ``foretold``, ``speed`` or a study's.
 
     Returns:
         The files written.
@@ -66,6 +67,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         if run.name == SPEED_DATASET:
             digests = {name: record["digest"] for name, record in run.records.items() if "digest" in record}
     tables["choice"] = choice_lines(runs)
+    tables["foretold"] = foretold_lines(runs)
     speed, sizes = read_speed(results), read_scaling(results)
     if speed:
         scaling = [] if sizes is None else scaling_lines(sizes)

@@ -133,6 +133,7 @@ def makers(results: Path, draws: Callable[[Run], Draws]) -> dict[str, Maker]:
         described[f"cost-{run.name}"] = plots.cost(run)
         described[f"curves-{run.name}"] = plots.curves(run.folder, voxel_of_run(run))
         described[f"calibration-{run.name}"] = plots.calibration(run.folder)
+        described[f"conduction-{run.name}"] = plots.conduction(run.folder)
         described[f"flow-{run.name}"] = plots.flow(run.folder, voxel_of_run(run))
         try:
             drawn = draws(run)

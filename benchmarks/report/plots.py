@@ -29,8 +29,8 @@ from .text import percent
 
 MOST_BYTES = 16
 """Bytes a voxel of the line of reference beside the memory of large draws."""
-FLOW_CLASSES = 9
-"""Classes of density, of equally many volumes, that permeability is averaged in."""
+CLASSES = 9
+"""Classes of density, of equally many volumes, that permeability and conductivity are averaged in."""
 LENGTHS = {"voxel": 1, "voxels": 1, "1/voxel": -1, "squared voxel edges": 2}
 """Units by the power of a length that they are."""
 ENOUGH = 10.0
@@ -274,19 +274,35 @@ def flow(folder: Path, voxel: Voxel = None) -> Plots:
     table = read_side_table(folder, "flow")
     if table is None:
         return {}
+    permeability = Axis("mean permeability", log=True, unit="squared voxel edges")
+    return {"": _in_unit(Plot(Axis("porosity"), permeability, _in_classes(table, AXES, "porosity")), voxel)}
+
+
+def conduction(folder: Path) -> Plots:
+    """Describe the mean conductivity of the pores over density, as ``flow`` describes permeability.
+
+    Args:
+        folder: of a run; without ``conduction.csv`` there are no plots.
+    """
+    table = read_side_table(folder, "conduction")
+    if table is None:
+        return {}
+    lines = _in_classes(table, [f"conductivity:{axis}" for axis in AXES], "density")
+    return {"": Plot(Axis("density"), Axis("mean conductivity over that of the fluid", log=True), lines)}
+
+
+def _in_classes(table: pd.DataFrame, columns: Sequence[str], place: str) -> list[Series]:
+    """Return the mean of some columns over another, in classes of density, with its interval if real."""
     profiles: list[dict[str, Any]] = []
     for name, part in table.groupby("generator", sort=False):
-        ordered = part.dropna(subset=[*AXES]).sort_values("density")
-        for rows in np.array_split(np.arange(len(ordered)), FLOW_CLASSES):
+        ordered = part.dropna(subset=[*columns]).sort_values("density")
+        for rows in np.array_split(np.arange(len(ordered)), CLASSES):
             one = ordered.iloc[rows]
-            mean = normal(one[[*AXES]].mean(axis=1).to_numpy())
+            mean = normal(one[[*columns]].mean(axis=1).to_numpy())
             ends = {"low": max(mean.low, mean.value / 10), "high": mean.high}
-            place = {"generator": name, "density": float(one["porosity"].mean())}
-            profiles.append({**place, "mean": mean.value or float("nan"), **ends})
-    lines = _profiles(pd.DataFrame(profiles), every_band=False)
-    permeability = Axis("mean permeability", log=True, unit="squared voxel edges")
-    plot = Plot(Axis("porosity"), permeability, [replace(line, mode="lines+markers") for line in lines])
-    return {"": _in_unit(plot, voxel)}
+            where = {"generator": name, "density": float(one[place].mean())}
+            profiles.append({**where, "mean": mean.value or float("nan"), **ends})
+    return [replace(line, mode="lines+markers") for line in _profiles(pd.DataFrame(profiles), every_band=False)]
 
 
 def power(table: pd.DataFrame) -> Plots:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from porebench.data import Dataset
+from porebench.metrics.suites import CURRENT
 
 COLUMNS = ("generator", "band", "metric", "value", "ci_low", "ci_high", "n_generated", "n_real")
 RANK_COLUMNS = ("generator", "left_out", "which", "nfr100", "rank", "shared")
@@ -111,6 +112,11 @@ class Run:
     def name(self) -> str:
         """Name of the folder, which is the data set's for seed 0."""
         return self.folder.name
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite that it was scored with."""
+        return str(self.manifest["run"].get("suite", CURRENT))
 
     @property
     def records(self) -> dict[str, dict[str, Any]]:

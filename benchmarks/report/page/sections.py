@@ -138,12 +138,13 @@ def _curves(source: Source, run: Run) -> list[Panel]:
         plotted(f"curves-{run.name}", run.name, origin, edge, curves, printed, missing=unknown[0]),
         plotted(f"calibration-{run.name}", "Calibration", measured, text, calibration, missing=unknown[1]),
     ]
-    flow = plots.flow(run.folder, voxel)
-    if flow:
-        origin = Origin(run.name, f"{run.name}/flow.csv", run.command)
-        panels.append(
-            plotted(f"flow-{run.name}", "Permeability", origin, "What does not let flow through counts as 0.", flow)
-        )
+    for name, title, shown in (
+        ("conduction", "Conductivity", plots.conduction(run.folder)),
+        ("flow", "Permeability", plots.flow(run.folder, voxel)),
+    ):
+        if shown:
+            origin = Origin(run.name, f"{run.name}/{name}.csv", run.command)
+            panels.append(plotted(f"{name}-{run.name}", title, origin, "What is not led through counts as 0.", shown))
     details = source.documents.get(run.folder / "details.md")
     if details is not None:
         name = f"details-{run.name}"
