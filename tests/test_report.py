@@ -74,6 +74,18 @@ def test_descriptors_stand_beside_the_calls_of_other_packages() -> None:
     assert "| chords | their call | 10 | 200 | 20 |" in speed_markdown([_run(timed)], {})
 
 
+def test_hard_shapes_stand_beside_blobs_with_as_many_pores() -> None:
+    timed = []
+    for by, seconds in (("shape", 0.06), ("blobs", 0.02)):
+        bench = _bench("a comb", 1, 1 / seconds, group="shapes")
+        bench["extra_info"] |= {"params": {"by": by, "share": 0.25}, "edge": 60}
+        timed.append(bench)
+    text = speed_markdown([_run(timed)], {})
+    assert "| a comb | 25 | 60 | 20 | 3 |" in text
+    assert "Volumes of 60³." in text
+    assert "a comb" not in speed_markdown([_run(timed[:1])], {})
+
+
 def test_the_limit_of_the_machine_is_shown_where_it_was_measured(tmp_path) -> None:
     bench = _bench("pca", 64, 100.0)
     bench["extra_info"] |= {"operations": 1e6, "bytes": 1e3, "arithmetic": "float32"}

@@ -54,6 +54,7 @@ CALLS = (
     "One thread, the same volumes: ours against the calls of other packages that come nearest. What ours shares "
     "between descriptors is computed for each line anew."
 )
+HARD = "One thread, all descriptors of one volume: the time over that of blobs of the same size and share of pores."
 BATCH = 64
 """Volumes in a call whose time is compared with the machine's limits."""
 LIMITS = {"float32": "operations/s in float32", "bfloat16": "operations/s in bfloat16", "memory": "bytes/s of memory"}
@@ -113,6 +114,7 @@ def speed_markdown(runs: Sequence[dict[str, Any]], digests: Mapping[str, str], s
         ("Fitting 448 volumes of 30³", "", _plain(timings, "fit")),
         ("Describing 512 volumes of 30³", "", _plain(timings, "scoring")),
         ("Describing beside other packages", CALLS, _calls(timings)),
+        ("Describing shapes that are hard to describe", HARD, _shapes(timings)),
     ]
     for title, text, table in parts:
         if table:
@@ -269,18 +271,37 @@ def _first_call(it: Timing, pattern: str) -> str:
 
 def _calls(timings: Sequence[Timing]) -> list[str]:
     """Return the time of each descriptor beside that of another package's calls."""
-    members = [it for it in timings if it.group == "descriptors"]
-    sides = {(it.generator, it.info["params"]["by"]): it for it in members}
     rows = []
-    for name in dict.fromkeys(it.generator for it in members):
-        ours, theirs = sides.get((name, "porebench")), sides.get((name, "calls"))
-        if ours is None or theirs is None:
-            continue
+    pairs = _pairs(timings, "descriptors", "porebench", "calls")
+    for ours, theirs in pairs:
         times = [f"{it.milliseconds:.3g}" for it in (ours, theirs)]
-        rows.append([name, theirs.info["params"]["calls"], *times, _ratio(ours, theirs)])
-    volumes = members[0].volumes if members else 0
+        rows.append([ours.generator, theirs.info["params"]["calls"], *times, _ratio(ours, theirs)])
+    volumes = pairs[0][0].volumes if pairs else 0
     header = ["descriptors", "calls", "ours, ms a volume", "theirs, ms a volume", "speed-up"]
     return [*table_lines(header, rows), "", f"{volumes} volumes of 30³."] if rows else []
+
+
+def _shapes(timings: Sequence[Timing]) -> list[str]:
+    """Return the time of each hard shape beside that of blobs with as many pores."""
+    pairs = _pairs(timings, "shapes", "shape", "blobs")
+    rows = [
+        [
+            shape.generator,
+            f"{100 * shape.info['params']['share']:.0f}",
+            *(f"{it.milliseconds:.3g}" for it in (shape, blobs)),
+            _ratio(blobs, shape),
+        ]
+        for shape, blobs in pairs
+    ]
+    header = ["shape", "pores, %", "ms a volume", "blobs, ms a volume", "× blobs"]
+    return [*table_lines(header, rows), "", f"Volumes of {pairs[0][0].edge}³."] if rows else []
+
+
+def _pairs(timings: Sequence[Timing], group: str, first: str, second: str) -> list[tuple[Timing, Timing]]:
+    """Return the timings of both sides of each comparison in a group, where both are known."""
+    sides = {(it.generator, it.info["params"]["by"]): it for it in timings if it.group == group}
+    names = dict.fromkeys(name for name, _ in sides)
+    return [(sides[name, first], sides[name, second]) for name in names if {(name, first), (name, second)} <= {*sides}]
 
 
 def _differs(timing: Timing, digests: Mapping[str, str]) -> bool:

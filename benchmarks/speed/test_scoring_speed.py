@@ -17,9 +17,12 @@ from porebench.metrics._batch import Fields
 from porebench.metrics.descriptors import describe
 
 from .calls import CALLS
+from .shapes import SHAPES, blobs_like
 
 SUBSET, LEAST = 64, 100
 """Volumes to compare calls on, and pore voxels that each has at least: fewer make some of the calls fail."""
+EDGE = 60
+"""Of the volumes of hard shapes, voxels."""
 
 
 @pytest.mark.benchmark(group="scoring")
@@ -53,3 +56,13 @@ def test_descriptor(measure: Callable[..., None], name: str, by: str) -> None:
         return [compared.theirs(volume) for volume in _volumes()]
 
     measure(ours if by == "porebench" else theirs, SUBSET, generator=name, params={"by": by, "calls": compared.calls})
+
+
+@pytest.mark.benchmark(group="shapes")
+@pytest.mark.parametrize("by", ["shape", "blobs"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_shape(measure: Callable[..., None], name: str, by: str) -> None:
+    volume = SHAPES[name](EDGE)
+    share = float(volume.mean())
+    described = (volume if by == "shape" else blobs_like(volume))[None]
+    measure(lambda: describe(described), 1, generator=name, edge=EDGE, params={"by": by, "share": share})
