@@ -13,11 +13,13 @@ from scipy import ndimage
 
 from porebench import data
 from porebench.benchmarks.cli import main
+from porebench.benchmarks.report import plots
 from porebench.benchmarks.report.validation import validation_documents
 from porebench.benchmarks.studies.validation.defects import (
     LESS,
     REAL,
     SWAPPED,
+    Defect,
     clustered,
     divided,
     matched_sets,
@@ -28,7 +30,15 @@ from porebench.benchmarks.studies.validation.defects import (
     shuffled_joint,
     without_a_mode,
 )
-from porebench.benchmarks.studies.validation.run import POWER_COLUMNS, QUICK, TIE_COLUMNS, Settings, validate
+from porebench.benchmarks.studies.validation.run import (
+    POWER_COLUMNS,
+    QUICK,
+    TIE_COLUMNS,
+    Settings,
+    benches,
+    power_rows,
+    validate,
+)
 from porebench.benchmarks.studies.validation.trials import (
     FAMILIES,
     TESTS,
@@ -120,6 +130,18 @@ def test_the_same_seed_gives_the_same_numbers(folder: Path, dataset: data.Datase
     again = validate(dataset, tmp_path, replace(SMALL, workers=2))
     assert (again / "power.csv").read_bytes() == (folder / "power.csv").read_bytes()
     assert (again / "ties.csv").read_bytes() == (folder / "ties.csv").read_bytes()
+
+
+def test_more_volumes_are_tried_only_where_a_defect_is_not_always_found(dataset: data.Dataset, monkeypatch) -> None:
+    monkeypatch.setattr("porebench.benchmarks.studies.validation.run.REFERENCE_SIZE", 6)
+    pairs = benches(dataset, describe(dataset.train.voxels), 2, SMALL.pool, SMALL)
+    strong = Defect(lambda real, _density, _rng: np.zeros_like(real))
+    for name, defect, sizes in ((REAL, Defect(), {6, 9}), ("strong", strong, {6}), ("none", Defect(), {6, 9})):
+        rows = power_rows(name, defect, 0, pairs, None, SMALL)
+        assert {row["volumes"] for row in rows} == sizes, name
+    table = pd.DataFrame([row for it in ("strong", "none") for row in power_rows(it, Defect(), 0, pairs, None, SMALL)])
+    shown = plots.power(table[(table.planted != "strong") | (table.volumes == 6)])[""]
+    assert [text for text in shown.texts[0] if not text] == [""] * (len(pairs) + 1)
 
 
 def test_what_is_fresh_is_not_made_again(folder: Path, dataset: data.Dataset, monkeypatch) -> None:

@@ -314,7 +314,7 @@ def power(table: pd.DataFrame) -> Plots:
     shares = table.pivot_table(index="planted", columns=["band", "volumes"], values="found", sort=False)
     columns = [f"{'headline' if band == ALL else band}, N = {volumes}" for band, volumes in shares.columns]
     values = shares.to_numpy().tolist()
-    texts = [[percent(value) for value in row] for row in values]
+    texts = [["" if np.isnan(value) else percent(value) for value in row] for row in values]
     return {"": Map("share found, texts in %", [str(name) for name in shares.index], columns, values, texts, 0, 1)}
 
 

@@ -21,8 +21,9 @@ READING = (
     "sets, so its share is the rate of false alarms. Copies of training volumes are looked for in sets that are made "
     "of them, and in real ones unless the validation is quick; elsewhere there are none. NFR100 is that of the laws "
     "compared. By: how often each test rejects, in per cent. Coverage: how often the 95 % interval holds NFR100. Both "
-    "at 100 volumes a band, or the largest number below. A band by itself has the test of structure alone. Axes "
-    "swapped is a defect where a medium has a direction; elsewhere it should be found as often as nothing."
+    "at 100 volumes a band, or the largest number below; more are tried where a defect is not always found with these. "
+    "A band by itself has the test of structure alone. Axes swapped is a defect where a medium has a direction; "
+    "elsewhere it should be found as often as nothing."
 )
 SWAPPED = "axes swapped"
 """Defect of media with a direction alone."""
@@ -66,7 +67,10 @@ def _summary(folder: Path, power: pd.DataFrame) -> list[str]:
             [
                 str(name),
                 f"{tried['nfr100_true']:.2f}",
-                *(_with_interval(own.loc[size], "found", name == NOTHING) for size in sizes),
+                *(
+                    _with_interval(own.loc[size], "found", name == NOTHING) if size in own.index else ABSENT
+                    for size in sizes
+                ),
                 _by_test(tried),
                 _with_interval(tried, "covered", name == NOTHING),
             ]

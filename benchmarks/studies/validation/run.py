@@ -42,7 +42,7 @@ from ...evaluate.progress import bars
 from ...report import plots
 from ...report.figures import draw, save
 from ...report.style import style
-from ...report.validation import validation_markdown
+from ...report.validation import ALWAYS, validation_markdown
 from ...store import tables
 from ...store.files import write_text
 from ...store.provenance import ALL_PACKAGES
@@ -80,7 +80,7 @@ class Settings:
         pool: densities in the pool of a band, each with a real and a flawed volume; fewer where the data set has fewer.
         trials: comparisons of two real sets, for the rate of false alarms, at 100 volumes a band.
         planted_trials: comparisons with each defect, and of two real sets at other numbers of volumes.
-        sizes: numbers of volumes a band that are tried.
+        sizes: numbers of volumes a band that are tried, rising; see ``power_rows``.
         traced: whether copies are looked for in two real sets too, which takes as long as in those that copy.
         workers: processes.
     """
@@ -305,7 +305,9 @@ def _suite_size(pairs: Sequence[Bench], settings: Settings) -> int:
 def power_rows(
     name: str, defect: Defect, number: int, pairs: Sequence[Bench], learnt: Learnt | None, settings: Settings
 ) -> Rows:
-    """Return rows of one defect: every band and number of volumes, then the headline bands together.
+    """Return rows of one defect: every band and number of volumes, and the headline bands together.
+
+    More volumes than intervals are tried at are drawn only where a defect is not always found with these.
 
     Args:
         name: of the defect, or of none.
@@ -316,42 +318,34 @@ def power_rows(
         settings: of the validation.
     """
     rng = np.random.default_rng([settings.seed, 2, number])
-    sizes, tried = _sizes(pairs, settings), _suite_size(pairs, settings)
-    rows, pools = [], []
-    headline: dict[int, list[Trials]] = {volumes: [] for volumes in sizes}
+    tried, least = _suite_size(pairs, settings), min(bench.size for bench in pairs if bench.band.headline)
+    pools = []
     for place, bench in enumerate(pairs):
         own = np.random.default_rng([settings.seed, 1, number, place])
         drawn = bench.plant(defect, 1, own)
         seen: list[Traces] = []
         if learnt is not None and bench.band.headline:
             seen = [learnt.real[bench.band.name], learnt.traces(drawn, bench.sets.parts[0])]
-        pool = bench.pool([bench.real[0], bench.flawed(defect, drawn, own)], seen)
-        for volumes in sizes:
-            trials = settings.trials if name == REAL and volumes == tried else settings.planted_trials
+        pools.append(bench.pool([bench.real[0], bench.flawed(defect, drawn, own)], seen))
+    rows: Rows = []
+    for volumes in _sizes(pairs, settings):
+        trials = settings.trials if name == REAL and volumes == tried else settings.planted_trials
+        judged = []
+        for bench, pool in zip(pairs, pools, strict=True):
             found = run_trials(
                 pool, bench.size, volumes, trials, rng, exchange=name == REAL, intervals=volumes == tried
             )
-            rows.append(
-                _row(name, bench.band.name, bench.band.headline, volumes, bench.size, found, found.p() <= LEVEL)
-            )
+            here = bench.band.name, bench.band.headline, volumes, bench.size
+            rows.append(_row(name, *here, found, found.p() <= LEVEL))
             if bench.band.headline:
-                headline[volumes].append(found)
-        if bench.band.headline:
-            pools.append(pool)
-    least = min(bench.size for bench in pairs if bench.band.headline)
-    for volumes, bands in headline.items():
-        rejecting = rejections(pools, bands)
-        row = _row(
-            name,
-            ALL,
-            True,
-            volumes,
-            least,
-            Trials.over(bands),
-            rejecting.any(axis=1),  # type: ignore[arg-type]
-        )
+                judged.append((pool, found))
+        together = [found for _, found in judged]
+        rejecting = rejections([pool for pool, _ in judged], together)
+        row = _row(name, ALL, True, volumes, least, Trials.over(together), np.asarray(rejecting.any(axis=1)))
         by = {f"by_{test}": float(share) for test, share in zip(TESTS, rejecting.mean(axis=0), strict=True)}
         rows.append(row | (by if volumes == tried else {}))
+        if name != REAL and volumes >= tried and row["found"] >= ALWAYS:
+            break
     return rows
 
 
