@@ -239,11 +239,11 @@ def _measured(
     pairs = benches(dataset, train, 2, settings.pool, settings)
     plants = {REAL: Defect(copies=settings.traced), **planted(dataset)}
     learnt = Learnt.of(divided(dataset)[0], pairs, settings.workers)
-    tasks = [
+    tasks = [joblib.delayed(_timed)(tie_rows, dataset, train, plants, settings)]  # first: it takes longest
+    tasks += [
         joblib.delayed(_timed)(power_rows, name, defect, number, pairs, learnt if defect.copies else None, settings)
         for number, (name, defect) in enumerate(plants.items())
     ]
-    tasks.append(joblib.delayed(_timed)(tie_rows, dataset, train, plants, settings))
     rows: list[Rows] = []
     elsewhere = 0.0
     with bars(progress)("plant and find", len(tasks)) as advance, warnings.catch_warnings():
@@ -253,8 +253,8 @@ def _measured(
             rows.append(found)
             elsewhere += seconds if settings.workers > 1 else 0.0
             advance(1)
-    power = pd.DataFrame([row for found in rows[:-1] for row in found], columns=list(POWER_COLUMNS))
-    ties = pd.DataFrame(rows[-1], columns=list(TIE_COLUMNS))
+    power = pd.DataFrame([row for found in rows[1:] for row in found], columns=list(POWER_COLUMNS))
+    ties = pd.DataFrame(rows[0], columns=list(TIE_COLUMNS))
     return power, ties, {bench.band.name: bench.size for bench in pairs}, elsewhere
 
 
