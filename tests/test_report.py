@@ -10,7 +10,7 @@ from porebench.benchmarks.report.documents import documents, outdated_reports, w
 from porebench.benchmarks.report.speed import rival_table, sampling_table, speed_markdown
 from porebench.benchmarks.store.digests import ROOT
 from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Order, Run, read_table
-from porebench.benchmarks.store.timings import merged
+from porebench.benchmarks.store.timings import merged, timings_of
 
 
 def _bench(name: str, volumes: int, rate: float, device: str = "cpu", group: str = "sampling") -> dict:
@@ -37,6 +37,21 @@ def test_cpu_speed_is_a_ratio_and_gpu_speed_a_time() -> None:
     assert "512 volumes on GPU of a test" in lines[0]
     assert "| cvae | 3 | – | 10.0 ms |" in lines
     assert "| pca | 0.5 | – | CPU only |" in lines
+
+
+def test_rows_stand_in_the_order_of_the_registry_and_the_newest_timing_counts() -> None:
+    old, new = (
+        _run([_bench(name, 64, rate) for name, rate in rates])
+        for rates in (
+            [("my-own", 100.0), ("pca", 100.0), ("cvae", 100.0), ("porespy blobs", 200.0)],
+            [("pca", 400.0)],
+        )
+    )
+    old["benchmarks"][-1]["group"] = "peers"
+    found = timings_of([new | {"datetime": "2026-02-01T00:00:00"}, old])
+    lines = sampling_table(found, {})
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:5]] == ["cvae", "pca", "my-own"]
+    assert "| pca | 2 |" in lines[3]
 
 
 def test_what_no_gpu_ran_is_not_measured() -> None:

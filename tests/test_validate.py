@@ -13,7 +13,6 @@ from scipy import ndimage
 
 from porebench import data
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.report import plots
 from porebench.benchmarks.report.validation import validation_documents
 from porebench.benchmarks.studies.validation.defects import (
     LESS,
@@ -139,9 +138,6 @@ def test_more_volumes_are_tried_only_where_a_defect_is_not_always_found(dataset:
     for name, defect, sizes in ((REAL, Defect(), {6, 9}), ("strong", strong, {6}), ("none", Defect(), {6, 9})):
         rows = power_rows(name, defect, 0, pairs, None, SMALL)
         assert {row["volumes"] for row in rows} == sizes, name
-    table = pd.DataFrame([row for it in ("strong", "none") for row in power_rows(it, Defect(), 0, pairs, None, SMALL)])
-    shown = plots.power(table[(table.planted != "strong") | (table.volumes == 6)])[""]
-    assert [text for text in shown.texts[0] if not text] == [""] * (len(pairs) + 1)
 
 
 def test_what_is_fresh_is_not_made_again(folder: Path, dataset: data.Dataset, monkeypatch) -> None:

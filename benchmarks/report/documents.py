@@ -8,7 +8,7 @@ from pathlib import Path
 from ..store.files import write_text
 from ..store.results import Run, read_run, read_scaling, read_side_table, read_speed
 from ..store.tables import table_text
-from ..store.timings import merged
+from ..store.timings import timings_of
 from .accuracy import accuracy_markdown, small_bands, summary_table
 from .choice import choice_lines
 from .details import conduction_lines, flow_lines, side_markdown
@@ -73,7 +73,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         scaling = [] if sizes is None else scaling_lines(sizes)
         texts[results / "speed" / "speed.md"] = speed_markdown(speed, digests, scaling)
         tables["speed"] = speed_summary(speed, digests)
-        reached = reaches(merged(bench for run in speed for bench in run["benchmarks"]))
+        reached = reaches(timings_of(speed))
         if len(reached):
             texts[results / "speed" / "roofline.csv"] = table_text(reached, digits=4)
     for written, lines in (validation_documents(results), study_documents(results)):

@@ -275,7 +275,7 @@ def flow(folder: Path, voxel: Voxel = None) -> Plots:
     if table is None:
         return {}
     permeability = Axis("mean permeability", log=True, unit="squared voxel edges")
-    return {"": _in_unit(Plot(Axis("porosity"), permeability, _in_classes(table, AXES, "porosity")), voxel)}
+    return {name: _in_unit(plot, voxel) for name, plot in _led(table, AXES, Axis("porosity"), permeability).items()}
 
 
 def conduction(folder: Path) -> Plots:
@@ -287,12 +287,15 @@ def conduction(folder: Path) -> Plots:
     table = read_side_table(folder, "conduction")
     if table is None:
         return {}
-    lines = _in_classes(table, [f"conductivity:{axis}" for axis in AXES], "density")
-    return {"": Plot(Axis("density"), Axis("mean conductivity over that of the fluid", log=True), lines)}
+    conductivity = Axis("mean conductivity over that of the fluid", log=True)
+    return _led(table, [f"conductivity:{axis}" for axis in AXES], Axis("density"), conductivity)
 
 
-def _in_classes(table: pd.DataFrame, columns: Sequence[str], place: str) -> list[Series]:
-    """Return the mean of some columns over another, in classes of density, with its interval if real."""
+def _led(table: pd.DataFrame, columns: Sequence[str], x: Axis, y: Axis) -> dict[str, Plot]:
+    """Describe the mean of some columns over the one that an axis is called after, in classes of density.
+
+    Real volumes have the interval of their mean. There is no plot where nothing is led through them.
+    """
     profiles: list[dict[str, Any]] = []
     for name, part in table.groupby("generator", sort=False):
         ordered = part.dropna(subset=[*columns]).sort_values("density")
@@ -300,9 +303,11 @@ def _in_classes(table: pd.DataFrame, columns: Sequence[str], place: str) -> list
             one = ordered.iloc[rows]
             mean = normal(one[[*columns]].mean(axis=1).to_numpy())
             ends = {"low": max(mean.low, mean.value / 10), "high": mean.high}
-            where = {"generator": name, "density": float(one[place].mean())}
+            where = {"generator": name, "density": float(one[x.title].mean())}
             profiles.append({**where, "mean": mean.value or float("nan"), **ends})
-    return [replace(line, mode="lines+markers") for line in _profiles(pd.DataFrame(profiles), every_band=False)]
+    lines = [replace(line, mode="lines+markers") for line in _profiles(pd.DataFrame(profiles), every_band=False)]
+    led = [line.name for line in lines if np.isfinite(line.y).any()]
+    return {"": Plot(x, y, lines)} if REAL in led else {}
 
 
 def power(table: pd.DataFrame) -> Plots:
@@ -314,7 +319,7 @@ def power(table: pd.DataFrame) -> Plots:
     shares = table.pivot_table(index="planted", columns=["band", "volumes"], values="found", sort=False)
     columns = [f"{'headline' if band == ALL else band}, N = {volumes}" for band, volumes in shares.columns]
     values = shares.to_numpy().tolist()
-    texts = [["" if np.isnan(value) else percent(value) for value in row] for row in values]
+    texts = [[percent(value) for value in row] for row in values]
     return {"": Map("share found, texts in %", [str(name) for name in shares.index], columns, values, texts, 0, 1)}
 
 

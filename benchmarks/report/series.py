@@ -9,7 +9,7 @@ from typing import Any
 from porebench.generators import CONTROLS
 
 from ..store.results import Run, Score
-from ..store.timings import Timing, merged
+from ..store.timings import Timing, timings_of
 
 TOOLBOXES = ("porespy", "gstools")
 
@@ -58,7 +58,7 @@ def front_line(points: Sequence[Cost]) -> tuple[list[float], list[float]]:
 def throughputs(speed: Sequence[dict[str, Any]]) -> list[Timing]:
     """Return every timing of sampling, peers from other toolboxes included, by device, generator and batch."""
     found: dict[tuple[str, str, int], Timing] = {}
-    for it in merged(bench for run in speed for bench in run["benchmarks"]):
+    for it in timings_of(speed):
         if it.group == "sampling" or (it.group == "peers" and it.edge == 30 and _is_other(it.generator)):
             found.setdefault((it.info["device"], it.generator, it.volumes), it)
     return [found[key] for key in sorted(found)]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..store.timings import Timing, merged
+from porebench.generators import GENERATORS
+
+from ..store.timings import Timing, timings_of
 from .text import ABSENT, table_lines, table_of
 
 NOT_MEASURED = "not measured"
@@ -97,7 +99,7 @@ def speed_markdown(runs: Sequence[dict[str, Any]], digests: Mapping[str, str], s
         digests: of the generators in the accuracy table, by name; see ``sampling_table``.
         scaling: lines of the table of time and memory against size.
     """
-    timings = merged(bench for run in runs for bench in run["benchmarks"])
+    timings = timings_of(runs)
     lines = ["# Speed", ""]
     for run in runs:
         machine = run["machine_info"]
@@ -124,7 +126,7 @@ def speed_markdown(runs: Sequence[dict[str, Any]], digests: Mapping[str, str], s
 
 def speed_summary(runs: Sequence[dict[str, Any]], digests: Mapping[str, str]) -> list[str]:
     """Return the speed tables of the README, with date and machine; arguments as for ``speed_markdown``."""
-    timings = merged(bench for run in runs for bench in run["benchmarks"])
+    timings = timings_of(runs)
     rivals = rival_table(timings)
     made = f"{runs[0]['datetime'][:10]}, {runs[0]['machine_info']['processor']}."
     return [*sampling_table(timings, digests), "", *([*rivals, ""] if rivals else []), made]
@@ -140,7 +142,8 @@ def sampling_table(timings: Sequence[Timing], digests: Mapping[str, str]) -> lis
     """
     peer = next((it for it in timings if (it.group, it.generator, it.edge) == ("peers", PEER, 30)), None)
     speed = {(it.generator, it.device, it.volumes): it for it in timings if it.group == "sampling"}
-    names = list(dict.fromkeys(name for name, _, _ in speed))
+    timed = dict.fromkeys(name for name, _, _ in speed)
+    names = [*(name for name in GENERATORS if name in timed), *(name for name in timed if name not in GENERATORS)]
     batches = sorted({batch for _, device, batch in speed if device == "cpu"})
     gpu = next((it.info["device"] for it in speed.values() if it.device == "cuda"), None)
     on_gpu_too = {it.generator for it in speed.values() if "cuda" in it.info.get("devices", ())}

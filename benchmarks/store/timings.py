@@ -76,6 +76,16 @@ class Timing:
         return [factor * other.blocks[block] / self.blocks[block] for block in shared]
 
 
+def timings_of(runs: Iterable[dict[str, Any]]) -> list[Timing]:
+    """One timing for each benchmark of some runs; of one that is in several runs, that of the newest.
+
+    Args:
+        runs: JSON of pytest-benchmark.
+    """
+    ordered = sorted(runs, key=lambda run: str(run["datetime"]))
+    return merged(bench for run in ordered for bench in run["benchmarks"])
+
+
 def merged(benchmarks: Iterable[dict[str, Any]]) -> list[Timing]:
     """One timing for each benchmark, from its entries in the blocks.
 
