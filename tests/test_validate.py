@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +124,17 @@ def test_the_validations_of_all_data_sets_make_one_table(folder: Path, dataset: 
     assert row[5] == f"{(planted_here >= 0.95).sum()} of {len(planted_here)}"
     missed = [part.rsplit(" ", 2)[0] for part in row[6].split("; ")]
     assert missed == list(planted_here.index[planted_here < 0.95])
+
+
+def test_what_is_found_with_more_volumes_is_told(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder.parent, tmp_path / "validation")
+    path = tmp_path / "validation" / folder.name / "power.csv"
+    power = pd.read_csv(path)
+    rows = (power.planted == LESS) & (power.band == "all")
+    power.loc[rows & (power.volumes == 9), "found"] = 0.5
+    more = power[rows & (power.volumes == 9)].assign(volumes=12, found=0.96, covered=np.nan)
+    pd.concat([power, more]).to_csv(path, index=False)
+    assert f"{LESS} 50 % (96 % at 12)" in "".join(validation_documents(tmp_path)[1]["validation"])
 
 
 def test_the_same_seed_gives_the_same_numbers(folder: Path, dataset: data.Dataset, tmp_path: Path) -> None:
