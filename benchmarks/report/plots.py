@@ -271,11 +271,8 @@ def flow(folder: Path, voxel: Voxel = None) -> Plots:
         folder: of a run; without ``flow.csv`` there are no plots.
         voxel: as for ``curves``.
     """
-    table = read_side_table(folder, "flow")
-    if table is None:
-        return {}
     permeability = Axis("mean permeability", log=True, unit="squared voxel edges")
-    return {name: _in_unit(plot, voxel) for name, plot in _led(table, AXES, Axis("porosity"), permeability).items()}
+    return _led(read_side_table(folder, "flow"), AXES, Axis("porosity"), permeability, voxel)
 
 
 def conduction(folder: Path) -> Plots:
@@ -284,18 +281,19 @@ def conduction(folder: Path) -> Plots:
     Args:
         folder: of a run; without ``conduction.csv`` there are no plots.
     """
-    table = read_side_table(folder, "conduction")
-    if table is None:
-        return {}
+    columns = [f"conductivity:{axis}" for axis in AXES]
     conductivity = Axis("mean conductivity over that of the fluid", log=True)
-    return _led(table, [f"conductivity:{axis}" for axis in AXES], Axis("density"), conductivity)
+    return _led(read_side_table(folder, "conduction"), columns, Axis("density"), conductivity)
 
 
-def _led(table: pd.DataFrame, columns: Sequence[str], x: Axis, y: Axis) -> dict[str, Plot]:
+def _led(table: pd.DataFrame | None, columns: Sequence[str], x: Axis, y: Axis, voxel: Voxel = None) -> Plots:
     """Describe the mean of some columns over the one that an axis is called after, in classes of density.
 
-    Real volumes have the interval of their mean. There is no plot where nothing is led through them.
+    Real volumes have the interval of their mean. There is no plot without a table, or where nothing is led through
+    real volumes.
     """
+    if table is None:
+        return {}
     profiles: list[dict[str, Any]] = []
     for name, part in table.groupby("generator", sort=False):
         ordered = part.dropna(subset=[*columns]).sort_values("density")
@@ -307,7 +305,7 @@ def _led(table: pd.DataFrame, columns: Sequence[str], x: Axis, y: Axis) -> dict[
             profiles.append({**where, "mean": mean.value or float("nan"), **ends})
     lines = [replace(line, mode="lines+markers") for line in _profiles(pd.DataFrame(profiles), every_band=False)]
     led = [line.name for line in lines if np.isfinite(line.y).any()]
-    return {"": Plot(x, y, lines)} if REAL in led else {}
+    return {"": _in_unit(Plot(x, y, lines), voxel)} if REAL in led else {}
 
 
 def power(table: pd.DataFrame) -> Plots:
