@@ -6,18 +6,17 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
-from ._kernels import count_runs, squared_distance, squared_thickness
+from ._distances import squared_distance, squared_thickness
+from ._pairs import S2_RADII, pair_counts
+from ._runs import Runs, clusters, count_runs, find_runs
 
-S2_RADII = 12  # shells 0, 1, ..., 12: shell r holds the offsets with length in [r − ½, r + ½)
 TOUCHING = np.ones((3, 3, 3), dtype=bool)  # 26 neighbours
 
 
 def count_true(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the number of true entries of each volume, int64 [n]."""
-    counts: NDArray[np.int64] = np.count_nonzero(mask, axis=(1, 2, 3)).astype(np.int64)
-    return counts
+    return np.array([np.count_nonzero(each) for each in mask], dtype=np.int64)
 
 
 class Fields:
@@ -56,50 +55,51 @@ class Fields:
         return [v[:, 1:] & v[:, :-1], v[:, :, 1:] & v[:, :, :-1], v[:, :, :, 1:] & v[:, :, :, :-1]]
 
     @cached_property
+    def faces(self) -> NDArray[np.int64]:
+        """Faces between pore and solid across each axis, int64 [n, axis]."""
+        return np.stack([count_true(np.diff(self.voxels, axis=axis)) for axis in (1, 2, 3)], axis=1)
+
+    @cached_property
+    def rows(self) -> list[Runs]:
+        """Straight runs of pore voxels along the last axis, of each volume."""
+        return [find_runs(volume) for volume in self.voxels]
+
+    @cached_property
     def runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Histograms of the straight runs of pore voxels, all and complete, int64 [n, axis, length + 1]."""
         shape = (len(self.voxels), 3, max(self.voxels.shape[1:]) + 1)
         every, complete = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for axis in range(3):
-            moved = np.ascontiguousarray(np.moveaxis(self.voxels, axis + 1, 3))
-            for i, volume in enumerate(moved):
-                count_runs(volume.reshape(-1, volume.shape[-1]), every[i, axis], complete[i, axis])
+        for axis, length in enumerate(self.voxels.shape[1:]):
+            outer = int(np.prod(self.voxels.shape[1 : axis + 1]))
+            for i, volume in enumerate(self.voxels):
+                count_runs(volume.reshape(outer, length, -1), every[i, axis], complete[i, axis])
         return every, complete
 
     @cached_property
-    def squared_distance(self) -> NDArray[np.int64]:
-        """Squared distance of every pore voxel to the nearest solid voxel, int64 like the voxels; 0 in solid."""
+    def squared_distance(self) -> NDArray[np.int32]:
+        """Squared distance of every pore voxel to the nearest solid voxel, int32 like the voxels; 0 in solid."""
         return np.stack([squared_distance(volume) for volume in self.voxels])
 
     @cached_property
-    def squared_thickness(self) -> NDArray[np.int64]:
-        """Squared radius of the largest ball in the pores over every voxel, int64 like the voxels; 0 in solid."""
+    def squared_thickness(self) -> NDArray[np.int32]:
+        """Squared radius of the largest ball in the pores over every voxel, int32 like the voxels; 0 in solid."""
         return np.stack([squared_thickness(distance) for distance in self.squared_distance])
 
     @cached_property
     def component_sizes(self) -> list[NDArray[np.int64]]:
         """Voxels of every connected cluster of pore (26 neighbours), one int64 array a volume."""
-        return [np.bincount(ndimage.label(volume, TOUCHING)[0].ravel())[1:] for volume in self.voxels]
+        return [clusters(found, self.voxels.shape[1:], corners=True)[0] for found in self.rows]
 
     @cached_property
     def percolating(self) -> NDArray[np.bool_]:
         """Whether the pores connect both faces along each axis (6 neighbours), bool [n, 3]."""
-        labels = (ndimage.label(volume)[0] for volume in self.voxels)
-        return np.array([[spanning(each, axis).size > 0 for axis in range(3)] for each in labels], dtype=bool)
+        spans = [clusters(found, self.voxels.shape[1:], corners=False)[1].any(axis=0) for found in self.rows]
+        return np.array(spans, dtype=np.bool_).reshape(-1, 3)
 
     @cached_property
     def pair_counts(self) -> NDArray[np.float64]:
-        """Pairs of pore voxels at each offset of up to ``S2_RADII`` along an axis, whole numbers, [n, ...].
-
-        Autocorrelation by a zero-padded transform; the counts are whole numbers, so rounding makes them exact. An
-        offset is an index along the last three axes, from the end where it is negative.
-        """
-        shape = self.voxels.shape[1:]
-        padded = [fft.next_fast_len(length + min(S2_RADII, length - 1), real=True) for length in shape]
-        number = np.float32 if self.size < 2**17 else np.float64
-        spectrum = fft.rfftn(self.voxels.astype(number), s=padded, axes=(1, 2, 3))
-        power = spectrum.real**2 + spectrum.imag**2
-        return np.asarray(np.rint(fft.irfftn(power, s=padded, axes=(1, 2, 3))))
+        """Pairs of pore voxels at offsets of up to ``S2_RADII`` along each axis; see ``pair_counts``, [n, ...]."""
+        return pair_counts(self.rows, self.voxels.shape[1:])
 
     @cached_property
     def shell_probability(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -107,14 +107,14 @@ class Fields:
 
         Pairs are pooled over the offsets of a shell. A shell longer than the volume does not exist.
         """
-        shape = self.voxels.shape[1:]
-        ranges = [np.arange(-min(S2_RADII, length - 1), min(S2_RADII, length - 1) + 1) for length in shape]
-        z, y, x = np.meshgrid(*ranges, indexing="ij")
-        shell = np.rint(np.sqrt(z**2 + y**2 + x**2)).astype(np.int64)
-        z, y, x, shell = (each[shell <= S2_RADII] for each in (z, y, x, shell))
-        places = (shape[0] - np.abs(z)) * (shape[1] - np.abs(y)) * (shape[2] - np.abs(x))
+        offsets = np.indices(self.pair_counts.shape[1:])
+        shells = np.rint(np.sqrt((offsets**2).sum(axis=0))).astype(np.int64)
+        near = shells <= S2_RADII
+        offsets, shell = offsets[:, near], shells[near]
+        alike = 2 ** np.count_nonzero(offsets, axis=0)  # offsets that differ in sign alone
+        places = alike * np.prod(np.array(self.voxels.shape[1:])[:, None] - offsets, axis=0)
         possible = np.bincount(shell, weights=places, minlength=S2_RADII + 1)
-        found = self.pair_counts[:, z, y, x]
+        found = alike * self.pair_counts[:, near]
         pairs = np.stack([np.bincount(shell, weights=row, minlength=S2_RADII + 1) for row in found])
         exists = possible > 0
         return pairs / np.where(exists, possible, 1.0), exists

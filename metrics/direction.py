@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._batch import count_true, fields
+from ._batch import fields
 from .morphology import PATH_LENGTHS, Values, Voxels, ratio
 
 LAGS = np.arange(1, 9)
@@ -31,8 +31,7 @@ def surface_direction(voxels: Voxels) -> Values:
         >>> surface_direction(slabs).round(3).tolist()
         [[0.667, -0.333, -0.333]]
     """
-    v = fields(voxels).voxels
-    faces = np.stack([count_true(np.diff(v, axis=axis)) for axis in (1, 2, 3)], axis=1)
+    faces = fields(voxels).faces
     return _deviation(ratio(faces, faces.sum(axis=1, keepdims=True))[..., None])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._batch import Fields, count_true, fields
+from ._distances import count_up_to
 from .transport import effective_diffusivity
 
 Voxels = NDArray[np.bool_] | Fields
@@ -39,9 +40,8 @@ def specific_surface(voxels: Voxels) -> Values:
         >>> specific_surface(cube).item() == 24 / 64
         True
     """
-    v = (batch := fields(voxels)).voxels
-    faces = sum(count_true(np.diff(v, axis=axis)) for axis in (1, 2, 3))
-    return np.asarray(faces)[:, None] / batch.size
+    batch = fields(voxels)
+    return ratio(batch.faces.sum(axis=1)[:, None], batch.size)
 
 
 def euler_6(voxels: Voxels) -> Values:
@@ -100,8 +100,11 @@ def profile_sd(voxels: Voxels) -> Values:
         >>> round(profile_sd(half).item(), 6)
         0.166667
     """
-    v = fields(voxels).voxels
-    deviations: list[Values] = [v.mean(axis=axes).std(axis=1) for axes in ((2, 3), (1, 3), (1, 2))]
+    batch = fields(voxels)
+    v = batch.voxels.view(np.uint8)
+    columns = v.sum(axis=1, dtype=np.int32)
+    counts = v.reshape(*v.shape[:2], -1).sum(axis=2, dtype=np.int64), columns.sum(axis=2), columns.sum(axis=1)
+    deviations: list[Values] = [(each / (batch.size // each.shape[1])).std(axis=1) for each in counts]
     return sum(deviations, start=np.zeros(len(v)))[:, None] / 3
 
 
@@ -169,7 +172,7 @@ def max_distance(voxels: Voxels) -> Values:
         >>> max_distance(slab).item()
         3.0
     """
-    squared: NDArray[np.int64] = fields(voxels).squared_distance.max(axis=(1, 2, 3))
+    squared: NDArray[np.int32] = fields(voxels).squared_distance.max(axis=(1, 2, 3))
     return np.sqrt(squared)[:, None]
 
 
@@ -347,10 +350,7 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
     return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
 
 
-def _share_up_to(squared: NDArray[np.int64]) -> Values:
+def _share_up_to(squared: NDArray[np.int32]) -> Values:
     """Return the share of the positive entries up to each squared radius; 0 where a volume has none."""
-    largest = SQUARED_RADII[-1] + 1
-    clipped = np.minimum(squared, largest).reshape(len(squared), -1)
-    counts = np.stack([np.bincount(row, minlength=largest + 1) for row in clipped])[:, 1:]
-    reached = np.cumsum(counts, axis=1)[:, SQUARED_RADII - 1]
-    return ratio(reached, counts.sum(axis=1)[:, None])
+    counts = np.stack([count_up_to(each, SQUARED_RADII) for each in squared])
+    return ratio(counts[:, :-1], counts[:, -1:])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from porebench.data.symmetry import orientations
 from porebench.data.volumes import Volumes
 
-from ._kernels import shared_bits, shared_shifted
+from ._bits import shared_bits, shared_shifted
 from .overlap import corrected_iou
 
 MIN_PORE_VOXELS = 20  # with fewer pores (or solid voxels) a chance overlap looks like a copy

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from porebench.data.volumes import DensityKind, Volumes
 
-from ._kernels import shared_bits
+from ._bits import shared_bits
 from .bands import ALL, Band, density_bands, mean_defined
 from .nearest import Familiarity, familiarity, judged, packed_bits
 from .overlap import corrected_iou

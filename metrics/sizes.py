@@ -17,7 +17,8 @@ from skimage.segmentation import watershed
 from porebench.data.volumes import DensityKind
 
 from ._batch import TOUCHING
-from ._kernels import high_peaks, squared_distance
+from ._distances import squared_distance
+from ._peaks import high_peaks
 from .bands import ALL, density_bands
 from .energy import resample
 from .estimate import Estimate, percentile

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ._batch import spanning
-from ._kernels import conducting_voxels, solve_diffusion
+from ._diffusion import conducting_voxels, solve_diffusion
 
 
 def effective_diffusivity(conducting: NDArray[np.bool_], *, axis: int = 0, tolerance: float = 1e-6) -> float:

@@ -24,7 +24,7 @@ from porebench.benchmarks.evaluate.rows import NOVELTY, RECONSTRUCTION
 from porebench.benchmarks.speed.peers import porespy
 from porebench.data.symmetry import symmetries, transform
 from porebench.metrics._batch import S2_RADII, Fields
-from porebench.metrics._kernels import squared_distance, squared_thickness
+from porebench.metrics._distances import squared_distance, squared_thickness
 from porebench.metrics.descriptors import DESCRIPTORS, HEADLINE, Descriptors, describe, percolation
 from porebench.metrics.morphology import (
     CHORD_LENGTHS,

@@ -13,7 +13,7 @@ from skimage.morphology import h_maxima
 from tests.surrogates import ball, blurred, shuffled, spheres
 
 from porebench.data.volumes import Volumes
-from porebench.metrics._kernels import high_peaks
+from porebench.metrics._peaks import high_peaks
 from porebench.metrics.reconstruction import ReconstructionResult, compare_voxels, reconstruction_scores
 from porebench.metrics.sizes import pore_radii
 

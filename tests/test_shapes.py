@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from porebench.benchmarks.speed.shapes import SHAPES, blobs_like
-from porebench.metrics import _kernels
+from porebench.metrics import _distances
 from porebench.metrics.descriptors import describe
 
 EDGE = 20
@@ -31,12 +31,12 @@ def steps(monkeypatch: pytest.MonkeyPatch):
     def count(volume) -> int:
         nonlocal counted
         counted = 0
-        distance = _kernels.squared_distance(volume)
-        expected = _kernels.squared_thickness(distance)
+        distance = _distances.squared_distance(volume)
+        expected = _distances.squared_thickness(distance)
         with monkeypatch.context() as patched:
-            patched.setattr(_kernels, "_next_free", next_free)
-            patched.setattr(_kernels, "_stamp_balls", _kernels._stamp_balls.py_func)
-            np.testing.assert_array_equal(_kernels.squared_thickness(distance), expected)
+            patched.setattr(_distances, "_next_free", next_free)
+            patched.setattr(_distances, "_stamp_balls", _distances._stamp_balls.py_func)
+            np.testing.assert_array_equal(_distances.squared_thickness(distance), expected)
         return counted
 
     return count

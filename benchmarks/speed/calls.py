@@ -13,7 +13,8 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from porebench.metrics import morphology
-from porebench.metrics._batch import S2_RADII, TOUCHING, Fields
+from porebench.metrics._batch import TOUCHING, Fields
+from porebench.metrics._pairs import S2_RADII
 
 from .peers import porespy
 
