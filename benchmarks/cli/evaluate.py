@@ -153,11 +153,24 @@ def status(
     results: ResultsOption = RESULTS,
     generator: OwnOption = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every row is fresh.")] = False,
+    same_as: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMIT",
+            help="First make fresh what is stale since that commit only because descriptors are computed another way, "
+            "if both ways give the same numbers to the last bit (a clone; minutes).",
+        ),
+    ] = None,
 ) -> None:
     """Say of every cell of the results whether it is fresh, stale (and why), failed or missing."""
     from ..audit.status import FRESH, MISSING, status_table
     from ..audit.status import status as find
 
+    if same_as:
+        from ..audit.same import make_fresh
+
+        for path in make_fresh(results, same_as, given):
+            typer.echo(f"same numbers as at {same_as}: {path}")
     states = find(results, given, generator or [])
     show(status_table(states))
     if check and any(state.state not in {FRESH, MISSING} for state in states):

@@ -50,8 +50,8 @@ def commit() -> str:
     try:
         if not (ROOT / ".git").exists():
             return "unknown"
-        head = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!results")
+        head = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+changes" if changed else "")
@@ -132,6 +132,12 @@ def _has_flag(flag: str) -> bool:
     return information.is_file() and f" {flag}" in information.read_text()
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """Return what a git command says of the project's clone.
+
+    Raises:
+        OSError: if there is no git.
+        CalledProcessError: if it is no clone, or the command fails.
+    """
     done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603, S607
     return done.stdout.strip()
