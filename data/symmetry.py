@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import permutations, product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Axes = tuple[int, int, int]
 Symmetry = tuple[Axes, tuple[bool, bool, bool]]
 """Order of the axes, and for each the direction: True for reversed."""
@@ -27,13 +29,13 @@ def symmetries(shape: tuple[int, ...]) -> list[Symmetry]:
     return [(order, (a, b, c)) for order in axis_orders(shape) for a, b, c in product((False, True), repeat=3)]
 
 
-def transform(voxels: NDArray[np.bool_], symmetry: Symmetry) -> NDArray[np.bool_]:
+def transform(voxels: NDArray[Scalar], symmetry: Symmetry) -> NDArray[Scalar]:
     """Return volumes [n, depth, height, width] under one symmetry, as a view."""
     order, flip = symmetry
     moved = voxels.transpose(0, *(axis + 1 for axis in order))
     return moved[(slice(None), *(slice(None, None, -1 if turned else 1) for turned in flip))]
 
 
-def orientations(voxels: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+def orientations(voxels: NDArray[Scalar]) -> list[NDArray[Scalar]]:
     """Return volumes [n, depth, height, width] under each of their symmetries, as views, unchanged ones first."""
     return [transform(voxels, symmetry) for symmetry in symmetries(voxels.shape[1:])]

@@ -40,29 +40,105 @@ def shared_bits(
 
 
 @compiled
+def around(volumes: NDArray[np.bool_], steps: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Return which voxels around each voxel are pore, one bit for each step, uint32 [volumes, voxels].
+
+    Args:
+        volumes: flat, bool [volumes, voxels].
+        steps: what each of at most 32 steps adds to a place; a place that they lead out of has no bits.
+    """
+    found = np.zeros(volumes.shape, dtype=np.uint32)
+    reach = np.abs(steps).max()
+    for index in range(len(volumes)):
+        bits = found[index]
+        for number in range(len(steps)):
+            _mark(volumes[index, reach + steps[number] :], np.uint32(1 << number), bits[reach : len(bits) - reach])
+    return found
+
+
+@compiled
 def shared_shifted(
-    pores: NDArray[np.int64],
-    stored: NDArray[np.bool_],
-    turn: NDArray[np.int64],
-    volume: NDArray[np.int64],
-    steps: NDArray[np.int64],
+    pores: NDArray[np.int32], stored: NDArray[np.uint32], turn: NDArray[np.int64], volume: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the most pore voxels that a turned volume and a stored one share over several shifts, int64 [pairs].
 
+    The shifts are counted side by side, one in each bit of a word: bits of equal weight are added by threes, and 32
+    voxels hand one word on to those of greater weight.
+
     Args:
         pores: places of the pore voxels of a volume, turned in several ways, [turns, pores].
-        stored: volumes, flat and with a margin that no shift leaves, bool [volumes, voxels].
+        stored: what is around each voxel of some volumes, see ``around``, [volumes, voxels].
         turn: which turn, for each pair.
         volume: which stored volume.
-        steps: what each shift adds to a place.
+
+    References:
+        Muła, Kurz and Lemire (2018), doi:10.1093/comjnl/bxx046, for adders of words.
     """
     most = np.zeros(len(turn), dtype=np.int64)
+    weights = np.zeros(32, dtype=np.uint32)  # number i: bit i of the count of each shift
     for pair in range(len(turn)):
         places, other = pores[turn[pair]], stored[volume[pair]]
-        for step in steps:
-            count = 0
-            for place in places:
-                if other[place + step]:
-                    count += 1
+        weights[:] = 0
+        ones = twos = fours = eights = sixteens = np.uint32(0)
+        for first in range(0, len(places) - 31, 32):
+            a, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first:])
+            b, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first + 8 :])
+            c, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first + 16 :])
+            d, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first + 24 :])
+            a, eights = _added(eights, a, b)
+            b, eights = _added(eights, c, d)
+            a, sixteens = _added(sixteens, a, b)
+            _carry(weights, 5, a)
+        _carry(weights, 0, ones)
+        _carry(weights, 1, twos)
+        _carry(weights, 2, fours)
+        _carry(weights, 3, eights)
+        _carry(weights, 4, sixteens)
+        for index in range(len(places) // 32 * 32, len(places)):
+            _carry(weights, 0, other[places[index]])
+        for shift in range(32):
+            count = power = 0
+            while 1 << power <= len(places):
+                count += int((weights[power] >> np.uint32(shift)) & np.uint32(1)) << power
+                power += 1
             most[pair] = max(most[pair], count)
     return most
+
+
+@compiled
+def _mark(volume: NDArray[np.bool_], bit: np.uint32, words: NDArray[np.uint32]) -> None:
+    """Set a bit of each word whose voxel is pore."""
+    for place in range(len(words)):
+        words[place] |= bit if volume[place] else np.uint32(0)
+
+
+@compiled
+def _added_eight(
+    ones: np.uint32, twos: np.uint32, fours: np.uint32, words: NDArray[np.uint32], places: NDArray[np.int32]
+) -> tuple[np.uint32, np.uint32, np.uint32, np.uint32]:
+    """Return the sum of eight words and of what is left from before: the bits of weight eight, one, two and four."""
+    a, ones = _added(ones, words[places[0]], words[places[1]])
+    b, ones = _added(ones, words[places[2]], words[places[3]])
+    c, ones = _added(ones, words[places[4]], words[places[5]])
+    d, ones = _added(ones, words[places[6]], words[places[7]])
+    a, twos = _added(twos, a, b)
+    b, twos = _added(twos, c, d)
+    a, fours = _added(fours, a, b)
+    return a, ones, twos, fours
+
+
+@compiled
+def _added(a: np.uint32, b: np.uint32, c: np.uint32) -> tuple[np.uint32, np.uint32]:
+    """Return the sum of three bits at each place of a word: the bit of weight two, and that of weight one."""
+    either = a ^ b
+    return (a & b) | (either & c), either ^ c
+
+
+@compiled
+def _carry(weights: NDArray[np.uint32], power: int, bits: np.uint32) -> None:
+    """Add bits of a weight to the counts at each place."""
+    while bits:
+        left = weights[power] & bits
+        weights[power] ^= bits
+        bits = left
+        power += 1

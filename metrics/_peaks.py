@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from porebench.data.compile import compiled
 
 
-@compiled
 def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
     """Return the voxels of peaks that no path joins to a higher one without descending ``height``, bool.
 
@@ -18,46 +17,58 @@ def high_peaks(field: NDArray[np.float64], height: float) -> NDArray[np.bool_]:
     References:
         Vincent (1993), morphological reconstruction, doi:10.1109/83.217222.
     """
-    under = field - height
-    size = field.size
-    for index in range(size):
-        _raise_from_around(field, under, index)
-    for index in range(size - 1, -1, -1):
-        _raise_from_around(field, under, index)
-    waiting, queued = np.arange(size), np.ones(size, dtype=np.bool_)
-    first, count = 0, size
-    depth, length, width = field.shape
-    while count:
-        index = waiting[first]
-        queued[index] = False
-        first, count = (first + 1) % size, count - 1
-        z, y, x = index // (length * width), index // width % length, index % width
-        for i in range(max(z - 1, 0), min(z + 2, depth)):
-            for j in range(max(y - 1, 0), min(y + 2, length)):
-                for k in range(max(x - 1, 0), min(x + 2, width)):
-                    raised = min(under[z, y, x], field[i, j, k])
-                    if under[i, j, k] >= raised:
-                        continue
-                    under[i, j, k] = raised
-                    beside = (i * length + j) * width + k
-                    if not queued[beside]:
-                        queued[beside] = True
-                        waiting[(first + count) % size] = beside
-                        count += 1
-    return field - under >= height * (1 - 1e-9)
+    ceiling = np.pad(field, 1, constant_values=-np.inf)
+    under = ceiling - height
+    _, length, width = ceiling.shape
+    around = np.arange(-1, 2)
+    steps = ((around[:, None, None] * length + around[:, None]) * width + around).ravel()
+    _dilate(ceiling.ravel(), under.ravel(), steps[:13])
+    inside = (slice(1, -1),) * 3
+    return np.asarray(field - under[inside] >= height * (1 - 1e-9))
 
 
 @compiled
-def _raise_from_around(field: NDArray[np.float64], under: NDArray[np.float64], index: int) -> None:
-    """Raise a voxel to the highest of its neighbours, but not above the field."""
-    depth, length, width = field.shape
-    z, y, x = index // (length * width), index // width % length, index % width
-    ceiling = field[z, y, x]
-    best = under[z, y, x]
-    if best == ceiling:
-        return
-    for i in range(max(z - 1, 0), min(z + 2, depth)):
-        for j in range(max(y - 1, 0), min(y + 2, length)):
-            for k in range(max(x - 1, 0), min(x + 2, width)):
-                best = max(best, under[i, j, k])
-    under[z, y, x] = min(best, ceiling)
+def _dilate(ceiling: NDArray[np.float64], under: NDArray[np.float64], before: NDArray[np.int64]) -> None:
+    """Raise each voxel to the highest of its neighbours, but not above a ceiling, until nothing changes.
+
+    Args:
+        ceiling: flat, with a margin of −∞.
+        under: the same less a height; changed.
+        before: steps to the neighbours that come before a voxel; those after it are the opposite ones.
+    """
+    size, after = len(under), -before
+    for place in range(size):
+        _raise(ceiling, under, place, before)
+    waiting, queued = np.empty(size, dtype=np.int64), np.zeros(size, dtype=np.bool_)
+    count = 0
+    for place in range(size - 1, -1, -1):
+        _raise(ceiling, under, place, after)
+        for step in after if ceiling[place] > -np.inf else after[:0]:
+            if under[place + step] < min(under[place], ceiling[place + step]) and not queued[place]:
+                queued[place] = True
+                waiting[count] = place
+                count += 1
+    first = 0
+    while count:
+        place = waiting[first]
+        queued[place] = False
+        first, count = (first + 1) % size, count - 1
+        for side in (-1, 1):
+            for step in before:
+                beside = place + side * step
+                raised = min(under[place], ceiling[beside])
+                if under[beside] >= raised:
+                    continue
+                under[beside] = raised
+                if not queued[beside]:
+                    queued[beside] = True
+                    waiting[(first + count) % size] = beside
+                    count += 1
+
+
+@compiled
+def _raise(ceiling: NDArray[np.float64], under: NDArray[np.float64], place: int, steps: NDArray[np.int64]) -> None:
+    """Raise a voxel to the highest of some neighbours, but not above its ceiling."""
+    if under[place] < ceiling[place]:
+        for step in steps:
+            under[place] = max(under[place], min(under[place + step], ceiling[place]))

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from porebench.data.symmetry import orientations
 from porebench.data.volumes import Volumes
 
-from ._bits import shared_bits, shared_shifted
+from ._bits import around, shared_bits, shared_shifted
 from .overlap import corrected_iou
 
 MIN_PORE_VOXELS = 20  # with fewer pores (or solid voxels) a chance overlap looks like a copy
 COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of its original
 BLOCK = 64  # query volumes at a time
 REACH = 1  # voxels that a copy may be shifted by, along each axis
-INNER = (slice(None), *(slice(REACH, -REACH),) * 3)  # volumes without their margins
 LOOK_UPS = 250_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
 
 
@@ -108,16 +107,17 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False, workers: in
     counts, stored = real.pore_voxels[order], packed_bits(real.voxels[order])
     roomy = _with_margin(real.voxels[order])
     flat = roomy.reshape(len(order), math.prod(roomy.shape[1:]))
+    turns, beside = _turns(roomy.shape[1:]), around(flat, steps)
     overlap, index = np.full(len(volumes), np.nan), np.full(len(volumes), -1)
     pores, rows = volumes.pore_voxels, np.flatnonzero(judged(volumes.voxels))
 
     def look(block: NDArray[np.int64]) -> None:
-        own, turned = pores[block], orientations(_with_margin(volumes.voxels[block]))
+        own, turned = pores[block], orientations(volumes.voxels[block])
         first = np.searchsorted(counts, own / COUNT_RATIO, side="left")
         last = np.searchsorted(counts, own * COUNT_RATIO, side="right")
         shared = np.zeros((len(turned), len(block), len(counts)), dtype=np.int32)
         for counted, view in zip(shared, turned, strict=True):
-            shared_bits(packed_bits(view[INNER]), stored, first, last, counted)
+            shared_bits(packed_bits(view), stored, first, last, counted)
         scores = corrected_iou(shared, own[:, None], counts, voxels)
         column = np.arange(len(counts))
         scores[:, (column < first[:, None]) | (column >= last[:, None])] = -np.inf
@@ -125,7 +125,8 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False, workers: in
             scores[:, np.arange(len(block)), place[block]] = -np.inf
         chosen = [_largest(scores[:, row], LOOK_UPS // count) for row, count in enumerate(own.tolist())]
         both = [
-            _most_shared([view[row] for view in turned], turn, flat, at, steps) for row, (turn, at) in enumerate(chosen)
+            _most_shared(places, turns, turn, beside, at)
+            for places, (turn, at) in zip(map(np.flatnonzero, _with_margin(volumes.voxels[block])), chosen, strict=True)
         ]
         pairs = [len(at) for _, at in chosen]
         partners = counts[np.concatenate([at for _, at in chosen])]
@@ -158,26 +159,31 @@ def _with_margin(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _most_shared(
-    turned: list[NDArray[np.bool_]],
+    places: NDArray[np.int64],
+    turns: NDArray[np.int32],
     turn: NDArray[np.int64],
-    flat: NDArray[np.bool_],
+    beside: NDArray[np.uint32],
     at: NDArray[np.int64],
-    steps: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return the most pore voxels that a volume and some real ones share under any shift, int64 [pairs].
 
     Args:
-        turned: the volume with its margin under each symmetry, bool [depth, height, width].
+        places: of the pore voxels of the volume.
+        turns: see ``_turns``.
         turn: the symmetry of each pair.
-        flat: real volumes with their margins, bool [n, voxels].
+        beside: what is around each voxel of the real volumes, [n, voxels].
         at: the real volume of each pair.
-        steps: see ``_steps``.
     """
     if len(turn) == 0:
         return np.zeros(0, dtype=np.int64)
     ways, way = np.unique(turn, return_inverse=True)
-    places = np.stack([np.flatnonzero(turned[number]) for number in ways])
-    return np.asarray(shared_shifted(places, flat, way, at, steps))
+    return np.asarray(shared_shifted(turns[ways[:, None], places], beside, way, at))
+
+
+def _turns(shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Return the place that each voxel of a box has under each of its symmetries, [symmetries, voxels]."""
+    places = np.arange(math.prod(shape)).reshape(1, *shape)
+    return np.stack([np.argsort(turned, axis=None).astype(np.int32) for turned in orientations(places)])
 
 
 def _steps(shape: tuple[int, int, int]) -> NDArray[np.int64]:

@@ -6,14 +6,17 @@ Run as a file, with another tree in PYTHONPATH, it tells the facts of that tree;
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
             module, _, name = function.partition(":")
             definition = getattr(import_module(f"porebench.{module}"), name)
             for key in volumes if callable(definition) else ():
-                numbers[f"{function} {key}"] = _digest(definition(volumes[key]))
+                numbers[f"{function} {key}"] = _digest(definition(*_arguments(definition, volumes[key])))
             if not callable(definition):
                 numbers[function] = _digest(np.array(list(definition)))
     return {"code": code, "definitions": definitions, "inside": behind(asked["functions"]), "numbers": numbers}
@@ -61,10 +64,20 @@ def _name(module: Any, name: str) -> str:
     return f"{module.path.stem}:{name}"
 
 
+def _arguments(function: Callable[..., Any], voxels: NDArray[np.bool_]) -> list[Any]:
+    """Return volumes as a function takes them: in two halves if it compares ``volumes`` and ``real``."""
+    if list(inspect.signature(function).parameters)[:2] != ["volumes", "real"]:
+        return [voxels]
+    volumes = import_module("porebench.data").Volumes
+    return [volumes(half, np.zeros(len(half))) for half in (voxels[::2], voxels[1::2])]
+
+
 def _digest(result: Any) -> str:
     """Return the SHA-256 of an array, of a sequence of arrays, or of an object's named arrays, to the last bit."""
     if hasattr(result, "arrays"):
         parts = list(result.arrays().items())
+    elif is_dataclass(result):
+        parts = list(vars(result).items())
     else:
         parts = list(enumerate(result if isinstance(result, list) else [result]))
     found = hashlib.sha256()

@@ -32,6 +32,7 @@ PROVED = (
     "metrics.descriptors:HEADLINE",
     "metrics.direction:DESCRIPTORS",
     "metrics.sizes:detected_radii",
+    "metrics.nearest:nearest",
     "metrics._batch:count_true",
 )
 """Functions of volumes whose numbers are compared, and collections of names that are.
