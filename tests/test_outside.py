@@ -2,7 +2,10 @@
 
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -54,6 +57,20 @@ def test_an_exported_task_says_what_to_learn_from_and_what_to_draw_but_not_the_a
     assert {path.name for path in tmp_path.iterdir()} == {"train.npz", "validation.npz", "conditions.csv", "task.json"}
     for given in (tmp_path, tmp_path / "task.json"):
         assert load_task(given).test.digest() == asked.test.digest()
+
+
+@pytest.mark.parametrize("toolbox", ["porespy-blobs", "porespy-spheres", "gstools-field"])
+def test_another_toolbox_draws_for_a_task_by_its_files_alone(toolbox, tmp_path) -> None:
+    pytest.importorskip(toolbox.partition("-")[0])
+    load_task("spheres", samples=3).export(tmp_path)
+    script = Path(outside.__file__).resolve().parents[2] / "docs" / "draw_outside.py"
+    command = [sys.executable, str(script), toolbox, str(tmp_path), str(tmp_path / "drawn.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.endswith("ms a volume\n")
+    drawn = read_collection(tmp_path / "drawn.npz").voxels
+    asked = pd.read_csv(tmp_path / "conditions.csv")["porosity_expected"]
+    assert drawn.shape == (3, 30, 30, 30)
+    np.testing.assert_allclose(drawn.mean(axis=(1, 2, 3)), asked, atol=0.02)
 
 
 @pytest.mark.parametrize(

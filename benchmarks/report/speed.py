@@ -54,7 +54,7 @@ REACHED = (
 )
 CALLS = (
     "One thread, the same volumes: ours against the calls of other packages that come nearest. What ours shares "
-    "between descriptors is computed for each line anew."
+    "between descriptors is computed for each line anew, and once for all of these."
 )
 HARD = "One thread, all descriptors of one volume: the time over that of blobs of the same size and share of pores."
 BATCH = 64

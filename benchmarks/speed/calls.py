@@ -113,4 +113,12 @@ CALLS: dict[str, Compared] = {
         "scipy label",
     ),
 }
-"""Every headline descriptor, grouped by what they share."""
+"""Descriptors of size, correlation and topology but for percolation and diffusion, grouped by what they share."""
+
+ALL = "all of these"
+_SINGLE = tuple(CALLS.values())
+CALLS[ALL] = Compared(
+    tuple(function for each in _SINGLE for function in each.ours),
+    lambda volume: [each.theirs(volume) for each in _SINGLE],
+    ALL,
+)
