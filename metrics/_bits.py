@@ -40,6 +40,31 @@ def shared_bits(
 
 
 @compiled
+def shared_turned(
+    places: NDArray[np.int64], turns: NDArray[np.int32], stored: NDArray[np.uint64], first: int, last: int
+) -> NDArray[np.int32]:
+    """Return how many pore voxels a volume shares with some stored ones under each symmetry, int32 [symmetries, s].
+
+    Args:
+        places: of the pore voxels of the volume.
+        turns: place that each voxel has under each symmetry, [symmetries, voxels].
+        stored: packed bits, [s, words].
+        first: first stored volume to compare with; those before it share nothing.
+        last: one past the last.
+    """
+    shared = np.zeros((len(turns), len(stored)), dtype=np.int32)
+    begin, end = np.full(1, first), np.full(1, last)
+    packed = np.zeros((1, 8 * stored.shape[1]), dtype=np.uint8)
+    for turn in range(len(turns)):
+        packed[:] = 0
+        for place in places:
+            moved = turns[turn, place]
+            packed[0, moved >> 3] |= np.uint8(128 >> (moved & 7))
+        shared_bits(packed.view(np.uint64), stored, begin, end, shared[turn : turn + 1])
+    return shared
+
+
+@compiled
 def around(volumes: NDArray[np.bool_], steps: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Return which voxels around each voxel are pore, one bit for each step, uint32 [volumes, voxels].
 
@@ -58,7 +83,11 @@ def around(volumes: NDArray[np.bool_], steps: NDArray[np.int64]) -> NDArray[np.u
 
 @compiled
 def shared_shifted(
-    pores: NDArray[np.int32], stored: NDArray[np.uint32], turn: NDArray[np.int64], volume: NDArray[np.int64]
+    places: NDArray[np.int64],
+    turns: NDArray[np.int32],
+    stored: NDArray[np.uint32],
+    turn: NDArray[np.int64],
+    volume: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return the most pore voxels that a turned volume and a stored one share over several shifts, int64 [pairs].
 
@@ -66,9 +95,10 @@ def shared_shifted(
     voxels hand one word on to those of greater weight.
 
     Args:
-        pores: places of the pore voxels of a volume, turned in several ways, [turns, pores].
+        places: of the pore voxels of the volume.
+        turns: place that each voxel has under each symmetry, [symmetries, voxels].
         stored: what is around each voxel of some volumes, see ``around``, [volumes, voxels].
-        turn: which turn, for each pair.
+        turn: which symmetry, for each pair.
         volume: which stored volume.
 
     References:
@@ -76,15 +106,20 @@ def shared_shifted(
     """
     most = np.zeros(len(turn), dtype=np.int64)
     weights = np.zeros(32, dtype=np.uint32)  # number i: bit i of the count of each shift
+    moved, known = np.empty((len(turns), len(places)), dtype=np.int32), np.zeros(len(turns), dtype=np.bool_)
     for pair in range(len(turn)):
-        places, other = pores[turn[pair]], stored[volume[pair]]
+        at, other = moved[turn[pair]], stored[volume[pair]]
+        if not known[turn[pair]]:
+            known[turn[pair]] = True
+            for index in range(len(places)):
+                at[index] = turns[turn[pair], places[index]]
         weights[:] = 0
         ones = twos = fours = eights = sixteens = np.uint32(0)
-        for first in range(0, len(places) - 31, 32):
-            a, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first:])
-            b, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first + 8 :])
-            c, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first + 16 :])
-            d, ones, twos, fours = _added_eight(ones, twos, fours, other, places[first + 24 :])
+        for first in range(0, len(at) - 31, 32):
+            a, ones, twos, fours = _added_eight(ones, twos, fours, other, at, first)
+            b, ones, twos, fours = _added_eight(ones, twos, fours, other, at, first + 8)
+            c, ones, twos, fours = _added_eight(ones, twos, fours, other, at, first + 16)
+            d, ones, twos, fours = _added_eight(ones, twos, fours, other, at, first + 24)
             a, eights = _added(eights, a, b)
             b, eights = _added(eights, c, d)
             a, sixteens = _added(sixteens, a, b)
@@ -94,11 +129,11 @@ def shared_shifted(
         _carry(weights, 2, fours)
         _carry(weights, 3, eights)
         _carry(weights, 4, sixteens)
-        for index in range(len(places) // 32 * 32, len(places)):
-            _carry(weights, 0, other[places[index]])
+        for index in range(len(at) // 32 * 32, len(at)):
+            _carry(weights, 0, other[at[index]])
         for shift in range(32):
             count = power = 0
-            while 1 << power <= len(places):
+            while 1 << power <= len(at):
                 count += int((weights[power] >> np.uint32(shift)) & np.uint32(1)) << power
                 power += 1
             most[pair] = max(most[pair], count)
@@ -114,13 +149,18 @@ def _mark(volume: NDArray[np.bool_], bit: np.uint32, words: NDArray[np.uint32]) 
 
 @compiled
 def _added_eight(
-    ones: np.uint32, twos: np.uint32, fours: np.uint32, words: NDArray[np.uint32], places: NDArray[np.int32]
+    ones: np.uint32,
+    twos: np.uint32,
+    fours: np.uint32,
+    words: NDArray[np.uint32],
+    places: NDArray[np.int32],
+    first: int,
 ) -> tuple[np.uint32, np.uint32, np.uint32, np.uint32]:
-    """Return the sum of eight words and of what is left from before: the bits of weight eight, one, two and four."""
-    a, ones = _added(ones, words[places[0]], words[places[1]])
-    b, ones = _added(ones, words[places[2]], words[places[3]])
-    c, ones = _added(ones, words[places[4]], words[places[5]])
-    d, ones = _added(ones, words[places[6]], words[places[7]])
+    """Return the sum of the words at eight places and of what is left: the bits of weight eight, one, two and four."""
+    a, ones = _added(ones, words[places[first]], words[places[first + 1]])
+    b, ones = _added(ones, words[places[first + 2]], words[places[first + 3]])
+    c, ones = _added(ones, words[places[first + 4]], words[places[first + 5]])
+    d, ones = _added(ones, words[places[first + 6]], words[places[first + 7]])
     a, twos = _added(twos, a, b)
     b, twos = _added(twos, c, d)
     a, fours = _added(fours, a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,12 +13,11 @@ from numpy.typing import NDArray
 from porebench.data.symmetry import orientations
 from porebench.data.volumes import Volumes
 
-from ._bits import around, shared_bits, shared_shifted
+from ._bits import around, shared_shifted, shared_turned
 from .overlap import corrected_iou
 
 MIN_PORE_VOXELS = 20  # with fewer pores (or solid voxels) a chance overlap looks like a copy
 COUNT_RATIO = 2.0  # a copy has at most twice, and at least half, the pores of its original
-BLOCK = 64  # query volumes at a time
 REACH = 1  # voxels that a copy may be shifted by, along each axis
 LOOK_UPS = 250_000  # pore voxels that are looked up under each shift of a volume: with few pores, many candidates
 
@@ -104,42 +104,30 @@ def nearest(volumes: Volumes, real: Volumes, *, among: bool = False, workers: in
     voxels, steps = int(np.prod(real.shape)), _steps(real.shape)
     order = np.argsort(real.pore_voxels, kind="stable")
     place = np.argsort(order)
-    counts, stored = real.pore_voxels[order], packed_bits(real.voxels[order])
-    roomy = _with_margin(real.voxels[order])
-    flat = roomy.reshape(len(order), math.prod(roomy.shape[1:]))
-    turns, beside = _turns(roomy.shape[1:]), around(flat, steps)
+    counts, roomy = real.pore_voxels[order], _with_margin(real.voxels[order])
+    turns, stored = _turns(roomy.shape[1:]), packed_bits(roomy)
+    beside = around(roomy.reshape(len(order), math.prod(roomy.shape[1:])), steps)
     overlap, index = np.full(len(volumes), np.nan), np.full(len(volumes), -1)
     pores, rows = volumes.pore_voxels, np.flatnonzero(judged(volumes.voxels))
+    least = np.searchsorted(counts, pores / COUNT_RATIO, side="left")
+    most = np.searchsorted(counts, pores * COUNT_RATIO, side="right")
 
-    def look(block: NDArray[np.int64]) -> None:
-        own, turned = pores[block], orientations(volumes.voxels[block])
-        first = np.searchsorted(counts, own / COUNT_RATIO, side="left")
-        last = np.searchsorted(counts, own * COUNT_RATIO, side="right")
-        shared = np.zeros((len(turned), len(block), len(counts)), dtype=np.int32)
-        for counted, view in zip(shared, turned, strict=True):
-            shared_bits(packed_bits(view), stored, first, last, counted)
-        scores = corrected_iou(shared, own[:, None], counts, voxels)
-        column = np.arange(len(counts))
-        scores[:, (column < first[:, None]) | (column >= last[:, None])] = -np.inf
+    def look(volume: int) -> None:
+        own, first, last = int(pores[volume]), int(least[volume]), int(most[volume])
+        places = np.flatnonzero(_with_margin(volumes.voxels[volume : volume + 1]))
+        scores = corrected_iou(shared_turned(places, turns, stored, first, last), own, counts, voxels)
+        scores[:, :first] = scores[:, last:] = -np.inf
         if among:
-            scores[:, np.arange(len(block)), place[block]] = -np.inf
-        chosen = [_largest(scores[:, row], LOOK_UPS // count) for row, count in enumerate(own.tolist())]
-        both = [
-            _most_shared(places, turns, turn, beside, at)
-            for places, (turn, at) in zip(map(np.flatnonzero, _with_margin(volumes.voxels[block])), chosen, strict=True)
-        ]
-        pairs = [len(at) for _, at in chosen]
-        partners = counts[np.concatenate([at for _, at in chosen])]
-        found = corrected_iou(np.concatenate(both), np.repeat(own, pairs), partners, voxels)
-        overlap[block] = 0.0
-        for volume, (_, at), values in zip(block, chosen, np.split(found, np.cumsum(pairs)[:-1]), strict=True):
-            if len(at):
-                best = values.argmax()
-                overlap[volume], index[volume] = values[best], order[at[best]]
+            scores[:, place[volume]] = -np.inf
+        turn, at = _largest(scores, LOOK_UPS // own)
+        overlap[volume] = 0.0
+        if len(at):
+            found = corrected_iou(shared_shifted(places, turns, beside, turn, at), own, counts[at], voxels)
+            best = found.argmax()
+            overlap[volume], index[volume] = found[best], order[at[best]]
 
-    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(look, blocks))
+        list(pool.map(look, rows.tolist()))
     return Nearest(overlap, index)
 
 
@@ -158,28 +146,7 @@ def _with_margin(voxels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.pad(voxels, ((0, 0), margin, margin, margin))
 
 
-def _most_shared(
-    places: NDArray[np.int64],
-    turns: NDArray[np.int32],
-    turn: NDArray[np.int64],
-    beside: NDArray[np.uint32],
-    at: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Return the most pore voxels that a volume and some real ones share under any shift, int64 [pairs].
-
-    Args:
-        places: of the pore voxels of the volume.
-        turns: see ``_turns``.
-        turn: the symmetry of each pair.
-        beside: what is around each voxel of the real volumes, [n, voxels].
-        at: the real volume of each pair.
-    """
-    if len(turn) == 0:
-        return np.zeros(0, dtype=np.int64)
-    ways, way = np.unique(turn, return_inverse=True)
-    return np.asarray(shared_shifted(turns[ways[:, None], places], beside, way, at))
-
-
+@functools.cache
 def _turns(shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Return the place that each voxel of a box has under each of its symmetries, [symmetries, voxels]."""
     places = np.arange(math.prod(shape)).reshape(1, *shape)
