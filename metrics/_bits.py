@@ -70,10 +70,11 @@ def around(volumes: NDArray[np.bool_], steps: NDArray[np.int64]) -> NDArray[np.u
 
     Args:
         volumes: flat, bool [volumes, voxels].
-        steps: what each of at most 32 steps adds to a place; a place that they lead out of has no bits.
+        steps: what each of at most 32 steps adds to a place, rising and each with its opposite; a place that they lead
+            out of has no bits.
     """
     found = np.zeros(volumes.shape, dtype=np.uint32)
-    reach = np.abs(steps).max()
+    reach = steps[-1]  # the greatest, as the first is the least
     for index in range(len(volumes)):
         bits = found[index]
         for number in range(len(steps)):
@@ -123,14 +124,11 @@ def shared_shifted(
             a, eights = _added(eights, a, b)
             b, eights = _added(eights, c, d)
             a, sixteens = _added(sixteens, a, b)
-            _carry(weights, 5, a)
-        _carry(weights, 0, ones)
-        _carry(weights, 1, twos)
-        _carry(weights, 2, fours)
-        _carry(weights, 3, eights)
-        _carry(weights, 4, sixteens)
+            _carry(weights[5:], a)
+        for power, bits in enumerate((ones, twos, fours, eights, sixteens)):
+            _carry(weights[power:], bits)
         for index in range(len(at) // 32 * 32, len(at)):
-            _carry(weights, 0, other[at[index]])
+            _carry(weights, other[at[index]])
         for shift in range(32):
             count = power = 0
             while 1 << power <= len(at):
@@ -171,14 +169,15 @@ def _added_eight(
 def _added(a: np.uint32, b: np.uint32, c: np.uint32) -> tuple[np.uint32, np.uint32]:
     """Return the sum of three bits at each place of a word: the bit of weight two, and that of weight one."""
     either = a ^ b
-    return (a & b) | (either & c), either ^ c
+    return np.uint32((a & b) | (either & c)), np.uint32(either ^ c)
 
 
 @compiled
-def _carry(weights: NDArray[np.uint32], power: int, bits: np.uint32) -> None:
-    """Add bits of a weight to the counts at each place."""
+def _carry(weights: NDArray[np.uint32], bits: np.uint32) -> None:
+    """Add bits to the counts at each place, whose number i holds the bits of weight 2ⁱ."""
+    power = 0
     while bits:
         left = weights[power] & bits
         weights[power] ^= bits
-        bits = left
+        bits = np.uint32(left)
         power += 1

@@ -39,7 +39,8 @@ def _run(voxel: str) -> Run:
 
 def _column(text: str, title: str, heading: str) -> dict[str, list[float]]:
     """The numbers in one column of a table below a heading, by generator."""
-    lines = [line.strip("| ").split(" | ") for line in text.partition(title)[2].split("\n") if line.startswith("| ")]
+    section = text.partition(title)[2].partition("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.split("\n") if line.startswith("| ")]
     header = lines[0]
     rows = [line for line in lines[2:] if len(line) == len(header)]
     return {row[0]: [float(part) for part in re.findall(r"\d+\.?\d*", row[header.index(heading)])] for row in rows}
