@@ -63,8 +63,8 @@ def main() -> None:
     conditions = pd.read_csv(asked.task / "conditions.csv")
     draw, began = TOOLBOXES[asked.toolbox], time.perf_counter()
     drawn = [
-        draw((int(row.depth), int(row.height), int(row.width)), float(row.porosity_expected), int(row.index_))
-        for row in tqdm(conditions.rename(columns={"index": "index_"}).itertuples(index=False), total=len(conditions))
+        draw((int(row.depth), int(row.height), int(row.width)), float(row.porosity_expected), int(row.index))
+        for row in tqdm(conditions.itertuples(index=False), total=len(conditions))
     ]
     print(f"{1000 * (time.perf_counter() - began) / len(drawn):.1f} ms a volume")
     np.savez_compressed(asked.out, voxels=np.stack(drawn))

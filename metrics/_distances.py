@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from porebench.data.compile import compiled
 
+from ._forest import find_root
+
 FAR = 64
 """Voxels to look from which an envelope of parabolas is faster than trying every offset for several lines at a time."""
 
@@ -189,7 +191,8 @@ def _stamp_balls(
     Args:
         distance: squared radius of the ball around each voxel.
         centres: of the balls, largest first, [balls, 3].
-        free: see ``_next_free``, [depth, height, width + 1]; changed.
+        free: of each voxel of a row, itself or one on the way to the next without a value, changed;
+            [depth, height, width + 1].
         thickness: zeros; changed.
         left: voxels that balls cover.
     """
@@ -211,21 +214,12 @@ def _stamp_balls(
                 side = within[rest]
                 row = free[i, j]
                 last = min(x + side, width - 1)
-                k = _next_free(row, max(x - side, 0))
+                k = find_root(row, max(x - side, 0))
                 while k <= last:
                     thickness[i, j, k] = square
                     left -= 1
                     row[k] = k + 1
-                    k = _next_free(row, k + 1)
-
-
-@compiled
-def _next_free(row: NDArray[np.int32], place: int) -> int:
-    """Return the first place from a given one on that points to itself, and shorten the way there."""
-    while row[place] != place:
-        row[place] = row[row[place]]
-        place = row[place]
-    return place
+                    k = find_root(row, k + 1)
 
 
 @compiled

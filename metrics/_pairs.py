@@ -39,17 +39,21 @@ def pair_counts(rows: Sequence[Runs], shape: tuple[int, ...]) -> NDArray[np.floa
     References:
         Bracewell (1983), the Hartley transform, doi:10.1364/JOSA.73.001832.
     """
+    matrices = _matrices(shape)
+    return np.rint([8.0 * _correlate(runs, shape, matrices) for runs in rows]) / 8
+
+
+@functools.cache
+def _matrices(shape: tuple[int, ...]) -> list[Matrix]:
+    """Return the matrices that ``_correlate`` takes for volumes of a shape."""
     number = np.float32 if np.prod(shape) < 2**15 else np.float64  # errors well below 1/16
     (deep, near), (high, nearer), (wide, nearest) = (_transforms(length) for length in shape)
     until = np.vstack([np.zeros((1, len(wide))), wide.T.cumsum(axis=0)])  # of a run from the first voxel to each
     filled = ((0, 0), (0, -len(wide) % 8))  # whole registers
-    filled = ((0, 0), (0, -len(wide) % 8))  # whole registers
     matrices = np.pad(until, filled), deep, high, nearer, near, np.pad(nearest, filled).T
-    steps: list[Matrix] = [np.ascontiguousarray(each, dtype=number) for each in matrices]
-    return np.rint([8.0 * _correlate(runs, shape, steps) for runs in rows]) / 8
+    return [np.ascontiguousarray(each, dtype=number) for each in matrices]
 
 
-@functools.cache
 def _transforms(length: int) -> tuple[Matrix, Matrix]:
     """Return the matrices of a zero-padded Hartley transform, and of its square's inverse at few offsets."""
     offsets = np.arange(min(S2_RADII, length - 1) + 1)

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from porebench.data.compile import compiled
 
+from ._forest import find_root
+
 Runs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 """Start of each run and its end (one past it), row after row; the first run of each row, and the number of runs."""
-
-
 ACROSS = np.array([1, 2, 4], dtype=np.uint8)
 """Bit of each axis."""
 
@@ -160,18 +160,9 @@ def _join(
     run, beside = first[row], first[other]
     while run < first[row + 1] and beside < first[other + 1]:
         if starts[run] < ends[beside] + corners and starts[beside] < ends[run] + corners:
-            one, two = _root(root, run), _root(root, beside)
+            one, two = find_root(root, run), find_root(root, beside)
             root[max(one, two)] = min(one, two)
         if ends[run] < ends[beside]:
             run += 1
         else:
             beside += 1
-
-
-@compiled
-def _root(root: NDArray[np.int32], run: int) -> int:
-    """Return the first run of a run's cluster, as far as it is known, and shorten the way there."""
-    while root[run] != run:
-        root[run] = root[root[run]]
-        run = root[run]
-    return run

@@ -34,7 +34,7 @@ def steps(monkeypatch: pytest.MonkeyPatch):
         distance = _distances.squared_distance(volume)
         expected = _distances.squared_thickness(distance)
         with monkeypatch.context() as patched:
-            patched.setattr(_distances, "_next_free", next_free)
+            patched.setattr(_distances, "find_root", next_free)
             patched.setattr(_distances, "_stamp_balls", _distances._stamp_balls.py_func)
             np.testing.assert_array_equal(_distances.squared_thickness(distance), expected)
         return counted

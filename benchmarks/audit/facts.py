@@ -48,14 +48,16 @@ def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
         except (LookupError, OSError):
             continue  # not in this tree
     numbers = {}
-    with np.load(asked["volumes"], allow_pickle=False) as volumes:
-        for function in asked["functions"]:
-            module, _, name = function.partition(":")
-            definition = getattr(import_module(f"porebench.{module}"), name)
-            for key in volumes if callable(definition) else ():
-                numbers[f"{function} {key}"] = _digest(definition(*_arguments(definition, volumes[key])))
-            if not callable(definition):
-                numbers[function] = _digest(np.array(list(definition)))
+    with np.load(asked["volumes"], allow_pickle=False) as file:
+        volumes = dict(file)
+    for function in asked["functions"]:
+        module, _, name = function.partition(":")
+        definition = getattr(import_module(f"porebench.{module}"), name)
+        if not callable(definition):
+            numbers[function] = _digest(np.array(list(definition)))
+            continue
+        for key, voxels in volumes.items():
+            numbers[f"{function} {key}"] = _digest(definition(*_arguments(definition, voxels)))
     return {"code": code, "definitions": definitions, "inside": behind(asked["functions"]), "numbers": numbers}
 
 

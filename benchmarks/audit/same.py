@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from porebench.data import Dataset
-from porebench.metrics.nearest import familiarity
-from porebench.metrics.patches import PatchIndex
 
-from ..evaluate.score import DESCRIBING, SCORING
+from ..evaluate.score import CODE
 from ..evaluate.side_tables import SIDE_TABLES
 from ..store.digests import PROJECT, Root
 from ..store.files import write_arrays, write_text
@@ -24,7 +22,7 @@ from ..store.provenance import git
 from ..store.results import read_manifest, run_folders
 from ..store.tables import Manifest
 from . import facts
-from .status import STUDIES, dataset_of
+from .status import dataset_of, study_manifests
 
 PROVED = (
     "metrics.descriptors:describe",
@@ -58,7 +56,6 @@ def make_fresh(results: Path, commit: str, given: Sequence[Dataset]) -> list[Pat
     Raises:
         ValueError: if the project is not a clone with that commit, no data set is at hand, or a number differs.
     """
-    manifests = sorted(path for path in results.rglob("*.json") if "code" in path.read_text(encoding="utf-8"))
     volumes = {}
     for folder in run_folders(results):
         dataset = dataset_of(read_manifest(folder)["run"], given)
@@ -71,7 +68,7 @@ def make_fresh(results: Path, commit: str, given: Sequence[Dataset]) -> list[Pat
         asked = {"roots": _roots(results), "functions": PROVED, "volumes": str(Path(made) / "volumes.npz")}
         renamed = replacements(_facts_of(tree, asked, Path(made) / "asked.json"), facts.facts(asked))
     changed = []
-    for path in manifests:
+    for path in sorted(results.rglob("*.json")):
         text = before = path.read_text(encoding="utf-8")
         for old, new in renamed.items():
             text = text.replace(f'"{old}"', f'"{new}"')
@@ -115,9 +112,9 @@ def replacements(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
 
 def _roots(results: Path) -> list[list[str]]:
     """Return every list of definitions whose digest a manifest may hold, by their names."""
-    described = [DESCRIBING, (*DESCRIBING, familiarity, PatchIndex), (*DESCRIBING, *SCORING)]
-    found = [[_name(root) for root in roots] for roots in (*described, *(table.code for table in SIDE_TABLES))]
-    for path in sorted(path for pattern in STUDIES for path in results.glob(pattern)):
+    named = [*CODE.values(), *(table.code for table in SIDE_TABLES)]
+    found = [[_name(root) for root in roots] for roots in named]
+    for path in study_manifests(results):
         manifest = Manifest.read(path)
         found += [list(record.code) for record in manifest.records.values()] if manifest else []
     return sorted(map(list, set(map(tuple, found))))

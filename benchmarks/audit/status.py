@@ -104,9 +104,14 @@ def status(
     """
     places = places or Places()
     found = [state for folder in run_folders(results) for state in _run_states(folder, given, own, places)]
-    for path in sorted(path for pattern in STUDIES for path in results.glob(pattern)):
+    for path in study_manifests(results):
         found += _study_states(path, given, places)
     return found
+
+
+def study_manifests(results: Path) -> list[Path]:
+    """Return the manifests of all studies below a results folder, in order."""
+    return sorted(path for pattern in STUDIES for path in results.glob(pattern))
 
 
 def _run_states(folder: Path, given: Sequence[Dataset], own: Sequence[str], places: Places) -> list[CellState]:

@@ -26,7 +26,7 @@ from .accuracy import Results
 from .draw import Plan
 from .options import Options
 from .row import bring_up_to_date, failed
-from .score import DESCRIBING, SCORING, Judge
+from .score import CODE, Judge
 
 DEATHS = 3
 """Number of times that workers of this machine may die before the generators that are left count as failed."""
@@ -115,7 +115,7 @@ def _check_workers(client: Any, folder: Path) -> None:
         raise ValueError(
             "the workers may not start processes; start them with DASK_DISTRIBUTED__WORKER__DAEMON=False set"
         )
-    if {answer["code"] for answer in answers} != {code_digest(*DESCRIBING, *SCORING)}:
+    if {answer["code"] for answer in answers} != {code_digest(*CODE["score"])}:
         raise ValueError("the workers run another version of porebench; install the same one everywhere")
 
 
@@ -123,5 +123,5 @@ def _describe_worker(folder: str) -> dict[str, Any]:
     return {
         "sees folder": os.path.isdir(folder),  # noqa: PTH112 - as on any worker
         "daemon": multiprocessing.current_process().daemon,
-        "code": code_digest(*DESCRIBING, *SCORING),
+        "code": code_digest(*CODE["score"]),
     }

@@ -161,6 +161,12 @@ def numbers(
 SCORING = (numbers,)
 DESCRIBING = (describe,)
 """Code that decides the numbers of a generator, and its descriptors."""
+CODE = {
+    "real": (*DESCRIBING, familiarity, PatchIndex),
+    "describe": DESCRIBING,
+    "score": (*DESCRIBING, *SCORING),
+}
+"""Code that decides what a cell holds: that of the real volumes, and by stage those of a generator."""
 
 
 def described_fits(others: Sequence[str]) -> str:
@@ -203,7 +209,7 @@ class Judge:
     @property
     def _real_inputs(self) -> Inputs:
         return {
-            "metric code": code_digest(*DESCRIBING, familiarity, PatchIndex),
+            "metric code": code_digest(*CODE["real"]),
             "packages": packages(JUDGING_PACKAGES),
             "real data": self.data_digest,
             "test data": self.test.digest()[:16],
@@ -260,7 +266,7 @@ class Judge:
             fits: number of fits that the row stands on, with a digest of the samples of the others.
         """
         described = {
-            "metric code": code_digest(*DESCRIBING),
+            "metric code": code_digest(*CODE["describe"]),
             "packages": packages(JUDGING_PACKAGES),
             "samples": samples[:16],
         }
@@ -268,7 +274,7 @@ class Judge:
             return described
         return {
             **described,
-            "metric code": code_digest(*DESCRIBING, *SCORING),
+            "metric code": code_digest(*CODE["score"]),
             "reconstruction": reconstruction[:16],
             "fits": fits,
             "real data": self.data_digest,
