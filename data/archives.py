@@ -168,6 +168,8 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> tupl
     check_size(entry.file_size, f"{name}/{entry.filename}")
     if entry.compress_type not in _STORED:
         raise ValueError(f"{name}: {_RARE}")
+    if entry.compress_size > archive.start_dir:  # reading would make room for them first
+        raise ValueError(f"{name}: is damaged: states more bytes than it has; copy or download it again")
     return archive.read(entry), entry.filename
 
 

@@ -213,6 +213,18 @@ def test_packed_files_that_hold_no_single_image_are_refused(tmp_path, name, cont
         read_volume(tmp_path / name)
 
 
+def test_a_zip_that_states_more_bytes_than_it_has_is_refused_before_room_is_made(tmp_path) -> None:
+    path = tmp_path / "image.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("image.npy", b"0" * 100)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\x01\x02") + 20  # of the packed size in the directory
+    content[place : place + 4] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"image\.zip: is damaged: states more bytes than it has"):
+        read_volume(path)
+
+
 def test_a_gzip_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch) -> None:
     (tmp_path / "a_100x100x100_uint8.raw.gz").write_bytes(gzip.compress(bytes(10**6), mtime=0))
     monkeypatch.setattr(packed, "MAX_BYTES", 10**5)
