@@ -11,13 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from .base import Shape, Streams
 from .cvae.texture import relax
-from .lattice import depth_to_space, lattice, walls_like
-from .lattice_generator import TOLD, LatticeGenerator, LatticeModule, LatticeNetwork, Part, normal
+from .lattice_generator import TOLD, LatticeModule, Part
+from .one_pass import OnePass, OnePassModule
 
-NOISE = 8
-"""Random numbers a cell."""
 SLICES = 8
 """Slices of each volume and axis that a step sees."""
 SMALLEST = 16
@@ -28,36 +25,13 @@ FORGETS = (0.0, 0.99)
 """Decay of the optimiser's means of gradients and of their squares."""
 
 
-class Adversarial(LatticeGenerator):
+@dataclass(kw_only=True, eq=False, repr=False)
+class Adversarial(OnePass):
     """Base of generators that learn to draw what a critic cannot tell from real.
 
-    The network turns noise on the lattice into a volume, the critic gives a number to a volume and its condition. Both
-    learn from the difference between the numbers of a drawn and a real volume of the same condition, and the critic's
-    slope at both is penalised, which keeps the two in balance.
-    """
-
-    trained_on_request: ClassVar[bool] = True
-
-    width: int
-    blocks: int
-    critic_width: int
-    penalty: float
-
-    def _build(self) -> LatticeNetwork:
-        return LatticeNetwork(NOISE, TOLD, self.width, self.blocks)
-
-    def _logits(self, conditions: Tensor, shape: Shape, streams: Streams) -> Tensor:
-        noise = normal(streams, (*lattice(shape), NOISE), self.device)
-        logits = self.network_(noise, conditions, walls_like(shape, noise))
-        return depth_to_space(logits.movedim(-1, 1))[:, 0]
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class GAN(Adversarial):
-    """Generative adversarial network, conditional and convolutional in three dimensions.
-
-    Each draw is one pass, so it is fast. The critic teaches no more than what tells draws from real volumes at the
-    moment, so the balance may never settle: seeds differ, and rare kinds of volumes may be left out.
+    The critic gives a number to a volume and its condition. Network and critic learn from the difference between the
+    numbers of a drawn and a real volume of the same condition, and the critic's slope at both is penalised, which keeps
+    the two in balance.
 
     Args:
         width: feature channels on the lattice.
@@ -68,6 +42,27 @@ class GAN(Adversarial):
         batch_size: volumes a batch.
         learning_rate: peak of the schedule, for network and critic.
         weight_decay: of AdamW.
+    """
+
+    trained_on_request: ClassVar[bool] = True
+
+    width: int = 64
+    blocks: int = 4
+    critic_width: int = 64
+    penalty: float = 1.0
+    epochs: int = 400
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.0
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class GAN(Adversarial):
+    """Generative adversarial network, conditional and convolutional in three dimensions.
+
+    Each draw is one pass, so it is fast. The critic teaches no more than what tells draws from real volumes at the
+    moment, so the balance may never settle: seeds differ, and rare kinds of volumes may be left out. Arguments as for
+    ``Adversarial``.
 
     References:
         Mosser, Dubrule & Blunt (2017), Reconstruction of three-dimensional porous media using generative adversarial
@@ -77,14 +72,8 @@ class GAN(Adversarial):
 
     name: ClassVar[str] = "gan"
 
-    width: int = 64
-    blocks: int = 4
     critic_width: int = 32
     penalty: float = 10.0
-    epochs: int = 400
-    batch_size: int = 32
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.0
 
     def _module(self, *known: Any) -> LatticeModule:
         return VolumeModule(Critic(nn.Conv3d, TOLD, self.critic_width), self.penalty, *known)
@@ -95,7 +84,8 @@ class SliceGAN(Adversarial):
     """Generative adversarial network that learns volumes from two-dimensional slices alone.
 
     The critic sees slices across each axis of drawn volumes, and slices of real ones, as micrographs would give them;
-    what no slice shows, such as what connects in three dimensions, is left to the network. Arguments as for ``GAN``.
+    what no slice shows, such as what connects in three dimensions, is left to the network. Arguments as for
+    ``Adversarial``.
 
     References:
         Kench & Cooper (2021), Generating three-dimensional structures from a two-dimensional slice with generative
@@ -103,15 +93,6 @@ class SliceGAN(Adversarial):
     """
 
     name: ClassVar[str] = "slice-gan"
-
-    width: int = 64
-    blocks: int = 4
-    critic_width: int = 64
-    penalty: float = 1.0
-    epochs: int = 400
-    batch_size: int = 32
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.0
 
     def _module(self, *known: Any) -> LatticeModule:
         return SliceModule(Critic(nn.Conv2d, TOLD + 3, self.critic_width), self.penalty, *known)
@@ -146,7 +127,7 @@ class Critic(nn.Module):
         return number
 
 
-class AdversarialModule(LatticeModule):
+class AdversarialModule(OnePassModule):
     """Optimises network and critic, each step both.
 
     Draws are relaxed to numbers between solid and pore that sum to the real volume's number of pores.
@@ -164,12 +145,9 @@ class AdversarialModule(LatticeModule):
         """Return the sum of the losses of network and critic, each of which depends on its own weights alone."""
         real, conditions = self.seen(batch)
         pores = real.flatten(1).sum(dim=1)
-        cells = self.walls.shape[1:4]
-        logits = self.network(self.normal(len(real), *cells, NOISE), conditions, self.walls)
+        logits = self.logits(conditions)
         with torch.autocast(real.device.type, enabled=False):
-            logits = depth_to_space(logits.float().movedim(-1, 1))[:, 0]
-            size = real.shape[1:]
-            drawn = relax(logits[:, : size[0], : size[1], : size[2]], pores)
+            drawn = relax(logits, pores)
             places = torch.rand(len(real), 3, SLICES, generator=self.noise, device=self.noise.device)
             self.critic.requires_grad_(False)
             ahead = self.judge(drawn, conditions, places) - self.judge(real, conditions, places)

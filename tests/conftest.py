@@ -68,6 +68,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "cvae-seed": {"epochs": 1, "latent": 8},
     "autoregressive": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "learning_rate": 1e-2},
     "flow-matching": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 3},
+    "discrete-diffusion": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 3},
+    "neural-texture": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "projections": 8},
     "gan": {"width": 8, "blocks": 1, "critic_width": 4, "epochs": 1, "batch_size": 4},
     "slice-gan": {"width": 8, "blocks": 1, "critic_width": 4, "epochs": 1, "batch_size": 4},
 }

@@ -222,6 +222,7 @@ def _weights(name: str) -> bytes:
 NETWORK = {"cvae": dict.fromkeys(("encoder_blocks", "decoder_blocks", "prior_blocks", "epochs"), 1)}
 NETWORK["cvae"] |= {"width": 4, "refine_epochs": 0}
 NETWORK["flow-matching"] = {"width": 4, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 2}
+NETWORK["discrete-diffusion"] = NETWORK["flow-matching"]
 NETWORK["gan"] = {"width": 4, "blocks": 1, "epochs": 1, "batch_size": 4, "critic_width": 2}
 
 
@@ -490,6 +491,7 @@ WEIGHTS = (
     "reference",
     "cvae",
     "flow-matching",
+    "discrete-diffusion",
     "gan",
 )
 

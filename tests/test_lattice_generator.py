@@ -11,7 +11,7 @@ from porebench.generators.lattice_generator import LatticeModule, LatticeNetwork
 
 from .conftest import SMALL
 
-NAMES = ("flow-matching", "gan", "slice-gan")
+NAMES = ("flow-matching", "discrete-diffusion", "neural-texture", "gan", "slice-gan")
 
 
 def _sheets(n: int, edge: int = 12):

@@ -128,6 +128,8 @@ _COUNTS: dict[str, Callable[[Any, Floats, int], Work | None]] = {
     "flow-matching": _network,
     "gan": _network,
     "slice-gan": _network,
+    "discrete-diffusion": _network,
+    "neural-texture": _network,
 }
 
 
