@@ -57,7 +57,7 @@ def load(
     * An image: disjoint blocks, with their porosity as density. Its block layers along an axis are split into slabs,
       the first for training, the next for validation and the last for test (a quarter of the layers each for
       validation and test, rounded down, at least one), so test blocks come from a region never seen. Blocks that
-      touch what is outside the sample are left out.
+      touch what is outside the sample are left out. Blocks of another edge than 30 stand in the name: rock-64.
 
     Args:
         name_or_path: a name in `NAMES`, that of a rock, a path, or the name of what lies in ``./data``, or in ``data/``
@@ -208,7 +208,10 @@ def _split(volumes: Volumes, kind: DensityKind, place: str) -> Dataset:
 def _from_image(
     volume: NDArray[np.bool_], name: str, block: int, along: Axis | None, outside: NDArray[np.bool_] | None = None
 ) -> Dataset:
-    """Return the blocks of an image in three parts; ``phase`` says how many are left out."""
+    """Return the blocks of an image in three parts; ``phase`` says how many are left out.
+
+    Blocks of another edge than usual make a data set of another name.
+    """
     axis = int(np.argmax(volume.shape)) if along is None else AXES.index(along)
     layers = volume.shape[axis] // block if 1 <= block <= min(volume.shape) else 0
     if layers < 3:
@@ -216,8 +219,12 @@ def _from_image(
         advice = f"use a block between 1 and {largest}" if largest else "use a larger image"
         where = f"the {along or 'longest'} axis of an image of {volume.shape}"
         raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
-    held_out = max(1, layers // 4)
-    ends = np.array([0, layers - 2 * held_out, layers - held_out, layers]) * block
+    ends, usual = _ends(layers, block), None
+    if block != EDGE:
+        usual_layers = volume.shape[axis] // EDGE if min(volume.shape) >= EDGE else 0
+        if usual_layers >= 3 and _ends(usual_layers, EDGE)[2] <= ends[2]:
+            usual = _from_image(volume, name, EDGE, AXES[axis], outside)
+        name = f"{name}-{block}"
     parts, touching = [], []
     for part, (start, stop) in zip(("training", "validation", "test"), itertools.pairwise(ends), strict=True):
         slab = np.arange(start, stop)
@@ -229,7 +236,13 @@ def _from_image(
             touching.append(touches)
         parts.append(Volumes(voxels, voxels.mean(axis=(1, 2, 3)), name=name))
     said = _left_out(np.concatenate(touching), "blocks", name) if touching else ""
-    return Dataset(parts[0], parts[1], parts[2], name, "porosity", said)
+    return Dataset(parts[0], parts[1], parts[2], name, "porosity", said, usual)
+
+
+def _ends(layers: int, block: int) -> NDArray[np.int64]:
+    """Return where the three parts of an image begin, and where the last ends, in voxels, int64 [4]."""
+    held_out = max(1, layers // 4)
+    return np.array([0, layers - 2 * held_out, layers - held_out, layers], dtype=np.int64) * block
 
 
 def _find(name_or_path: str | Path, download: bool = True) -> Path:

@@ -113,6 +113,8 @@ class Dataset:
         name: name for tables and for the folder under ``results/``.
         density_kind: "factor" for a label of the data set, "porosity" for each volume's own pore fraction.
         phase: sentence on which voxels of an image were taken for pore; empty where the source defines it.
+        usual: the same image cut into blocks of the usual edge, where it is cut into others here; None where there is
+            no such cut, or its training or validation part would reach into the test part here.
     """
 
     train: Volumes
@@ -121,6 +123,7 @@ class Dataset:
     name: str
     density_kind: DensityKind
     phase: str = ""
+    usual: Dataset | None = None
 
     @property
     def law(self) -> SphereLaw | None:

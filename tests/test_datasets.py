@@ -98,12 +98,12 @@ def test_an_image_is_split_into_slabs_along_its_longest_axis(image):
     path, volume = image
     dataset = load(path, block=3, voxel_size=5.345)
     assert dataset.density_kind == "porosity"
-    assert dataset.name == "my-rock-2"
+    assert dataset.name == "my-rock-2-3"
     slabs = (volume[:, :15], volume[:, 15:18], volume[:, 18:])
     for part, slab in zip(dataset, slabs, strict=True):
         np.testing.assert_array_equal(part.voxels, data.blocks(slab, 3))
         np.testing.assert_allclose(part.density, part.porosity)
-        assert part.name == "my-rock-2"
+        assert part.name == "my-rock-2-3"
         assert part.voxel_size == 5.345
     assert load(path, block=3).train.voxel_size == 1.0
     assert load(path, block=3, pore=0).train.porosity.mean() > 0.5 > dataset.train.porosity.mean()
@@ -164,7 +164,7 @@ def test_a_folder_with_one_image_stands_for_the_image(image):
     path, _ = image
     path.rename(path.with_suffix(".npy.bak"))
     np.savez(path.with_name("rock.npz"), np.load(path.with_suffix(".npy.bak")))
-    assert load(path.parent, block=3).name == "rock"
+    assert load(path.parent, block=3).name == "rock-3"
 
 
 def test_what_lies_in_the_data_folder_is_found_by_name(tmp_path, monkeypatch):

@@ -84,12 +84,12 @@ def test_a_run_beside_published_tables_leaves_them_alone_and_is_compared_with_th
     assert _run(monkeypatch, *command) == 0
     told = capsys.readouterr()
     assert {path: text for path, text in _content(results).items() if "own" not in path.parts} == before
-    assert (results / "own" / "rock" / "accuracy.csv").is_file()
+    assert (results / "own" / "rock-12" / "accuracy.csv").is_file()
     assert "only --publish changes them" in told.err
     row = next(line.split() for line in told.out.splitlines() if line.startswith("noise") and line.endswith("yes"))
     assert row[1:4] == row[4:7]
     assert _run(monkeypatch, "report", "--results", results) == 0
-    assert _run(monkeypatch, "rescore", results / "rock") == 2
+    assert _run(monkeypatch, "rescore", results / "rock-12") == 2
     made = set(_content(results)) - set(before)
     assert {path.name for path in made if "own" not in path.parts} == {"report.html"}
 

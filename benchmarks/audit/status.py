@@ -261,7 +261,8 @@ class _Now:
         """Return the fit of a record's generator now; None for one that is not registered."""
         if record.generator not in generators.GENERATORS:
             return None
-        fit = prepare(record.generator, self.dataset or _stand_in({"dataset": self.name}), self.seed(record))
+        dataset = self.dataset or _stand_in({"dataset": self.name})
+        fit = prepare(record.generator, dataset, self.seed(record), self.places)
         if record.params is None:
             return fit
         generator = generators.get(record.generator)(**record.params)

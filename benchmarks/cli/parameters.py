@@ -318,7 +318,7 @@ def chosen_generators(
     from ..store.places import Places
 
     def at_hand(name: str) -> bool:
-        fit = prepare(name, dataset, seed)
+        fit = prepare(name, dataset, seed, Places())
         if "epochs" not in fit.generator.params:
             return True
         drawn = drawn_in is not None and Cells(drawn_in, name).read("sample") is not None

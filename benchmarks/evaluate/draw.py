@@ -52,6 +52,7 @@ class Plan:
         params: hyper-parameters by name.
         trained_on_request: whether the generator must not be trained unasked.
         any_shape: whether the generator can draw other shapes than it was fitted on.
+        fitted_on: edges of the training volumes, where it draws others.
         trained_on: descriptors that the fit makes agree with the training volumes.
     """
 
@@ -66,6 +67,7 @@ class Plan:
     params: dict[str, Any]
     trained_on_request: bool
     any_shape: bool
+    fitted_on: tuple[int, ...]
     trained_on: tuple[str, ...]
 
     @property
@@ -93,7 +95,12 @@ def plan(reference: str, dataset: Dataset, test: Volumes, folder: Path, options:
         folder: of the run.
         options: of the run.
     """
-    return _planned(reference, fits.prepare(reference, dataset, options.fit_seed), test, folder, options)
+    return _planned(reference, _prepared(reference, dataset, options), test, folder, options)
+
+
+def _prepared(reference: str, dataset: Dataset, options: Options) -> fits.Fit:
+    """Return the fit that a run draws from."""
+    return fits.prepare(reference, dataset, options.fit_seed, options.places)
 
 
 def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options: Options) -> Plan:
@@ -109,16 +116,17 @@ def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options
         weights if weights is not None else earlier.inputs.get("weights", "") if earlier else "",
         weights is not None,
         {
-            "drawing code": code_digest(sampled, reconstructed),
+            "drawing code": code_digest(sampled, reconstructed) if fit.shape is None else code_digest(enlarged),
             "test data": test.digest()[:16],
             "device": options.device,
             **asked,
             "packages": packages(DRAWING_PACKAGES),
         },
-        generator.reconstructs,
+        generator.reconstructs and fit.shape is None,
         generator.params,
         generator.trained_on_request,
         generator.any_shape,
+        () if fit.shape is None else fit.training.shape,
         tuple(generator.trained_on),
     )
 
@@ -126,6 +134,11 @@ def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options
 def sampled(generator: Generator, test: Volumes, seed: int) -> NDArray[np.bool_]:
     """Return one realisation for each test density, bool [n, D, H, W]."""
     return generator.sample(test.density, rng=Stream.SAMPLES.of(seed))
+
+
+def enlarged(generator: Generator, test: Volumes, seed: int) -> NDArray[np.bool_]:
+    """Return one realisation for each test density in the shape of the test volumes, bool [n, D, H, W]."""
+    return generator.sample(test.density, shape=test.shape, rng=Stream.SAMPLES.of(seed))
 
 
 def reconstructed(generator: Generator, test: Volumes) -> NDArray[np.bool_]:
@@ -176,7 +189,7 @@ def _draw_fit(
     """Bring the cells of one fit up to date, and return its plan; arguments as for ``draw``."""
     tell(phase="load")
     test = select_test(dataset, options)
-    fit = fits.prepare(reference, dataset, options.fit_seed)
+    fit = _prepared(reference, dataset, options)
     planned = _planned(reference, fit, test, folder, options)
     tell(name=planned.name)
     cells = Cells(folder, planned.name)
@@ -193,7 +206,10 @@ def _draw_fit(
             continue
         tell(phase=stage)
         began = time.perf_counter()
-        voxels = sampled(generator, test, options.fit_seed) if stage == "sample" else reconstructed(generator, test)
+        if stage == "sample":
+            voxels = (sampled if fit.shape is None else enlarged)(generator, test, options.fit_seed)
+        else:
+            voxels = reconstructed(generator, test)
         seconds = time.perf_counter() - began
         made = Volumes(voxels, test.density, test.voxel_size, planned.name)
         save_samples(made, cells.arrays(stage))

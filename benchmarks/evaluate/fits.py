@@ -44,6 +44,7 @@ class Fit:
         validation: volumes that may tell a long fit when to stop; None where there is no such thing to tell.
         dataset: name of the data set.
         seed: of the fit.
+        shape: of the volumes that are to be drawn; None for that of the training volumes.
     """
 
     generator: Generator
@@ -51,6 +52,7 @@ class Fit:
     validation: Volumes | None
     dataset: str
     seed: int
+    shape: tuple[int, int, int] | None = None
 
     @cached_property
     def identity(self) -> Inputs:
@@ -144,23 +146,29 @@ class NeedsTrainingError(ValueError):
         super().__init__(f"{name} trains for long and only on request: porebench train {name} --dataset {dataset}")
 
 
-def prepare(reference: str, dataset: Dataset, seed: int = 0) -> Fit:
+def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | None = None) -> Fit:
     """Return the fit of a generator on a data set, not made yet.
 
     Every generator learns from the training part, and may ask the validation part when to stop, but for the reference,
     which stands for reality: it draws fresh volumes where the data set is a simulator, and the held-out validation
-    volumes otherwise.
+    volumes otherwise. A network that is trained on request, and was not on blocks of this size, is the one that was
+    trained on blocks of the usual size of the same image: it draws any.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``, which runs that file.
         dataset: the data set.
         seed: of the fit.
+        places: where trained networks are looked for; None to take none of blocks of another size.
     """
     if reference == Reference.name:
         simulator = dataset.name if dataset.law is not None else ""
         return Fit(Reference(simulator=simulator), dataset.validation, None, dataset.name, seed)
     found = generators.from_file(reference) if ":" in reference else generators.get(reference)
-    return Fit(found(), dataset.train, dataset.validation, dataset.name, seed)
+    fit, usual = Fit(found(), dataset.train, dataset.validation, dataset.name, seed), dataset.usual
+    moves = fit.generator.trained_on_request and fit.generator.any_shape
+    if places is None or usual is None or not moves or fit.at_hand(places) is not None:
+        return fit
+    return Fit(found(), usual.train, usual.validation, usual.name, seed, dataset.train.shape)
 
 
 def fitted(
@@ -187,7 +195,7 @@ def fitted(
     Raises:
         NeedsTrainingError: for a generator that is only trained on request and has not been.
     """
-    fit = prepare(reference, dataset, options.fit_seed)
+    fit = prepare(reference, dataset, options.fit_seed, None if refit else options.places)
     return made(fit, options, show_progress=show_progress, refit=refit, machines=machines, minutes=minutes)
 
 

@@ -110,6 +110,7 @@ def _outcome(judge: Judge, planned: Plan, stamp: dict[str, Any]) -> Outcome:
         **sample,
         "fits": n_fits,
         "trained_on": list(planned.trained_on),
+        **({"fitted_on": list(planned.fitted_on)} if planned.fitted_on else {}),
         "verdict": cell.output["verdict"],
         **cell.output["stamp"],
         "cells": {stage: done.summary() for stage, done in every.items() if done is not None},

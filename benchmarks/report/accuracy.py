@@ -74,7 +74,7 @@ def accuracy_markdown(run: Run) -> str:
         "",
         f"{about['n_test']} test volumes, one realisation for each test density, seed {about['seed']}"
         + (" (quick run)" if about["quick"] else "")
-        + f", suite {run.suite}.{small_bands(run)} Made {run.newest['date']} by `{run.command}`.",
+        + f", suite {run.suite}.{remarks(run)} Made {run.newest['date']} by `{run.command}`.",
         "",
         *([f"In the image, {run.manifest['phase']}.", ""] if run.manifest.get("phase") else []),
         *([f"{voxel_sentence(voxel)} Lengths are in voxels but where a unit is named.", ""] if voxel else []),
@@ -309,8 +309,24 @@ def own_error(order: Order | None) -> list[str]:
     return ["", text]
 
 
-def small_bands(run: Run) -> str:
-    """Return a sentence on the number of test volumes in a band, where it is small; "" where it is not."""
+def remarks(run: Run) -> str:
+    """Return sentences on what to bear in mind of a run: few volumes, networks of another size; "" where nothing."""
+    return _small_bands(run) + _other_sizes(run)
+
+
+def _other_sizes(run: Run) -> str:
+    moved: dict[tuple[int, ...], list[str]] = {}
+    for name, record in run.records.items():
+        if "fitted_on" in record:
+            moved.setdefault(tuple(record["fitted_on"]), []).append(name)
+    return "".join(
+        f" Trained on blocks of {' × '.join(map(str, shape))} voxels of the same image, and drawn larger or smaller: "
+        f"{', '.join(names)}."
+        for shape, names in moved.items()
+    )
+
+
+def _small_bands(run: Run) -> str:
     table = run.table
     scored = table[(table["metric"] == "nfr100") & (table["band"] != ALL)]
     counts = sorted({int(count) for count in scored["n_real"].dropna()})

@@ -9,7 +9,7 @@ from ..store.files import write_text
 from ..store.results import Run, read_run, read_scaling, read_side_table, read_speed
 from ..store.tables import table_text
 from ..store.timings import timings_of
-from .accuracy import accuracy_markdown, small_bands, summary_table
+from .accuracy import accuracy_markdown, remarks, summary_table
 from .choice import choice_lines
 from .details import conduction_lines, flow_lines, side_markdown
 from .foretold import foretold_lines
@@ -87,7 +87,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
 def _made(run: Run) -> str:
     """Return size, date and machine of a run in a sentence."""
     machine = next(iter(run.records.values()))["processor"]
-    return f"{run.manifest['run']['n_test']} test volumes, {run.newest['date']}, {machine}.{small_bands(run)}"
+    return f"{run.manifest['run']['n_test']} test volumes, {run.newest['date']}, {machine}.{remarks(run)}"
 
 
 def insert_tables(text: str, tables: Mapping[str, Sequence[str]]) -> str:

@@ -1,0 +1,73 @@
+"""Blocks of another size: names of their own, and networks that were trained on blocks of the usual size."""
+
+import numpy as np
+import pytest
+
+from porebench.benchmarks.evaluate.fits import NeedsTrainingError, fitted, made, prepare
+from porebench.benchmarks.evaluate.options import Options
+from porebench.benchmarks.evaluate.run import evaluate
+from porebench.benchmarks.store.places import Places
+from porebench.data import datasets
+
+
+@pytest.fixture(name="rock")
+def _rock(monkeypatch):
+    monkeypatch.setattr(datasets, "EDGE", 6)
+    rng = np.random.default_rng(0)
+    coarse = rng.random((24, 12, 12)) < 0.4
+    image = coarse.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)  # blocks of 12: eight to train on
+    return lambda block: datasets._from_image(image, "rock", block, None)
+
+
+def test_blocks_of_another_size_make_a_data_set_of_another_name(rock) -> None:
+    usual, larger = rock(6), rock(12)
+    assert (usual.name, larger.name, larger.test.name) == ("rock", "rock-12", "rock-12")
+    assert usual.usual is None
+    assert larger.usual.digest() == usual.digest()
+
+
+def test_blocks_of_the_usual_size_that_reach_into_the_test_part_are_left_out(rock) -> None:
+    """The image is 48 deep: usual blocks are trained and watched on until 36, tests on blocks of 10 begin at 30."""
+    assert rock(12).usual is not None
+    assert rock(10).usual is None
+
+
+OWN = """
+from porebench.generators import Generator
+class Late(Generator):
+    name = "late"
+    trained_on_request = True
+    def _fit(self, volumes, density, rng):
+        self.mean_ = float(volumes.mean())
+    def _sample(self, density, shape, rng):
+        return rng.random((len(density), *shape)) < self.mean_
+"""
+
+
+def test_a_network_of_the_usual_size_draws_the_blocks_of_another(rock, tmp_path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    late = f"{tmp_path / 'own.py'}:Late"
+    places = Places(tmp_path / "cache", tmp_path / "published")
+    options = Options(device="cpu", places=places, quick=True)
+    with pytest.raises(NeedsTrainingError, match=r"--dataset rock$"):
+        made(prepare(late, rock(12), places=places), options)
+    fitted(late, rock(6), options, refit=True)
+    fit = prepare(late, rock(12), places=places)
+    assert (fit.dataset, fit.shape, fit.training.shape) == ("rock", (12, 12, 12), (6, 6, 6))
+    assert prepare("pca", rock(12), places=places).shape is None
+    outcome = evaluate(rock(12), [late], tmp_path / "results", options)[0]
+    assert outcome.record["status"] == "scored"
+    assert outcome.record["fitted_on"] == [6, 6, 6]
+    said = "Trained on blocks of 6 × 6 × 6 voxels of the same image, and drawn larger or smaller: late."
+    assert said in (tmp_path / "results" / "rock-12" / "accuracy.md").read_text()
+    assert "fitted_on" not in evaluate(rock(6), [late], tmp_path / "results", options)[0].record
+
+
+def test_a_network_that_was_trained_on_blocks_of_that_size_comes_first(rock, tmp_path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    late = f"{tmp_path / 'own.py'}:Late"
+    options = Options(device="cpu", places=Places(tmp_path / "cache", tmp_path / "published"))
+    for block in (6, 12):
+        fitted(late, rock(block), options, refit=True)
+    fit = prepare(late, rock(12), places=options.places)
+    assert (fit.dataset, fit.shape) == ("rock-12", None)
