@@ -38,7 +38,7 @@ def test_a_wheel_holds_one_package_and_is_small(wheel) -> None:
     weights = {Path(name).stem for name in names if "/weights/" in name}
     assert {"cvae", "cvae-prior"} <= weights
     assert not weights & set(ON_REQUEST)
-    assert wheel.stat().st_size < 40e6
+    assert wheel.stat().st_size < 20e6
 
 
 def test_an_installation_evaluates_from_an_empty_folder_and_stays_as_it_is(wheel, tmp_path) -> None:
