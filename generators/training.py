@@ -1,4 +1,4 @@
-"""Training of networks with Lightning, and the base class of generators that are one."""
+"""Training of networks with Lightning."""
 
 from __future__ import annotations
 
@@ -6,68 +6,24 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from .base import SPENT, Generator
-from .machine import product_format
+from .base import SPENT
+from .network_generator import accelerator
 
 CLIP = 0.2
 """Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
 MONITORED = "validation"
 """Name of the loss on validation volumes, in the progress bar too."""
-
-
-class NetworkGenerator(Generator):
-    """Base of generators that are a network: number format, device, and what all of them learn besides weights.
-
-    Attributes:
-        network_: trained, in evaluation mode.
-        margin_: layers next to the walls without a pore in the training volumes.
-        unbounded_: True if the training volumes are cut from a medium without walls.
-        epochs_: of each phase of the training.
-        minutes: after which the training is to be over, its schedule as short as that; None for no limit.
-    """
-
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
-
-    minutes: float | None = None
-    network_: nn.Module
-    margin_: int
-    unbounded_: bool
-    epochs_: dict[str, int]
-
-    @property
-    def number_format(self) -> str:
-        """Return the name of the number format in which the network multiplies on its device."""
-        return str(product_format(torch.device(self.device).type, self.precision)).removeprefix("torch.")
-
-    def _move(self) -> None:
-        self.network_.to(self.device)
-
-    def _known(self) -> dict[str, Any]:
-        """Return what is saved beside weights and arrays."""
-        return {key: getattr(self, key) for key in ("margin_", "unbounded_", "epochs_")}
-
-    def _set_known(self, values: dict[str, Any]) -> None:
-        """Set what ``_known`` returned.
-
-        Raises:
-            ValueError: if there are as many empty layers as layers.
-        """
-        self.margin_, self.unbounded_ = int(values["margin_"]), bool(values["unbounded_"])
-        if not 0 <= self.margin_ < min(self.shape_):
-            raise ValueError(f"it states {self.margin_} empty layers of {min(self.shape_)}")
-        self.epochs_ = {str(phase): int(epochs) for phase, epochs in values["epochs_"].items()}
 
 
 class Clock(pl.Callback):
@@ -92,11 +48,6 @@ class Bar(TQDMProgressBar):
     def init_validation_tqdm(self) -> Tqdm:
         """Return a bar that is not shown."""
         return Tqdm(disable=True)
-
-
-def accelerator() -> str:
-    """Return the type of device that networks are trained on: "cuda" where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def run(
@@ -183,31 +134,6 @@ def one_cycle(network: nn.Module, learning_rate: float, weight_decay: float, ste
         optimizer, learning_rate, total_steps=max(steps, 1), pct_start=0.1, cycle_momentum=False
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def round_to_half(network: nn.Module) -> None:
-    """Round weights to half precision, in which they are saved."""
-    with torch.no_grad():
-        for value in network.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half())
-
-
-def weights_to_arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
-    """Return the weights of a network by name, floating point ones in half precision."""
-    state = {key: value.cpu() for key, value in network.state_dict().items()}
-    return {key: (value.half() if value.is_floating_point() else value).numpy() for key, value in state.items()}
-
-
-def weights_from_arrays(network: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Give a network that was built without memory, on the device "meta", weights of ``weights_to_arrays``.
-
-    Raises:
-        RuntimeError: if names or shapes differ.
-    """
-    tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
-    tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
-    network.load_state_dict(tensors, assign=True)
 
 
 def _loader(batches: IterableDataset[Any]) -> DataLoader[Any]:

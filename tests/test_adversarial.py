@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from porebench.generators.adversarial import GAN, SLICES, Critic, SliceGAN
-from porebench.generators.lattice_generator import TOLD, Pace, Views, told
+from porebench.generators.adversarial.generator import GAN, SliceGAN
+from porebench.generators.adversarial.module import SLICES, Critic
+from porebench.generators.lattice_module import Pace, Views
+from porebench.generators.lattice_network import TOLD, told
 
 from .conftest import SMALL
 

@@ -71,7 +71,7 @@ for name in generators.GENERATORS:
 for name in ("sphere-packing", "gaussian-field", "pca", "reference", "memoriser", "noise"):
     generators.get(name)().fit(volumes, density, rng=0).sample(0.9, 2, rng=1)
 """
-    _run(code, unwanted=("porespy", "porebench.metrics", "porebench.benchmarks"))
+    _run(code, unwanted=("porespy", "pytorch_lightning", "porebench.metrics", "porebench.benchmarks"))
 
 
 def test_speed_is_timed_where_numba_is_not_installed_of_generators_that_do_without() -> None:
@@ -89,9 +89,10 @@ def test_the_command_starts_without_what_only_some_commands_need() -> None:
     _run("import porebench.benchmarks.cli", unwanted=(*heavy, "plotly", "sklearn"))
 
 
-def test_the_evaluation_loads_no_page_no_study_and_no_clock() -> None:
+def test_the_evaluation_loads_no_page_no_study_no_clock_and_no_lightning() -> None:
     rooms = ("report.page", "report.figures", "report.speed", "studies", "speed", "audit", "cli")
-    _run("import porebench.benchmarks.evaluate.run", unwanted=[f"porebench.benchmarks.{room}" for room in rooms])
+    unwanted = ["pytorch_lightning", *(f"porebench.benchmarks.{room}" for room in rooms)]
+    _run("import porebench.benchmarks.evaluate.run", unwanted=unwanted)
 
 
 def test_volumes_drawn_elsewhere_are_scored_without_torch_and_porespy() -> None:

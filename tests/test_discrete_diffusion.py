@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from porebench.generators import discrete_diffusion
-from porebench.generators.discrete_diffusion import DiscreteDiffusion, HiddenModule, hidden_odds, turns, uncovered
-from porebench.generators.lattice import walls_like
-from porebench.generators.lattice_generator import TOLD, LatticeNetwork, Pace, Views, told
+from porebench.generators.discrete_diffusion.generator import MOST_STEPS, DiscreteDiffusion
+from porebench.generators.discrete_diffusion.module import HiddenModule
+from porebench.generators.discrete_diffusion.odds import hidden_odds, turns, uncovered
+from porebench.generators.lattice import to_cells, walls_like
+from porebench.generators.lattice_module import Pace, Views
+from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
 
 from .conftest import SMALL
 
@@ -60,8 +62,8 @@ def test_the_loss_sees_hidden_voxels_inside_the_walls_alone() -> None:
     parts = next(iter(views))
     loss = float(module.training_step(parts, 0).detach())
     known = network.seen[0][0]
-    real = discrete_diffusion.to_cells(module.seen(parts)[0][:, None])
-    inside = discrete_diffusion.to_cells(torch.ones(1, 1, 10, 10, 10)) > 0
+    real = to_cells(module.seen(parts)[0][:, None])
+    inside = to_cells(torch.ones(1, 1, 10, 10, 10)) > 0
     hidden = (known == 0) & inside
     assert torch.equal(known[~hidden & inside], (2 * real - 1)[~hidden & inside])
     assert not known[:, ~inside[0]].any()
@@ -85,7 +87,7 @@ def test_voxels_once_uncovered_stay_and_each_step_uncovers_more(monkeypatch) -> 
     for (before, _), (after, _) in zip(network.seen, network.seen[1:], strict=False):
         assert torch.equal(before[before != 0], after[before != 0])
     last = network.seen[-1][0]
-    cells = discrete_diffusion.to_cells(torch.from_numpy(drawn)[:, None].float())
+    cells = to_cells(torch.from_numpy(drawn)[:, None].float())
     assert torch.equal(cells[last != 0], (last[last != 0] + 1) / 2)
 
 
@@ -106,7 +108,7 @@ def test_what_hangs_together_is_learnt() -> None:
 def test_a_file_that_states_no_possible_steps_is_refused(tmp_path) -> None:
     volumes = np.random.default_rng(0).random((8, 6, 6, 6)) < 0.3
     generator = DiscreteDiffusion(**{**SMALL["discrete-diffusion"], "epochs": 0}).fit(volumes, np.full(8, 0.3), rng=0)
-    for steps in (0, discrete_diffusion.MOST_STEPS + 1):
+    for steps in (0, MOST_STEPS + 1):
         generator.altered(steps=steps).save(tmp_path / "a.safetensors")
         with pytest.raises(ValueError, match="it states"):
             DiscreteDiffusion.load(tmp_path / "a.safetensors")

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from porebench.generators import flow_matching
-from porebench.generators.flow_matching import BINS, LATEST, FlowMatching, FlowModule, pore_odds
+from porebench.generators.flow_matching import module as flow_module
+from porebench.generators.flow_matching.generator import MOST_STEPS, FlowMatching
+from porebench.generators.flow_matching.module import BINS, FlowModule
+from porebench.generators.flow_matching.odds import LATEST, pore_odds
 from porebench.generators.lattice import walls_like
-from porebench.generators.lattice_generator import TOLD, LatticeNetwork, Pace, Views, told
+from porebench.generators.lattice_module import Pace, Views
+from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
 
 from .conftest import SMALL
 
@@ -56,7 +59,7 @@ def test_the_likelihood_of_early_and_late_times_is_followed(monkeypatch) -> None
     views = Views(16, 6, 16, np.random.default_rng(0))
     module = FlowModule(_silent(), pace, volumes, density, views, torch.Generator(), sparse_weight=0.3)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
-    monkeypatch.setattr(flow_matching, "RECENT", 0.8)
+    monkeypatch.setattr(flow_module, "RECENT", 0.8)
     for _, batch in zip(range(40), views, strict=False):
         module.training_step(batch, 0)
     assert torch.all(module.losses < 1)
@@ -76,7 +79,7 @@ def test_draws_leave_the_flow_where_a_share_of_the_uncertainty_is_left() -> None
 def test_a_file_that_states_no_possible_time_or_steps_is_refused(tmp_path) -> None:
     volumes = np.random.default_rng(0).random((8, 6, 6, 6)) < 0.3
     generator = FlowMatching(**{**SMALL["flow-matching"], "epochs": 0}).fit(volumes, np.full(8, 0.3), rng=0)
-    for name, value in (("last_", 2.0), ("last_", -1.0), ("steps", 0), ("steps", flow_matching.MOST_STEPS + 1)):
+    for name, value in (("last_", 2.0), ("last_", -1.0), ("steps", 0), ("steps", MOST_STEPS + 1)):
         wrong = generator.altered()
         setattr(wrong, name, value)
         wrong.save(tmp_path / "a.safetensors")

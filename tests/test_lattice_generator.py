@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from porebench.generators import get, lattice_generator
-from porebench.generators.lattice_generator import LatticeModule, LatticeNetwork, Pace, Views, told
+from porebench.generators import get, lattice_module
+from porebench.generators.lattice_module import LatticeModule, Pace, Views
+from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
 
 from .conftest import SMALL
 
@@ -23,7 +24,7 @@ def _sheets(n: int, edge: int = 12):
 
 
 def _module(volumes, density):
-    network = LatticeNetwork(2, lattice_generator.TOLD, 8, 1)
+    network = LatticeNetwork(2, TOLD, 8, 1)
     pace = Pace(epochs=1, batch_size=4, learning_rate=1e-3, weight_decay=0.0, seconds=None)
     views = Views(len(volumes), 6, 40, np.random.default_rng(0))
     return LatticeModule(network, pace, volumes, density, views, torch.Generator())
@@ -72,8 +73,8 @@ def test_a_training_ends_with_its_time_and_its_rate_falls_with_it(name, monkeypa
     generator = get(name)(**{**SMALL[name], "epochs": 1000})
     generator.minutes = 1 / 60
     shares = []
-    usual = lattice_generator._share_of_peak
-    monkeypatch.setattr(lattice_generator, "_share_of_peak", lambda at: shares.append(usual(at)) or shares[-1])
+    usual = lattice_module._share_of_peak
+    monkeypatch.setattr(lattice_module, "_share_of_peak", lambda at: shares.append(usual(at)) or shares[-1])
     generator.fit(volumes, density, rng=0)
     assert generator.epochs_["learn"] < 1000
     assert max(shares) > 0.9
@@ -82,7 +83,7 @@ def test_a_training_ends_with_its_time_and_its_rate_falls_with_it(name, monkeypa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupted_training_goes_on_where_it_stopped(name, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(lattice_generator, "EPOCH", 3)
+    monkeypatch.setattr(lattice_module, "EPOCH", 3)
     volumes, density = _sheets(8)
     params = {**SMALL[name], "epochs": 3}
     whole = get(name)(**params).fit(volumes, density, rng=0)

@@ -3,9 +3,11 @@
 import numpy as np
 import torch
 
-from porebench.generators import neural_texture
-from porebench.generators.lattice_generator import Pace, Views, told
-from porebench.generators.neural_texture import PATCHES, NeuralTexture, PatchModule, patches
+from porebench.generators.lattice_module import Pace, Views
+from porebench.generators.lattice_network import told
+from porebench.generators.neural_texture import module as texture_module
+from porebench.generators.neural_texture.generator import NeuralTexture
+from porebench.generators.neural_texture.module import PATCHES, PatchModule, patches
 
 from .conftest import SMALL
 
@@ -44,7 +46,7 @@ def test_patches_are_the_voxels_from_where_they_begin() -> None:
 
 
 def test_the_loss_prefers_draws_with_the_patches_of_real_volumes(monkeypatch) -> None:
-    monkeypatch.setattr(neural_texture, "ALIKE", 64)
+    monkeypatch.setattr(texture_module, "ALIKE", 64)
     rng = np.random.default_rng(0)
     module = _module(_blocks(8, 3, rng))
     real, alike, other = (torch.from_numpy(_blocks(64, edge, rng)).float() for edge in (3, 3, 1))
@@ -70,7 +72,7 @@ def test_volumes_of_a_porosity_are_compared_with_each_other() -> None:
 
 
 def test_coarse_blocks_are_learnt(monkeypatch) -> None:
-    monkeypatch.setattr(neural_texture, "PLACES", 128)
+    monkeypatch.setattr(texture_module, "PLACES", 128)
     volumes = _blocks(32, 3, np.random.default_rng(0))
     params = {**SMALL["neural-texture"], "width": 16, "learning_rate": 1e-2, "batch_size": 8}
     density = volumes.mean(axis=(1, 2, 3))

@@ -20,7 +20,7 @@ from porebench.data import Dataset, Volumes
 from porebench.generators import Generator
 from porebench.generators.base import SPENT
 from porebench.generators.controls import Reference
-from porebench.generators.training import NetworkGenerator, accelerator
+from porebench.generators.network_generator import NetworkGenerator, accelerator
 
 from ..store.cells import Inputs
 from ..store.digests import ROOT, code_digest, short_digest

@@ -15,10 +15,9 @@ from porebench.data.symmetry import axis_orders
 from ..base import Floats, Shape, Streams
 from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
 from ..machine import DECODED, product_format
+from ..network_generator import NetworkGenerator, accelerator, round_to_half, weights_from_arrays, weights_to_arrays
 from ..stored import check_sizes
-from ..training import NetworkGenerator, accelerator, round_to_half, run, weights_from_arrays, weights_to_arrays
 from ..walls import empty_layers, layers, profile
-from .module import AutoregressiveModule, Batches, HeldOut, Settings, early_end
 from .network import AutoregressiveNetwork, condition
 from .order import POSITIONS, STEPS, steps_on
 
@@ -69,6 +68,15 @@ class Autoregressive(NetworkGenerator):
     sparse_weight: float = 0.3
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        from ..training import run  # noqa: PLC0415 - Lightning takes long to import
+        from .module import (  # noqa: PLC0415
+            AutoregressiveModule,
+            Batches,
+            HeldOut,
+            Settings,
+            early_end,
+        )
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = AutoregressiveNetwork(self.width, self.blocks)

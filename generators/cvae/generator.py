@@ -16,10 +16,9 @@ from ..base import Floats, Shape
 from ..binarise import keep_highest
 from ..lattice import ORDERS
 from ..machine import DECODED, product_format
+from ..network_generator import NetworkGenerator, round_to_half, weights_from_arrays, weights_to_arrays
 from ..stored import check_sizes
-from ..training import NetworkGenerator, round_to_half, weights_from_arrays, weights_to_arrays
 from ..walls import empty_layers, profile
-from .module import train
 from .network import LatticeVAE, Network
 from .settings import LossSettings, Phase, TrainingSettings
 
@@ -55,6 +54,8 @@ class VAEGenerator(NetworkGenerator):
         """Return the phases of the training, in order."""
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
+        from .module import train  # noqa: PLC0415 - Lightning takes long to import
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = self._build()

@@ -29,8 +29,9 @@ from porebench.data.symmetry import Axes
 
 from ..base import Shape
 from ..machine import Precision, product_format
+from ..network_generator import accelerator
 from ..stored import check_sizes
-from ..training import MONITORED, accelerator, move_average, one_cycle, run
+from ..training import MONITORED, move_average, one_cycle, run
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import Patience
 from .loss import total_loss

@@ -1,17 +1,15 @@
-"""Texture network: a small network whose draws have the patches of real volumes."""
+"""Training of the texture network: the sliced Wasserstein distance of patches."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from .cvae.texture import relax
-from .lattice_generator import LatticeModule, Part
-from .one_pass import OnePass, OnePassModule
+from ..cvae.texture import relax
+from ..lattice_module import OnePassModule, Part
 
 PATCHES = ((3, 1), (5, 1), (5, 2), (5, 4))
 """Kinds of patches: numbers an axis, and the edge of the cubes of voxels whose means they are. The widest spans 20."""
@@ -23,47 +21,8 @@ FLATTEST = 1e-3
 """Spread of projected patches below which it counts for no more."""
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class NeuralTexture(OnePass):
-    """Texture network, of a quarter of a megabyte: its draws have the patches of real volumes of the same porosity.
-
-    Each step projects patches of four sizes, of drawn and of real volumes alike in porosity, on random directions, and
-    compares the numbers in ascending order: the sliced Wasserstein distance. There is no critic that could get out of
-    balance. What patches of 20 voxels do not show, such as long connected paths, is left to chance.
-
-    Args:
-        width: feature channels on the lattice.
-        blocks: residual blocks.
-        projections: random directions for each size of patch and step.
-        epochs: fifty batches each.
-        batch_size: volumes a batch.
-        learning_rate: peak of the schedule.
-        weight_decay: of AdamW.
-
-    References:
-        Ulyanov et al. (2016), Texture networks: feed-forward synthesis of textures and stylized images,
-        arXiv:1603.03417; Heitz et al. (2021), A sliced Wasserstein loss for neural texture synthesis,
-        arXiv:2006.07229; Elnekave & Weiss (2022), Generating natural images with direct patch distributions matching,
-        arXiv:2203.11862.
-    """
-
-    name: ClassVar[str] = "neural-texture"
-    trained_on_request: ClassVar[bool] = True
-
-    width: int = 24
-    blocks: int = 3
-    projections: int = 32
-    epochs: int = 400
-    batch_size: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.0
-
-    def _module(self, *known: Any) -> LatticeModule:
-        return PatchModule(*known, projections=self.projections)
-
-
 class PatchModule(OnePassModule):
-    """Optimises the energy score of sorted projections of patches."""
+    """Optimises the sliced Wasserstein distance between patches of drawn and of real volumes."""
 
     def __init__(self, *known: Any, projections: int) -> None:
         super().__init__(*known)

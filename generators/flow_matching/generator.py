@@ -1,11 +1,10 @@
-"""Flow matching: a network that carries noise to a volume in a few steps."""
+"""Flow matching as a generator."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,23 +14,18 @@ from torch.nn import functional as F  # noqa: N812
 
 from porebench.data.volumes import spread
 
-from .base import Floats, Shape, Streams
-from .lattice import CELL, depth_to_space, lattice, to_cells, walls_like
-from .lattice_generator import TOLD, LatticeGenerator, LatticeModule, LatticeNetwork, Part, normal, told
+from ..base import Floats, Shape, Streams
+from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
+from ..lattice_generator import LatticeGenerator, normal
+from ..lattice_network import TOLD, LatticeNetwork, told
+from .odds import LATEST, WAVES, pore_odds
 
-WAVES = 4
-"""Frequencies by which the network is told the time."""
-LATEST = 0.7
-"""Time up to which the network is trained: later, what is left of the noise decides nothing."""
-BINS = 14
-"""Spans of time whose losses are followed: the higher a loss, the more often volumes are seen at such times."""
+if TYPE_CHECKING:
+    from ..lattice_module import LatticeModule
+
 MOST_STEPS = 1000
-RECENT = 0.98
-"""Decay of the mean of a span's loss."""
 LOOKED_AT = 32
 """Training volumes from which the time is found at which draws leave the flow."""
-SPARSEST = 1e-3
-"""Porosity below which volumes gain no further weight."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -75,6 +69,8 @@ class FlowMatching(LatticeGenerator):
         return LatticeNetwork(CELL**3, TOLD + 1 + 2 * WAVES, self.width, self.blocks)
 
     def _module(self, *known: Any) -> LatticeModule:
+        from .module import FlowModule  # noqa: PLC0415 - Lightning takes long to import
+
         return FlowModule(*known, sparse_weight=self.sparse_weight)
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
@@ -123,58 +119,3 @@ class FlowMatching(LatticeGenerator):
         self.last_ = float(values["last_"])
         if not 0 <= self.last_ <= LATEST:
             raise ValueError(f"it states {self.last_} as the time of the last step, which ends at {LATEST}")
-
-
-class FlowModule(LatticeModule):
-    """Optimises the likelihood of volumes given themselves and noise."""
-
-    losses: Tensor
-
-    def __init__(self, *known: Any, sparse_weight: float) -> None:
-        super().__init__(*known)
-        self.sparse_weight = sparse_weight
-        self.register_buffer("losses", torch.ones(BINS))
-
-    def training_step(self, batch: list[Part], _: int) -> Tensor:
-        """Return the loss of one batch."""
-        volumes, conditions = self.seen(batch)
-        pore = to_cells(volumes[:, None])
-        at = self._times(len(pore))
-        share = at[:, None, None, None, None]
-        x = share * (2 * pore - 1) + (1 - share) * self.normal(*pore.shape)
-        logits = pore_odds(self.network, x, at, conditions, self.walls)
-        each = F.binary_cross_entropy_with_logits(logits, pore, reduction="none").flatten(1).mean(dim=1)
-        weight = (volumes.flatten(1).mean(dim=1) + SPARSEST) ** -self.sparse_weight
-        loss = (weight / weight.mean() * each).mean()
-        span = (at / LATEST * BINS).long().clamp(max=BINS - 1)
-        seen = torch.zeros_like(self.losses).index_add(0, span, torch.ones_like(at))
-        mean = torch.zeros_like(self.losses).index_add(0, span, each.detach().float()) / seen.clamp(min=1)
-        self.losses.lerp_(torch.where(seen > 0, mean, self.losses), 1 - RECENT)
-        self.log("loss", loss.detach(), prog_bar=True, batch_size=len(pore))
-        return loss
-
-    def _times(self, count: int) -> Tensor:
-        """Return times, [count], that spread evenly over spans in proportion to their losses."""
-        device = self.losses.device
-        even = (torch.arange(count, device=device) + torch.rand((), generator=self.noise, device=device)) / count
-        until = F.pad(self.losses.cumsum(dim=0) / self.losses.sum(), (1, 0))
-        span = (torch.searchsorted(until, even, right=True) - 1).clamp(0, BINS - 1)
-        part = (even - until[span]) / (until[span + 1] - until[span]).clamp(min=1e-9)
-        return LATEST * (span + part.clamp(0, 1)) / BINS
-
-
-def pore_odds(network: LatticeNetwork, x: Tensor, at: Tensor, conditions: Tensor, walls: Tensor) -> Tensor:
-    """Return each voxel's log-odds of being pore from a volume in noise.
-
-    Args:
-        network: of ``FlowMatching``.
-        x: volumes in noise, [B, d, h, w, 27].
-        at: time of each, [B].
-        conditions: of ``told``, [B, TOLD].
-        walls: of ``walls_like``.
-    """
-    waves = 2 * math.pi * at[:, None] * torch.arange(1, WAVES + 1, device=at.device) / 2
-    known = torch.cat([conditions, at[:, None], waves.sin(), waves.cos()], dim=1)
-    alone = 2 * at / (1 - at) ** 2  # what a voxel's own number says of it
-    odds: Tensor = network(x, known, walls) + alone[:, None, None, None, None] * x
-    return odds

@@ -1,0 +1,1 @@
+"""Generative adversarial networks: one judged by whole volumes, one by their slices alone."""

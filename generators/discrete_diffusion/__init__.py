@@ -1,0 +1,1 @@
+"""Discrete diffusion: a network that uncovers the voxels of a volume in random order, a few at first."""

@@ -1,0 +1,93 @@
+"""Discrete diffusion as a generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..base import Shape, Streams
+from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
+from ..lattice_generator import LatticeGenerator
+from ..lattice_network import TOLD, LatticeNetwork
+from .odds import hidden_odds, turns, uncovered
+
+if TYPE_CHECKING:
+    from ..lattice_module import LatticeModule
+
+MOST_STEPS = 1000
+DECIDED = 1e4
+"""Number given to a pore voxel that is drawn already, above all logits; a solid one has it negative."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DiscreteDiffusion(LatticeGenerator):
+    """Absorbing discrete diffusion: all voxels start hidden, and each step uncovers some, drawn given those uncovered.
+
+    The order is random, but a cell of 3³ voxels uncovers one of its voxels after the other, so that those uncovered in
+    one step lie apart. Voxels of one step are drawn independently, which is wrong for those close by: more steps make
+    fewer such pairs. The network is told how many pore voxels are still hidden, and the last step uncovers the most
+    probable ones of them, so that the count is exact.
+
+    Args:
+        width: feature channels on the lattice.
+        blocks: residual blocks.
+        epochs: fifty batches each.
+        batch_size: volumes a batch.
+        learning_rate: peak of the schedule.
+        weight_decay: of AdamW.
+        sparse_weight: s ≥ 0; a volume with porosity φ counts in proportion to φ^(-s).
+        steps: evaluations of the network a draw.
+
+    References:
+        Austin et al. (2021), Structured denoising diffusion models in discrete state-spaces, arXiv:2107.03006;
+        Hoogeboom et al. (2022), Autoregressive diffusion models, arXiv:2110.02037.
+    """
+
+    name: ClassVar[str] = "discrete-diffusion"
+    trained_on_request: ClassVar[bool] = True
+
+    width: int = 48
+    blocks: int = 3
+    epochs: int = 400
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    sparse_weight: float = 0.3
+    steps: int = 32
+
+    def _build(self) -> LatticeNetwork:
+        return LatticeNetwork(CELL**3, TOLD + 2, self.width, self.blocks)
+
+    def _module(self, *known: Any) -> LatticeModule:
+        from .module import HiddenModule  # noqa: PLC0415 - Lightning takes long to import
+
+        return HiddenModule(*known, sparse_weight=self.sparse_weight)
+
+    def _logits(self, conditions: Tensor, shape: Shape, streams: Streams) -> Tensor:
+        size = (*lattice(shape), CELL**3)
+        numbers = np.stack([stream.random((2, *size), dtype=np.float32) for stream in streams])
+        order, uniform = torch.from_numpy(numbers).to(self.device).unbind(dim=1)
+        turn = turns(order)
+        inside = to_cells(torch.ones(1, 1, *shape, device=self.device)) > 0
+        known = torch.zeros_like(turn)
+        walls = walls_like(shape, known)
+        wanted = float(np.prod(shape)) * torch.sigmoid(conditions[:, 1])
+        shares = [uncovered(step / self.steps) for step in range(self.steps)]
+        logits = hidden_odds(self.network_, known, conditions, wanted, walls, inside)
+        for before, after in pairwise(shares):
+            now = (turn >= before) & (turn < after)
+            pore = uniform < torch.sigmoid(logits)
+            known = torch.where(now & inside, 2.0 * pore - 1, known)
+            logits = hidden_odds(self.network_, known, conditions, wanted, walls, inside)
+        logits = torch.where(known == 0, logits, DECIDED * known)
+        return depth_to_space(logits.movedim(-1, 1))[:, 0]
+
+    def _set_known(self, values: dict[str, Any]) -> None:
+        super()._set_known(values)
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise ValueError(f"a draw takes from 1 to {MOST_STEPS} steps, it states {self.steps}")

@@ -1,0 +1,182 @@
+"""Training of networks on a lattice of cells: views of volumes, pace, averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from porebench.data.symmetry import axis_orders
+
+from .base import Floats
+from .lattice import walls_like
+from .lattice_network import NOISE, LatticeNetwork, to_volumes, told
+from .stored import check_sizes
+from .training import move_average
+
+EPOCH = 50
+"""Batches of an epoch."""
+SEEN_ALIKE = 16
+"""Volumes of a batch that are seen through the same symmetry."""
+AVERAGE = 0.998
+"""Decay of the moving average of the weights, which is kept."""
+WARM_UP = 0.05
+"""Share of a training in which the learning rate rises to its peak; it then falls to zero along a cosine."""
+
+Part = tuple[Tensor, int, tuple[int, ...]]
+"""Indices of volumes, number of the order of the axes, and reversed axes."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Length and pace of a training; ``seconds`` is None for no limit."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seconds: float | None
+
+
+class Views(IterableDataset[list[Part]]):
+    """Batches of random volumes under random symmetries of the box."""
+
+    def __init__(self, count: int, orders: int, batch_size: int, rng: np.random.Generator) -> None:
+        self.count, self.orders, self.batch_size, self.rng = count, orders, batch_size, rng
+
+    def __len__(self) -> int:
+        return EPOCH
+
+    def __iter__(self) -> Iterator[list[Part]]:
+        for _ in range(EPOCH):
+            chosen = self.rng.integers(self.count, size=self.batch_size)
+            parts = []
+            for index in np.array_split(chosen, -(-self.batch_size // SEEN_ALIKE)):
+                flips = tuple(axis + 1 for axis in range(3) if self.rng.random() < 0.5)
+                parts.append((torch.from_numpy(index), int(self.rng.integers(self.orders)), flips))
+            yield parts
+
+
+class LatticeModule(pl.LightningModule):
+    """Optimises a network by steps or time; keeps a moving average of its weights.
+
+    All volumes lie on the device. Random numbers come from ``noise``.
+    """
+
+    volumes: Tensor
+    told: Tensor
+    walls: Tensor
+
+    def __init__(
+        self,
+        network: LatticeNetwork,
+        pace: Pace,
+        volumes: NDArray[np.bool_],
+        density: Floats,
+        views: Views,
+        noise: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.network, self.pace, self.views, self.noise = network, pace, views, noise
+        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        self.orders = axis_orders(volumes.shape[1:])
+        self.spent, self.since = 0.0, time.perf_counter()
+        kept = {
+            "volumes": torch.from_numpy(volumes.copy()),
+            "told": told(density, volumes.mean(axis=(1, 2, 3))),
+            "walls": walls_like(check_sizes(volumes.shape[1:]), torch.zeros(1)),
+        }
+        for name, values in kept.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def seen(self, parts: list[Part]) -> tuple[Tensor, Tensor]:
+        """Return the volumes of a batch as they are seen, float [B, D, H, W], and what is told of them, [B, TOLD]."""
+        volumes, conditions = [], []
+        for index, turn, flips in parts:
+            axes = self.orders[turn]
+            volumes.append(self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips))
+            conditions.append(_ordered(self.told[index], turn))
+        return torch.cat(volumes).float(), torch.cat(conditions)
+
+    def on_train_start(self) -> None:
+        """Start the clock; give each process views and noise of its own."""
+        self.since = time.perf_counter()
+        if self.global_rank:
+            self.views.rng = self.views.rng.spawn(self.global_rank)[-1]
+            self.noise.manual_seed(self.noise.initial_seed() + self.global_rank + self.global_step)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the average towards the new weights; end the training where its time is over."""
+        move_average(self.averaged, self.network, AVERAGE, self.global_step)
+        now = time.perf_counter()
+        self.spent, self.since = self.spent + now - self.since, now
+        if self.progress >= 1:
+            self.trainer.should_stop = True
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the training that is over, by steps or by time, whichever is more."""
+        by_time = self.spent / self.pace.seconds if self.pace.seconds else 0.0
+        return max(by_time, self.global_step / max(1, self.pace.epochs * EPOCH))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep random states and the time spent for a resumed training."""
+        checkpoint["noise"] = self.noise.get_state()
+        checkpoint["order"] = json.dumps(self.views.rng.bit_generator.state)
+        checkpoint["spent"] = self.spent
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what ``on_save_checkpoint`` kept."""
+        self.noise.set_state(checkpoint["noise"])
+        self.views.rng.bit_generator.state = json.loads(checkpoint["order"])
+        self.spent = float(checkpoint["spent"])
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW with a learning rate that rises, then falls to zero at the end."""
+        optimizer = self._optimizer()
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: _share_of_peak(self.progress))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        pace = self.pace
+        return torch.optim.AdamW(self.network.parameters(), lr=pace.learning_rate, weight_decay=pace.weight_decay)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal numbers."""
+        return torch.randn(shape, generator=self.noise, device=self.noise.device)
+
+
+class OnePassModule(LatticeModule):
+    """Optimises a network whose draws are relaxed to numbers between solid and pore."""
+
+    def logits(self, conditions: Tensor) -> Tensor:
+        """Return draws of conditions [B, TOLD], float32 [B, D, H, W]."""
+        noise = self.normal(len(conditions), *self.walls.shape[1:4], NOISE)
+        shape = (self.volumes.shape[1], self.volumes.shape[2], self.volumes.shape[3])
+        return to_volumes(self.network(noise, conditions, self.walls), shape)
+
+
+def _ordered(conditions: Tensor, order: int) -> Tensor:
+    """Return conditions [B, TOLD] that say which order the axes have."""
+    ordered = conditions.clone()
+    ordered[:, 2:] = 0
+    ordered[:, 2 + order] = 1
+    return ordered
+
+
+def _share_of_peak(progress: float) -> float:
+    """Return the learning rate as a share of its peak."""
+    if progress < WARM_UP:
+        return (progress + 1e-3) / (WARM_UP + 1e-3)
+    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP)))
