@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from porebench.benchmarks.cli import main
-from porebench.benchmarks.evaluate.accuracy import keep_replicates, replicates_path, write_order
+from porebench.benchmarks.evaluate.accuracy import write_order
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.report.accuracy import accuracy_markdown, own_error
+from porebench.benchmarks.store.replicates import keep_replicates, replicates_path
 from porebench.benchmarks.store.results import RANK_COLUMNS, TIE_COLUMNS, Run, read_order
 from porebench.metrics.ranking import Replicates
 from porebench.metrics.suites import CURRENT, SUITES

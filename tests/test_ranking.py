@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from porebench.metrics.energy import effects, kernel, pairwise, resample
-from porebench.metrics.ranking import Replicates, difference, differences, ranks, sensitivity
+from porebench.metrics.ranking import Replicates, difference, differences, ranks, repeated, sensitivity
 from porebench.metrics.suites import SUITES, Suite
 
 Floats = NDArray[np.float64]
@@ -188,3 +188,17 @@ def test_the_replicates_of_one_fit_are_its_own() -> None:
     one = known(1.0)
     over = Replicates.over([one], [0])
     np.testing.assert_array_equal(over.resampled, one.resampled)
+
+
+def test_generators_far_apart_hold_their_places_in_other_runs() -> None:
+    alike, places = repeated({"b": known(2.0, seed=1), "a": known(1.0), "c": known(3.0, seed=2)})
+    assert (alike.value, alike.low, alike.high) == (1, 1, 1)
+    assert places == {"b": (2, 2), "a": (1, 1), "c": (3, 3)}
+
+
+def test_generators_that_are_alike_change_places_and_rankings_of_them_say_nothing_of_each_other() -> None:
+    alike, places = repeated({"a": known(1.0, seed=1), "b": known(1.0, seed=2), "c": known(9.0, seed=3)})
+    assert places == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert alike.value == pytest.approx(2 / 3, abs=0.1)  # of three pairs, two are sure and one is a coin
+    assert alike.low == pytest.approx(1 / 3)
+    assert alike.high == 1

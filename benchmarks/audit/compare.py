@@ -17,13 +17,14 @@ from porebench.data.packed import load_samples
 from porebench.generators import GENERATORS
 from porebench.metrics.table import versions
 
-from ..evaluate.accuracy import Results, keep_replicates, replicates_path
+from ..evaluate.accuracy import Results
 from ..evaluate.options import Options
 from ..evaluate.run import evaluate
 from ..evaluate.score import Judge, Scored
 from ..store.cells import Cells
 from ..store.files import write
 from ..store.provenance import environment
+from ..store.replicates import keep_replicates, replicates_path
 from ..store.results import Outcome, fit_folder, read_run, run_folders
 from .status import dataset_of, run_judge
 

@@ -1,7 +1,5 @@
-"""The tables of a run: accuracy, status, ranks and ties, their manifest, and the replicates behind the ranks.
+"""The tables of a run: accuracy, status, ranks and ties, and their manifest.
 
-``replicates/<generator>.npz`` holds a generator's scores for resampled test densities (``metrics.ranking``). They are
-small and belong to the results, so that a generator scored today can be compared with those of earlier runs.
 ``status.csv`` names every generator of the table, those that failed too, which have no number in ``accuracy.csv``.
 ``ranking.csv`` has one row a generator and variant of the score (``left_out`` nothing, a descriptor or a band);
 ``ties.csv`` one row a pair: the difference of their NFR100, its 95 % interval, and whether they are tied.
@@ -18,17 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from porebench.data.packed import read_arrays
 from porebench.generators import CONTROLS, GENERATORS
-from porebench.metrics.ranking import Replicates, differences, ranks, sensitivity
+from porebench.metrics.ranking import differences, ranks, sensitivity
 
 from ..report.accuracy import accuracy_markdown
-from ..store.digests import short_digest
-from ..store.files import write_arrays, write_text
+from ..store.files import write_text
 from ..store.provenance import environment
+from ..store.replicates import all_replicates
 from ..store.results import (
     COLUMNS,
     RANK_COLUMNS,
@@ -125,46 +121,6 @@ def _table_order(name: str) -> tuple[int, str]:
     return (registered.index(name) if name in registered else len(registered), name)
 
 
-def replicates_path(folder: Path, generator: str) -> Path:
-    """Return where a generator's replicates lie in a run folder."""
-    return folder / "replicates" / f"{generator}.npz"
-
-
-def keep_replicates(folder: Path, generator: str, replicates: Replicates, run: Mapping[str, Any], samples: str) -> None:
-    """Write a generator's replicates.
-
-    Args:
-        folder: of the run.
-        generator: its name.
-        replicates: of its score.
-        run: what all rows of the table have in common.
-        samples: digest of the samples that were scored.
-    """
-    arrays = {**replicates.arrays(), "key": np.array(_key(run, samples))}
-    write_arrays(replicates_path(folder, generator), arrays)
-
-
-def _key(run: Mapping[str, Any], samples: str) -> str:
-    """Return what replicates belong to: other samples, data, seeds or metric versions have another key."""
-    return short_digest([dict(run), samples])
-
-
-def has_replicates(folder: Path, generator: str, run: Mapping[str, Any], samples: str) -> bool:
-    """Return whether the replicates at hand are those of these samples in this run."""
-    return _read_replicates(folder, generator, _key(run, samples)) is not None
-
-
-def _read_replicates(folder: Path, generator: str, key: str) -> Replicates | None:
-    try:
-        arrays = read_arrays(replicates_path(folder, generator))
-        return Replicates.from_arrays(arrays) if str(arrays["key"]) == key else None
-    except FileNotFoundError:
-        return None
-    except (KeyError, ValueError) as error:
-        log.warning("the replicates of %s cannot be read, so it is not ranked: %s", generator, error)
-        return None
-
-
 def write_order(folder: Path, run: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> Order | None:
     """Write ``ranking.csv`` and ``ties.csv`` of the scored generators of a table, and return the ranking.
 
@@ -175,12 +131,7 @@ def write_order(folder: Path, run: Mapping[str, Any], records: Mapping[str, Mapp
         run: what all rows of the table have in common.
         records: generator -> its record in the manifest.
     """
-    entries = {}
-    for name, record in records.items():
-        scored = record["status"] == "scored"
-        found = _read_replicates(folder, name, _key(run, record["samples_digest"])) if scored else None
-        if found is not None:
-            entries[name] = found
+    entries = all_replicates(folder, run, records)
     contestants = {name: entry for name, entry in entries.items() if name not in CONTROLS}
     write_table(folder / "ranking.csv", pd.DataFrame(sensitivity(contestants), columns=list(RANK_COLUMNS)))
     ties = differences(entries, list(ranks(entries)))

@@ -9,9 +9,10 @@ from typing import Any
 
 from ..store.cells import Cell, Cells, Inputs
 from ..store.provenance import peak_memory_mb
+from ..store.replicates import has_replicates, keep_replicates
 from ..store.results import Outcome, fit_folder
 from . import fits, isolation
-from .accuracy import Results, has_replicates, keep_replicates
+from .accuracy import Results
 from .draw import Plan, draw, fits_of
 from .score import Judge, described_fits
 

@@ -1,4 +1,4 @@
-"""Accuracy of one run as a document and as a table for a terminal; computes nothing."""
+"""Accuracy of one run as a document and as a table for a terminal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from porebench.generators.controls import Twin
+from porebench.metrics.ranking import repeated
 from porebench.metrics.suites import SUITES
 
+from ..store.replicates import all_replicates
 from ..store.results import ALL, SUBMISSIONS, Order, Run, Score
 from .lengths import voxel_of_run, voxel_sentence
 from .text import ABSENT, column_lines, one_line, short, table_lines, table_of
@@ -60,8 +62,9 @@ LONGEST, WORDS_WIDE = 15, 27
 GIVEN_AWAY, CANNOT = "gives itself away by: ", "cannot be told from real"
 RANKS = (
     "Generators share a rank (`=`) if a paired bootstrap over the test densities cannot tell them from the best of "
-    "their group (95 %). Controls hold no rank. Beside it, the best and the worst rank when each descriptor, each "
-    "family or each headline band is left out of the score in turn."
+    "their group (95 %). Controls hold no rank. Beside it, the best and the worst place in 95 % of runs with other "
+    "densities, and other fits where a row stands on several; and the best and the worst rank when each descriptor, "
+    "each family or each headline band is left out of the score in turn."
 )
 
 
@@ -341,8 +344,16 @@ def _rank_section(run: Run) -> list[str]:
     order = run.order
     if order is None or order.ranking.empty:
         return []
+    entries = all_replicates(run.folder, run.manifest["run"], run.records)
+    contestants = {name: entries[name] for name in run.generators if name in entries and order.rank(name) is not None}
+    alike, places = repeated(contestants) if len(contestants) > 1 else (None, {})
     rows = [
-        [rank, name, *(_span(order.span(name, part)) for part in ("descriptor", "family", "band"))]
+        [
+            rank,
+            name,
+            _span(places.get(name)),
+            *(_span(order.span(name, part)) for part in ("descriptor", "family", "band")),
+        ]
         for name in run.generators
         if (rank := order.rank(name)) is not None
     ]
@@ -352,8 +363,23 @@ def _rank_section(run: Run) -> list[str]:
         "",
         RANKS,
         "",
-        *table_lines(["rank", "generator", "without one descriptor", "without one family", "without one band"], rows),
+        *table_lines(
+            [
+                "rank",
+                "generator",
+                "in other runs",
+                "without one descriptor",
+                "without one family",
+                "without one band",
+            ],
+            rows,
+        ),
         "",
+        *(
+            []
+            if alike is None
+            else [f"Rankings of two other runs: Kendall τ {alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}].", ""]
+        ),
         f"Tied pairs, controls included: {'; '.join(tied) if tied else 'none'}.",
         "",
     ]
