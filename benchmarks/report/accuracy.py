@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from porebench.generators import CONTROLS
 from porebench.generators.controls import Twin
+from porebench.metrics.estimate import Estimate
 from porebench.metrics.ranking import repeated
 from porebench.metrics.suites import SUITES
 
@@ -63,8 +65,8 @@ GIVEN_AWAY, CANNOT = "gives itself away by: ", "cannot be told from real"
 RANKS = (
     "Generators share a rank (`=`) if a paired bootstrap over the test densities cannot tell them from the best of "
     "their group (95 %). Controls hold no rank. Beside it, the best and the worst place in 95 % of runs with other "
-    "densities, and other fits where a row stands on several; and the best and the worst rank when each descriptor, "
-    "each family or each headline band is left out of the score in turn."
+    "densities, and other fits where a row stands on several (Kendall τ above: how alike the rankings of two such runs "
+    "are); and the best and the worst rank when each descriptor, each family or each headline band is left out in turn."
 )
 
 
@@ -313,8 +315,19 @@ def own_error(order: Order | None) -> list[str]:
 
 
 def remarks(run: Run) -> str:
-    """Return sentences on what to bear in mind of a run: few volumes, networks of another size; "" where nothing."""
-    return _small_bands(run) + _other_sizes(run)
+    """Return sentences on what to bear in mind of a run: how sure ranks are, few volumes, networks of another size."""
+    alike, _ = _repeated(run)
+    sure = ""
+    if alike is not None:
+        sure = f" Kendall τ of the rankings of two other runs: {alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}]."
+    return sure + _small_bands(run) + _other_sizes(run)
+
+
+def _repeated(run: Run) -> tuple[Estimate | None, dict[str, tuple[int, int]]]:
+    """Return how alike rankings of other runs are, and the places that each generator holds in them."""
+    every = all_replicates(run.folder, run.manifest.get("run", {}), run.records)
+    entries = {name: replicates for name, replicates in every.items() if name not in CONTROLS}
+    return repeated(entries) if len(entries) > 1 else (None, {})
 
 
 def _other_sizes(run: Run) -> str:
@@ -344,9 +357,7 @@ def _rank_section(run: Run) -> list[str]:
     order = run.order
     if order is None or order.ranking.empty:
         return []
-    entries = all_replicates(run.folder, run.manifest["run"], run.records)
-    contestants = {name: entries[name] for name in run.generators if name in entries and order.rank(name) is not None}
-    alike, places = repeated(contestants) if len(contestants) > 1 else (None, {})
+    _, places = _repeated(run)
     rows = [
         [
             rank,
@@ -375,11 +386,6 @@ def _rank_section(run: Run) -> list[str]:
             rows,
         ),
         "",
-        *(
-            []
-            if alike is None
-            else [f"Rankings of two other runs: Kendall τ {alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}].", ""]
-        ),
         f"Tied pairs, controls included: {'; '.join(tied) if tied else 'none'}.",
         "",
     ]
