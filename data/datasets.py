@@ -17,7 +17,7 @@ from .images import SUFFIXES, WRITTEN, Reading, Segmented, blocks, read_phase, r
 from .phase import Phase
 from .rocks import checked, fetch, rocks
 from .seed_format import PUBLISHED, read_folder
-from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate
+from .spheres import EDGE, LAWS, VOXEL_SIZE, Spheres, draw_spheres, is_simulated, simulate, simulator
 from .volumes import Dataset, DensityKind, Volumes
 
 NAMES: tuple[str, ...] = tuple(LAWS)
@@ -29,7 +29,7 @@ AXES: tuple[Axis, ...] = ("depth", "height", "width")
 """Axes of a volume, in the order of its array."""
 
 _SEED = 100  # the fitted law of the data set drawn with it is closest to the published one (see the tests)
-_SET_SIZE = 512
+_SET_SIZE, _SET_SIZE_OF_LARGE = 512, 128
 _SPLIT_SEED = 30
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ def load(
     """Return the training, validation and test volumes of a built-in data set, a folder or an image.
 
     * A built-in name (`NAMES`): sphere packs made on the spot, 448 training, 64 validation and 512 test volumes, the
-      same on every machine. Density is the density factor.
+      same on every machine. Density is the density factor. Volumes of another edge than 30, of pores as large in
+      voxels, have names such as spheres-64; of larger ones there are 112, 16 and 128.
     * The name of a rock in ``rocks.toml``, such as berea: its tomography, fetched at the first use and kept in the
       user's cache, with voxels in micrometres. A file of that name where a path is looked for comes first.
     * A folder in the published format: about 60 % training, 15 % validation and 25 % test volumes, drawn with a fixed
@@ -62,7 +63,7 @@ def load(
     Args:
         name_or_path: a name in `NAMES`, that of a rock, a path, or the name of what lies in ``./data``, or in ``data/``
             of a clone.
-        block: edge of a block in voxels, images only.
+        block: edge in voxels of the blocks of an image, or of the volumes of a built-in data set.
         axis: that an image is split along; default the longest.
         skip_bad: leave out bad files of a folder with a logged warning each, instead of raising at the first.
         image: what is pore or outside, the size of a voxel, shape and type of a ``.raw``, and the name of an array or
@@ -80,8 +81,9 @@ def load(
         known = ", ".join(Reading.__annotations__)
         raise TypeError(f"load takes no {', '.join(sorted(unknown))}; an image has {known}")
     voxel_size = image.get("voxel_size")
-    if is_simulated(name_or_path):
-        dataset = _built_in(str(name_or_path))
+    if (built_in := simulator(name_or_path)) is not None:
+        law, edge = built_in
+        dataset = _built_in(law, block if edge == EDGE else edge)
     elif _is_published(path := _find(name_or_path)):
         dataset = _from_folder(path, skip_bad)
     else:
@@ -142,28 +144,34 @@ def true_spheres(name: str) -> Spheres:
     Raises:
         ValueError: if no built-in data set has that name.
     """
-    if not is_simulated(name):
+    found = simulator(name)
+    if found is None:
         raise ValueError(f"no built-in data set is called {name!r}; there are {', '.join(NAMES)}")
-    density, rng = _strata(name, 1)
-    return draw_spheres(density, name, rng)
+    law, edge = found
+    density, rng = _strata(law, edge, 1)
+    return draw_spheres(density, law, rng, (edge, edge, edge))
 
 
-def _built_in(name: str) -> Dataset:
-    """Return the data set of a law: a volume in each 512th of the densities for two parts, another for the test."""
+def _built_in(law: str, edge: int) -> Dataset:
+    """Return the data set of a law: a volume in each stratum of the densities for two parts, another for the test."""
+    name = law if edge == EDGE else f"{law}-{edge}"
     drawn = []
     for part in range(2):
-        density, rng = _strata(name, part)
-        drawn.append(Volumes(simulate(density, name, rng), density, VOXEL_SIZE, name))
+        density, rng = _strata(law, edge, part)
+        drawn.append(Volumes(simulate(density, law, rng, (edge, edge, edge)), density, VOXEL_SIZE, name))
     pool, test = drawn
     chosen = _one_of_each(8, pool.density, _split_rng())
-    return Dataset(pool[~chosen], pool[chosen], test, name, "factor")
+    usual = None if edge == EDGE else _built_in(law, EDGE)
+    return Dataset(pool[~chosen], pool[chosen], test, name, "factor", usual=usual)
 
 
-def _strata(name: str, part: int) -> tuple[NDArray[np.float64], np.random.Generator]:
-    """Return one density in each 512th of (0, 1), rounded to three decimals, in random order, and the source in use."""
-    rng = np.random.Generator(np.random.PCG64([_SEED, NAMES.index(name), part]))
-    strata = (np.arange(_SET_SIZE) + rng.random(_SET_SIZE)) / _SET_SIZE
-    return np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(_SET_SIZE), kind="stable")], rng
+def _strata(law: str, edge: int, part: int) -> tuple[NDArray[np.float64], np.random.Generator]:
+    """Return one density in each stratum of (0, 1), to three decimals, in random order, and the source in use."""
+    size = _SET_SIZE if edge <= EDGE else _SET_SIZE_OF_LARGE
+    seeds = [_SEED, NAMES.index(law), part] + ([] if edge == EDGE else [edge])
+    rng = np.random.Generator(np.random.PCG64(seeds))
+    strata = (np.arange(size) + rng.random(size)) / size
+    return np.clip(np.round(strata, 3), 0.001, 0.999)[np.argsort(rng.random(size), kind="stable")], rng
 
 
 def _from_folder(folder: Path, skip_bad: bool) -> Dataset:

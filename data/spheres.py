@@ -8,6 +8,7 @@ cube, a voxel length in voxel spacings (1/29).
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ Streams = list[np.random.Generator]
 
 _UNITS = 1024  # integer units in a voxel length: centres and radii are whole numbers of units
 _REACH = 2**19  # largest centre coordinate and radius in voxels: squares in units must fit in 64 bits
+_EDGE = re.compile("[1-9][0-9]{0,2}")  # of the volumes of a built-in data set, in voxels
 _STRETCH = 16  # most that balls are stretched or squeezed
 _CHUNK = 2**20  # points tested at a time
 _ATTEMPTS = 1024  # candidate places of a sphere that must not overlap others
@@ -113,9 +115,23 @@ along the depth as across it. The order of the names decides the seeds of the da
 """
 
 
+def simulator(name: object) -> tuple[str, int] | None:
+    """Return law and edge in voxels of a built-in data set, such as ``spheres`` or ``spheres-64``; None for others.
+
+    Example:
+        >>> simulator("spheres-wide"), simulator("spheres-wide-64"), simulator("berea-64")
+        (('spheres-wide', 30), ('spheres-wide', 64), None)
+    """
+    text = name if isinstance(name, str) else ""
+    law, _, edge = text.rpartition("-")
+    if text in LAWS:
+        return text, EDGE
+    return (law, int(edge)) if law in LAWS and _EDGE.fullmatch(edge) else None
+
+
 def is_simulated(name: object) -> bool:
-    """Return True for the name of a built-in law, which no data set read from files has."""
-    return isinstance(name, str) and name in LAWS
+    """Return True for the name of a built-in data set, which no data set read from files has."""
+    return simulator(name) is not None
 
 
 class Spheres(NamedTuple):

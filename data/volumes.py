@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .spheres import LAWS, SphereLaw
+from .spheres import LAWS, SphereLaw, simulator
 
 DensityKind = Literal["factor", "porosity"]
 
@@ -113,8 +113,8 @@ class Dataset:
         name: name for tables and for the folder under ``results/``.
         density_kind: "factor" for a label of the data set, "porosity" for each volume's own pore fraction.
         phase: sentence on which voxels of an image were taken for pore; empty where the source defines it.
-        usual: the same image cut into blocks of the usual edge, where it is cut into others here; None where there is
-            no such cut, or its training or validation part would reach into the test part here.
+        usual: the same source in volumes of the usual edge, where they have another here; None where there are none,
+            or their training or validation part would reach into the test part here.
     """
 
     train: Volumes
@@ -126,9 +126,15 @@ class Dataset:
     usual: Dataset | None = None
 
     @property
+    def simulator(self) -> str:
+        """Return the name of the law that a built-in data set is simulated from, "" for volumes read from files."""
+        found = simulator(self.name)
+        return "" if found is None else found[0]
+
+    @property
     def law(self) -> SphereLaw | None:
         """Return the law that a built-in data set is simulated from, None for volumes that were read from files."""
-        return LAWS.get(self.name)
+        return LAWS.get(self.simulator)
 
     def __iter__(self) -> Iterator[Volumes]:
         return iter((self.train, self.validation, self.test))

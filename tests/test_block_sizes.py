@@ -7,7 +7,8 @@ from porebench.benchmarks.evaluate.fits import NeedsTrainingError, fitted, made,
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
 from porebench.benchmarks.store.places import Places
-from porebench.data import datasets
+from porebench.data import datasets, is_simulated, load, stamp_balls
+from porebench.data.datasets import true_spheres
 
 
 @pytest.fixture(name="rock")
@@ -71,3 +72,35 @@ def test_a_network_that_was_trained_on_blocks_of_that_size_comes_first(rock, tmp
         fitted(late, rock(block), options, refit=True)
     fit = prepare(late, rock(12), places=options.places)
     assert (fit.dataset, fit.shape) == ("rock-12", None)
+
+
+def test_a_built_in_data_set_has_volumes_of_any_size_with_pores_as_large(monkeypatch) -> None:
+    monkeypatch.setattr(datasets, "_SET_SIZE", 64)
+    monkeypatch.setattr(datasets, "_SET_SIZE_OF_LARGE", 24)
+    small, large = load("spheres"), load("spheres", block=45)
+    assert (large.name, large.train.shape, large.law) == ("spheres-45", (45, 45, 45), small.law)
+    assert [len(part) for part in large] == [21, 3, 24]
+    assert large.digest() == load("spheres-45").digest()
+    assert large.usual.digest() == small.digest()
+    assert load("spheres-30", block=45).digest() == large.digest()
+    chords = [mean_chords(part.train.voxels[part.train.density > 0.5]) for part in (small, large)]
+    assert chords[1] == pytest.approx(chords[0], rel=0.05)
+    spheres = true_spheres("spheres-45")
+    stamped = stamp_balls(*spheres, shape=(45, 45, 45), n=24)
+    np.testing.assert_array_equal(stamped, large.test.voxels)
+    assert prepare("reference", large).generator.simulator == "spheres"
+
+
+def mean_chords(voxels) -> float:
+    """Return pore voxels over the beginnings of their runs along the depth."""
+    begins = voxels[:, 1:] & ~voxels[:, :-1]
+    return voxels.sum() / begins.sum()
+
+
+@pytest.mark.parametrize("name", ["spheres-0", "spheres-064", "spheres-1000", "spheres--64", "berea-64", "-64"])
+def test_other_names_are_not_those_of_built_in_sets(name) -> None:
+    assert not is_simulated(name)
+
+
+def test_a_file_named_like_a_built_in_set_of_another_size_gets_another_name() -> None:
+    assert datasets._safe_name("spheres-64") == "spheres-64-files"

@@ -81,7 +81,9 @@ _IMAGE: list[tuple[str, Any, Any]] = [
     ("key", KeyOption, None),
     ("pick", PickOption, None),
 ]
-_BLOCK = Annotated[int, typer.Option(help="Edge in voxels of the blocks an image is cut into.", min=2)]
+_BLOCK = Annotated[
+    int, typer.Option(help="Edge in voxels of the blocks of an image, or of a built-in set's volumes.", min=2)
+]
 _AXIS = Annotated[
     Literal["depth", "height", "width"] | None,
     typer.Option(help="Axis along which an image is split into training, validation and test; default the longest."),

@@ -161,8 +161,7 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | No
         places: where trained networks are looked for; None to take none of blocks of another size.
     """
     if reference == Reference.name:
-        simulator = dataset.name if dataset.law is not None else ""
-        return Fit(Reference(simulator=simulator), dataset.validation, None, dataset.name, seed)
+        return Fit(Reference(simulator=dataset.simulator), dataset.validation, None, dataset.name, seed)
     found = generators.from_file(reference) if ":" in reference else generators.get(reference)
     fit, usual = Fit(found(), dataset.train, dataset.validation, dataset.name, seed), dataset.usual
     moves = fit.generator.trained_on_request and fit.generator.any_shape
