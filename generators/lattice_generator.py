@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -114,7 +114,13 @@ class LatticeGenerator(NetworkGenerator):
 
 
 class OnePass(LatticeGenerator):
-    """Base of generators whose network turns noise into a volume in one pass, however they learn to."""
+    """Base of generators whose network turns noise into a volume in one pass, however they learn to.
+
+    Attributes:
+        sees_walls: False if the network is not told how far away walls are.
+    """
+
+    sees_walls: ClassVar[bool] = True
 
     width: int
     blocks: int
@@ -124,7 +130,8 @@ class OnePass(LatticeGenerator):
 
     def _logits(self, conditions: Tensor, shape: Shape, streams: Streams) -> Tensor:
         noise = normal(streams, (*lattice(shape), NOISE), self.device)
-        return to_volumes(self.network_(noise, conditions, walls_like(shape, noise)), shape)
+        walls = walls_like(shape, noise) * self.sees_walls
+        return to_volumes(self.network_(noise, conditions, walls), shape)
 
 
 def normal(streams: Streams, size: tuple[int, ...], device: str) -> Tensor:

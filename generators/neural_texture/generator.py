@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from torch import Tensor
+
+from ..base import Shape, Streams
+from ..cvae.texture import _blur
 from ..lattice_generator import OnePass
 
 if TYPE_CHECKING:
     from ..lattice_module import LatticeModule
+
+SMOOTH = 1.5
+"""Standard deviation, in voxels, of the Gaussian that smooths what the network gives: else it repeats cell by cell."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -37,16 +44,20 @@ class NeuralTexture(OnePass):
 
     name: ClassVar[str] = "neural-texture"
     trained_on_request: ClassVar[bool] = True
+    sees_walls: ClassVar[bool] = False  # else it draws one pattern that follows the walls
 
     width: int = 24
     blocks: int = 3
     projections: int = 32
     epochs: int = 400
     batch_size: int = 16
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.0
+
+    def _logits(self, conditions: Tensor, shape: Shape, streams: Streams) -> Tensor:
+        return _blur(super()._logits(conditions, shape, streams), SMOOTH)
 
     def _module(self, *known: Any) -> LatticeModule:
         from .module import PatchModule  # noqa: PLC0415 - Lightning takes long to import
 
-        return PatchModule(*known, projections=self.projections)
+        return PatchModule(*known, projections=self.projections, smooth=SMOOTH)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..cvae.texture import relax
+from ..cvae.texture import _blur, relax
 from ..lattice_module import OnePassModule, Part
 
 PATCHES = ((3, 1), (5, 1), (5, 2), (5, 4))
@@ -17,15 +17,17 @@ PLACES = 1024
 """Patches of each volume and size that a step sees."""
 ALIKE = 8
 """Volumes next to each other in order of porosity whose patches are taken together: what they have in common counts."""
-FLATTEST = 1e-3
+FLATTEST = 0.1
 """Spread of projected patches below which it counts for no more."""
 
 
 class PatchModule(OnePassModule):
     """Optimises the sliced Wasserstein distance between patches of drawn and of real volumes."""
 
-    def __init__(self, *known: Any, projections: int) -> None:
+    def __init__(self, *known: Any, projections: int, smooth: float) -> None:
         super().__init__(*known)
+        self.walls.zero_()
+        self.smooth = smooth
         self.projections = projections
 
     def training_step(self, batch: list[Part], _: int) -> Tensor:
@@ -35,7 +37,7 @@ class PatchModule(OnePassModule):
         real, conditions = real[order], conditions[order]
         logits = self.logits(conditions)
         with torch.autocast(real.device.type, enabled=False):
-            drawn = relax(logits, real.flatten(1).sum(dim=1))
+            drawn = relax(_blur(logits, self.smooth), real.flatten(1).sum(dim=1))
             kinds = [(edge, scale) for edge, scale in PATCHES if edge * scale <= min(real.shape[1:])]
             loss = torch.stack([self._distance(drawn, real, edge, scale) for edge, scale in kinds]).sum()
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(real))
