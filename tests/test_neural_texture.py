@@ -71,9 +71,23 @@ def test_volumes_of_a_porosity_are_compared_with_each_other() -> None:
         torch.testing.assert_close(drawn.flatten(1).sum(dim=1), pores, rtol=0.02, atol=1.0)
 
 
+def test_a_pattern_that_repeats_in_every_cell_is_smoothed_away() -> None:
+    generator = NeuralTexture(**{**SMALL["neural-texture"], "epochs": 0})
+    volumes = _blocks(8, 3, np.random.default_rng(0))
+    generator.fit(volumes, np.full(8, 0.375), rng=0)
+    network = generator.network_
+    with torch.no_grad():
+        network.last.weight.zero_()
+        network.last.bias.copy_(torch.linspace(-3, 3, 27)[torch.randperm(27)])
+        conditions = told(np.array([0.375]), np.array([0.375]))
+        streams = np.random.default_rng(0).spawn(1)
+        smooth = generator._logits(conditions, (30, 30, 30), streams)[0, 9:21, 9:21, 9:21]
+    assert float(smooth.std()) < 0.05 * float(network.last.bias.std())
+
+
 def test_coarse_blocks_are_learnt(monkeypatch) -> None:
     monkeypatch.setattr(texture_module, "PLACES", 128)
-    volumes = _blocks(32, 3, np.random.default_rng(0))
+    volumes = _blocks(32, 6, np.random.default_rng(0))
     params = {**SMALL["neural-texture"], "width": 16, "learning_rate": 1e-2, "batch_size": 8}
     density = volumes.mean(axis=(1, 2, 3))
 

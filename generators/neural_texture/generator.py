@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from ..base import Shape, Streams
@@ -24,7 +25,8 @@ class NeuralTexture(OnePass):
 
     Each step projects patches of four sizes, of drawn and of real volumes alike in porosity, on random directions, and
     compares the numbers in ascending order: the sliced Wasserstein distance. There is no critic that could get out of
-    balance. What patches of 20 voxels do not show, such as long connected paths, is left to chance.
+    balance. What patches of 20 voxels do not show is left to chance, and what the network gives is smoothed, so pores
+    of a voxel or two come out too wide.
 
     Args:
         width: feature channels on the lattice.
@@ -55,7 +57,9 @@ class NeuralTexture(OnePass):
     weight_decay: float = 0.0
 
     def _logits(self, conditions: Tensor, shape: Shape, streams: Streams) -> Tensor:
-        return _blur(super()._logits(conditions, shape, streams), SMOOTH)
+        logits = super()._logits(conditions, shape, streams)
+        with torch.inference_mode(mode=False):  # what it keeps for the next call may be a training's
+            return _blur(logits, SMOOTH)
 
     def _module(self, *known: Any) -> LatticeModule:
         from .module import PatchModule  # noqa: PLC0415 - Lightning takes long to import
