@@ -148,7 +148,7 @@ def test_every_command_that_reads_an_image_picks(tmp_path, monkeypatch, capsys) 
     with pytest.raises(SystemExit) as ended:
         main("task", "export", "a.tif", "--block", "2", "--pick", "frame=1")
     assert ended.value.code == 0
-    assert "a: pore = 0 (of 0, 255; the smaller label)" in (said := capsys.readouterr().err)
+    assert "a-2: pore = 0 (of 0, 255; the smaller label)" in (said := capsys.readouterr().err)
     assert "picked frame 1" in said
     for command in (["view"], ["representative"], ["evaluate", "--dataset"], ["score", "--task", "spheres"]):
         with pytest.raises(SystemExit) as ended:

@@ -468,7 +468,7 @@ def test_the_command_line_says_once_what_was_taken_for_pore(tmp_path, monkeypatc
     said = capsys.readouterr().err
     assert ended.value.code == 0, said
     porosity = np.mean(content == 128)
-    assert said.count(f"rock: pore = 128 (of 0, 128; as asked), porosity {porosity:.3f}") == 1
+    assert said.count(f"rock-4: pore = 128 (of 0, 128; as asked), porosity {porosity:.3f}") == 1
     assert said.count("pore = ") == 1
     with pytest.raises(SystemExit) as ended:
         main("sample", "noise", "--dataset", "rock.raw", "--density", "0.3", "-o", "a.npz")

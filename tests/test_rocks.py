@@ -61,7 +61,7 @@ def test_every_record_says_where_its_figures_come_from_and_where_the_image_is() 
 
 def test_a_rock_is_fetched_once_and_loaded_with_its_voxel_size_and_pores(berea, server) -> None:
     first = data.load("berea", block=8)
-    assert (first.name, first.test.voxel_size) == ("berea", 5.345)
+    assert (first.name, first.test.voxel_size) == ("berea-8", 5.345)
     assert "pore = 0 " in first.phase
     assert "; voxels of 5.345 µm" in first.phase
     server[0].joinpath("berea.npy").unlink()

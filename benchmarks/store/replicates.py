@@ -60,7 +60,7 @@ def all_replicates(
         run: what all rows of the table have in common.
         records: generator -> its record in the manifest.
     """
-    scored = {name: record["samples_digest"] for name, record in records.items() if record["status"] == "scored"}
+    scored = {name: it["samples_digest"] for name, it in records.items() if "samples_digest" in it}
     found = {name: _read(folder, name, _key(run, samples)) for name, samples in scored.items()}
     return {name: replicates for name, replicates in found.items() if replicates is not None}
 
