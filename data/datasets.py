@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import re
@@ -229,9 +230,9 @@ def _from_image(
         raise ValueError(f"block {block} leaves fewer than 3 layers along {where}: {advice}")
     ends, usual = _ends(layers, block), None
     if block != EDGE:
-        usual_layers = volume.shape[axis] // EDGE if min(volume.shape) >= EDGE else 0
-        if usual_layers >= 3 and _ends(usual_layers, EDGE)[2] <= ends[2]:
-            usual = _from_image(volume, name, EDGE, AXES[axis], outside)
+        if _ends(volume.shape[axis] // EDGE, EDGE)[2] <= ends[2]:
+            with contextlib.suppress(ValueError):  # too few, or all touch the outside
+                usual = _from_image(volume, name, EDGE, AXES[axis], outside)
         name = f"{name}-{block}"
     parts, touching = [], []
     for part, (start, stop) in zip(("training", "validation", "test"), itertools.pairwise(ends), strict=True):

@@ -104,3 +104,13 @@ def test_other_names_are_not_those_of_built_in_sets(name) -> None:
 
 def test_a_file_named_like_a_built_in_set_of_another_size_gets_another_name() -> None:
     assert datasets._safe_name("spheres-64") == "spheres-64-files"
+
+
+def test_smaller_blocks_are_cut_where_all_usual_ones_would_touch_the_outside(monkeypatch) -> None:
+    monkeypatch.setattr(datasets, "EDGE", 12)
+    image = np.random.default_rng(0).random((48, 12, 12)) < 0.4
+    outside = np.zeros(image.shape, dtype=bool)
+    outside[:, 0] = True
+    assert datasets._from_image(image, "rock", 12, None).usual is None
+    smaller = datasets._from_image(image, "rock", 6, None, outside)
+    assert (smaller.name, smaller.usual) == ("rock-6", None)
