@@ -18,6 +18,8 @@ CELL = 3
 """Voxels an axis of a lattice cell."""
 ORDERS = 6
 """Orders of the axes in which training volumes are seen; networks are told which, so that they learn a direction."""
+SPARSEST = 1e-3
+"""Porosity below which volumes gain no further weight."""
 REACH = 6.0
 """Distance to a wall, in voxels, from which cells are told no more of it."""
 TILE = (40, 80, 80)

@@ -24,6 +24,9 @@ from .walls import empty_layers, layers, profile
 if TYPE_CHECKING:
     from .lattice_module import LatticeModule
 
+MOST_STEPS = 1000
+"""Evaluations of a network behind one draw that a file may state."""
+
 
 class LatticeGenerator(NetworkGenerator):
     """Base of generators whose network works on a lattice of cells: training, drawing in chunks, exact counts, saving.

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from porebench.generators.discrete_diffusion.generator import MOST_STEPS, DiscreteDiffusion
+from porebench.generators.discrete_diffusion.generator import DiscreteDiffusion
 from porebench.generators.discrete_diffusion.module import HiddenModule
 from porebench.generators.discrete_diffusion.odds import hidden_odds, turns, uncovered
 from porebench.generators.lattice import to_cells, walls_like
+from porebench.generators.lattice_generator import MOST_STEPS
 from porebench.generators.lattice_module import Pace, Views
 from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
 

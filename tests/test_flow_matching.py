@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from porebench.generators.flow_matching import module as flow_module
-from porebench.generators.flow_matching.generator import MOST_STEPS, FlowMatching
+from porebench.generators.flow_matching.generator import FlowMatching
 from porebench.generators.flow_matching.module import BINS, FlowModule
 from porebench.generators.flow_matching.odds import LATEST, pore_odds
 from porebench.generators.lattice import walls_like
+from porebench.generators.lattice_generator import MOST_STEPS
 from porebench.generators.lattice_module import Pace, Views
 from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
 

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,9 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | No
     moves = fit.generator.trained_on_request and fit.generator.any_shape
     if places is None or usual is None or not moves or fit.at_hand(places) is not None:
         return fit
-    return Fit(found(), usual.train, usual.validation, usual.name, seed, dataset.train.shape)
+    return replace(
+        fit, training=usual.train, validation=usual.validation, dataset=usual.name, shape=dataset.train.shape
+    )
 
 
 def fitted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -323,6 +324,7 @@ def remarks(run: Run) -> str:
     return sure + _small_bands(run) + _other_sizes(run)
 
 
+@functools.lru_cache(maxsize=1)  # asked for in several places of one document
 def _repeated(run: Run) -> tuple[Estimate | None, dict[str, tuple[int, int]]]:
     """Return how alike rankings of other runs are, and the places that each generator holds in them."""
     every = all_replicates(run.folder, run.manifest.get("run", {}), run.records)

@@ -21,7 +21,7 @@ from torch.utils.data import IterableDataset
 from porebench.data.symmetry import axis_orders
 from porebench.data.volumes import spread
 
-from ..lattice import lattice, to_cells, walls_like
+from ..lattice import SPARSEST, lattice, to_cells, walls_like
 from ..stored import check_sizes
 from ..training import MONITORED, move_average, one_cycle
 from .network import AutoregressiveNetwork, condition
@@ -38,8 +38,6 @@ PATIENCE = 25
 """Epochs without a better likelihood of validation volumes after which the training ends."""
 AVERAGE = 0.999
 """Decay of the moving average of the weights, which is kept."""
-SPARSEST = 1e-3
-"""Porosity below which volumes gain no further weight."""
 OUTLOOK = 0.1
 """Weight of the likelihood of voxels that are drawn in later steps: it teaches, but only this step's are drawn."""
 

@@ -15,10 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from ..lattice import SPARSEST
 from .settings import LossSettings
-
-SPARSEST = 1e-3
-"""Porosity below which volumes gain no further weight."""
 
 
 def cross_entropy(logits: Tensor, target: Tensor, gamma: float = 0.0, pore_weight: float | None = None) -> Tensor:

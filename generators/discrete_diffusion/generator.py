@@ -12,14 +12,13 @@ from torch import Tensor
 
 from ..base import Shape, Streams
 from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
-from ..lattice_generator import LatticeGenerator
+from ..lattice_generator import MOST_STEPS, LatticeGenerator
 from ..lattice_network import TOLD, LatticeNetwork
 from .odds import hidden_odds, turns, uncovered
 
 if TYPE_CHECKING:
     from ..lattice_module import LatticeModule
 
-MOST_STEPS = 1000
 DECIDED = 1e4
 """Number given to a pore voxel that is drawn already, above all logits; a solid one has it negative."""
 

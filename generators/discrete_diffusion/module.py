@@ -8,12 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import to_cells
+from ..lattice import SPARSEST, to_cells
 from ..lattice_module import LatticeModule, Part
 from .odds import hidden_odds, turns, uncovered
-
-SPARSEST = 1e-3
-"""Porosity below which volumes gain no further weight."""
 
 
 class HiddenModule(LatticeModule):

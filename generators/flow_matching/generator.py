@@ -16,14 +16,13 @@ from porebench.data.volumes import spread
 
 from ..base import Floats, Shape, Streams
 from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
-from ..lattice_generator import LatticeGenerator, normal
+from ..lattice_generator import MOST_STEPS, LatticeGenerator, normal
 from ..lattice_network import TOLD, LatticeNetwork, told
 from .odds import LATEST, WAVES, pore_odds
 
 if TYPE_CHECKING:
     from ..lattice_module import LatticeModule
 
-MOST_STEPS = 1000
 LOOKED_AT = 32
 """Training volumes from which the time is found at which draws leave the flow."""
 

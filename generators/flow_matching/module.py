@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import to_cells
+from ..lattice import SPARSEST, to_cells
 from ..lattice_module import LatticeModule, Part
 from .odds import LATEST, pore_odds
 
@@ -16,8 +16,6 @@ BINS = 14
 """Spans of time whose losses are followed: the higher a loss, the more often volumes are seen at such times."""
 RECENT = 0.98
 """Decay of the mean of a span's loss."""
-SPARSEST = 1e-3
-"""Porosity below which volumes gain no further weight."""
 
 
 class FlowModule(LatticeModule):
