@@ -47,7 +47,7 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
         "status.csv",
         "ties.csv",
     }
-    every = ("physics", "conduction", "flow", "voxel-test")
+    every = ("physics", "conduction", "network", "flow", "voxel-test")
     evaluate(tiny, ["memoriser"], tmp_path, Options(quick=True, workers=1, extras=every))
     assert list(dict.fromkeys(_read(tmp_path, "curves").generator)) == ["real", "memoriser", "noise"]
     physics = _read(tmp_path, "physics")
@@ -60,11 +60,15 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
     conduction = _read(tmp_path, "conduction")
     assert list(conduction.density[conduction.generator == "real"]) == list(flow.density[flow.generator == "real"])
     assert set(conduction.columns) >= {f"{what}:{axis}" for what in ("conductivity", "diameter") for axis in AXES}
+    network = _read(tmp_path, "network")
+    assert list(network.density) == list(flow.density)
+    assert (network.pores >= 1).all()
     assert list(_read(tmp_path, "voxel-test").generator) == ["memoriser"]
     page = (tmp_path / "tiny" / "details.md").read_text()
     assert "## Calibration" in page
     assert "## Physics" in page
     assert "## Conduction" in page
+    assert "## Network of pores" in page
     assert "## Permeability" in page
     assert "## Classifier on voxels" in page
 

@@ -29,7 +29,7 @@ from porebench.metrics.table import versions
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
-ASKED_FOR = ("physics", "conduction", "flow", "voxel-test")
+ASKED_FOR = ("physics", "conduction", "network", "flow", "voxel-test")
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ def evaluate(
     physics: Annotated[
         bool,
         typer.Option(
-            "--physics", help="Also solve for conduction in solid and pores (minutes): physics.csv, conduction.csv."
+            "--physics",
+            help="Also solve for conduction in solid and pores, and find the network of pores (minutes): physics.csv, "
+            "conduction.csv, network.csv.",
         ),
     ] = False,
     flow: Annotated[
@@ -111,6 +113,7 @@ def evaluate(
             for name, asked in (
                 ("physics", physics),
                 ("conduction", physics),
+                ("network", physics),
                 ("flow", flow),
                 ("voxel-test", voxel_test),
             )

@@ -151,8 +151,8 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | No
 
     Every generator learns from the training part, and may ask the validation part when to stop, but for the reference,
     which stands for reality: it draws fresh volumes where the data set is a simulator, and the held-out validation
-    volumes otherwise. A network that is trained on request, and was not on blocks of this size, is the one that was
-    trained on blocks of the usual size of the same image: it draws any.
+    volumes otherwise. A network that draws any shape, and was not trained on blocks of this size, is the one that was
+    trained on blocks of the usual size of the same image.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``, which runs that file.
@@ -164,8 +164,8 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | No
         return Fit(Reference(simulator=dataset.simulator), dataset.validation, None, dataset.name, seed)
     found = generators.from_file(reference) if ":" in reference else generators.get(reference)
     fit, usual = Fit(found(), dataset.train, dataset.validation, dataset.name, seed), dataset.usual
-    moves = fit.generator.trained_on_request and fit.generator.any_shape
-    if places is None or usual is None or not moves or fit.at_hand(places) is not None:
+    long = fit.generator.trained_on_request or isinstance(fit.generator, NetworkGenerator)
+    if places is None or usual is None or not (long and fit.generator.any_shape) or fit.at_hand(places) is not None:
         return fit
     return replace(
         fit, training=usual.train, validation=usual.validation, dataset=usual.name, shape=dataset.train.shape

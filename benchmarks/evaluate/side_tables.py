@@ -1,4 +1,4 @@
-"""Tables beside accuracy.csv: curves, calibration, physics, conduction, flow, overlap, and the classifier on voxels.
+"""Tables beside accuracy.csv: curves, calibration, physics, conduction, network, flow, overlap, and voxel classifier.
 
 Each is a tidy CSV file with a cell of its own a generator, so that a long one is computed only when it is asked for,
 and again only when the samples or the code behind it have changed.
@@ -28,6 +28,7 @@ from porebench.metrics.descriptors import describe
 from porebench.metrics.overlap import iou
 from porebench.metrics.permeability import permeabilities
 from porebench.metrics.physics import AXES, diffusivity_by_band, percolation_by_band, relative_diffusivity
+from porebench.metrics.pore_network import coordination
 
 from ..report.details import side_markdown
 from ..store.cells import REAL as KEPT
@@ -306,6 +307,16 @@ def _conduction_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
     return rows
 
 
+def _network_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
+    """Return pores and their mean coordination number in the volumes whose permeability is solved for."""
+    chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
+    with judge.bar(f"pore network of {what}", len(chosen)) as advance:
+        pores, mean = coordination(chosen.voxels, workers=judge.options.workers, progress=advance)
+    columns = {"density": chosen.density, "pores": pores, "coordination": mean}
+    rows: Rows = pd.DataFrame(columns).to_dict("records")
+    return rows
+
+
 def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
     """Return the AUC over the headline bands together."""
     from porebench.metrics.voxel_classifier import FOLDS, voxel_auc  # noqa: PLC0415 - torch takes a second to import
@@ -368,6 +379,7 @@ SIDE_TABLES = (
         by_default=False,
     ),
     SideTable("conduction", (conduction,), *_both(_conduction_rows), by_default=False),
+    SideTable("network", (coordination,), *_both(_network_rows), by_default=False),
     SideTable("flow", (permeabilities,), *_both(_flow_rows), by_default=False),
     SideTable("voxel-test", ("metrics.voxel_classifier:voxel_auc", density_bands), _voxel_test, by_default=False),
     SideTable("overlap", (overlap_rows,), _overlap),

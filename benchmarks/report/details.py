@@ -1,4 +1,4 @@
-"""Side tables of one data set as Markdown: calibration, physics, conduction, flow, and the classifier on voxels."""
+"""Side tables of one data set as Markdown: calibration, physics, conduction, network, flow, and voxel classifier."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ CONDUCTION = (
     "Katz–Thompson: the permeability that both suggest. Means, and means over those of real volumes of the same "
     "densities with 95 % intervals; in the row of real volumes, what two sets of as many of them would differ by."
 )
+NETWORK = (
+    "Pores are the regions into which PoreSpy's SNOW algorithm parts the pore space, and the coordination number of a "
+    "volume is the mean number of other pores that one of its pores touches. Means, and means over those of real volumes "
+    "of the same densities with 95 % intervals; in the row of real volumes, what two sets of as many of them would differ "
+    "by."
+)
 BESIDE = ("× real", *(f"× real along {axis}" for axis in AXES))
 """Heads of the columns of ``_beside``."""
 
@@ -56,6 +62,7 @@ def side_markdown(folder: Path, voxel: str = "") -> str | None:
         "calibration": _calibration,
         "physics": _physics,
         "conduction": _conduction,
+        "network": _network,
         "flow": _flow,
         "voxel-test": _voxels,
     }
@@ -63,7 +70,7 @@ def side_markdown(folder: Path, voxel: str = "") -> str | None:
     lines = [line for table, lines in tables if table is not None for line in lines(table)]
     if not lines:
         return None
-    named = ("curves", "calibration", "overlap", "physics", "conduction", "flow", "voxel-test")
+    named = ("curves", "calibration", "overlap", "physics", "conduction", "network", "flow", "voxel-test")
     files = ", ".join(f"`{name}.csv`" for name in named)
     where = " ".join(filter(None, (f"Every number, and descriptors over density: {files}.", voxel)))
     head = [f"# Calibration and physics on {folder.name}", "", where]
@@ -144,7 +151,23 @@ def _beside(name: str, values: Floats, real: Floats, density: Floats) -> list[st
         density: of the volumes, [n].
     """
     pairs = [(values.mean(axis=1), real.mean(axis=1)), *zip(values.T, real.T, strict=True)]
-    return [_estimate(ratio_by_chance(own, density) if name == REAL else ratio_of_means(own, it)) for own, it in pairs]
+    return [_ratio(name, own, it, density) for own, it in pairs]
+
+
+def _ratio(name: str, values: Floats, real: Floats, density: Floats) -> str:
+    """Return the mean of values [n] over that of real ones; for real ones, by chance. Arguments as for ``_beside``."""
+    return _estimate(ratio_by_chance(values, density) if name == REAL else ratio_of_means(values, real))
+
+
+def _network(table: pd.DataFrame) -> list[str]:
+    real, columns, rows = _real(table), ["pores", "coordination"], []
+    for name, part in table.groupby("generator", sort=False):
+        cells = [str(name)]
+        for own, others in zip(part[columns].to_numpy(np.float64).T, real[columns].to_numpy(np.float64).T, strict=True):
+            cells += [f"{own.mean():.3g}", _ratio(str(name), own, others, real["density"].to_numpy())]
+        rows.append(cells)
+    header = ["generator", "pores", "× real", "coordination number", "× real"]
+    return ["", "## Network of pores", "", NETWORK, "", *table_lines(header, rows)]
 
 
 def _flow(table: pd.DataFrame) -> list[str]:
