@@ -35,6 +35,8 @@ def coordination(
     """Return the number of pores of each volume, [n], and the mean number of throats at a pore, [n]; 0 without pores.
 
     Pores are the regions into which PoreSpy's SNOW algorithm parts the pore space; a throat is where two of them touch.
+    The algorithm knows none that is less than about four voxels wide: narrow ones count to a wider one beside them, and
+    volumes that have no wide one have no pore at all.
 
     Args:
         voxels: bool [n, depth, height, width], True = pore.

@@ -62,7 +62,7 @@ def test_curves_and_calibration_come_by_default_and_the_rest_on_request(tiny, tm
     assert set(conduction.columns) >= {f"{what}:{axis}" for what in ("conductivity", "diameter") for axis in AXES}
     network = _read(tmp_path, "network")
     assert list(network.density) == list(flow.density)
-    assert (network.pores >= 1).all()
+    assert {0, 1} <= set(network.pores) <= {0, 1, 2}  # balls, the smallest too narrow to be found
     assert list(_read(tmp_path, "voxel-test").generator) == ["memoriser"]
     page = (tmp_path / "tiny" / "details.md").read_text()
     assert "## Calibration" in page

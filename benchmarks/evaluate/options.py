@@ -58,7 +58,8 @@ class Options:
         memory: bytes that one generator's process may allocate; None for any.
         fits: fits that a row stands on, for a generator that is fitted within a minute; None for three, one if quick.
         suite: name of the list of what the score is made of.
-        extras: side tables to make that are not made by default, "physics", "conduction", "network", "flow" or "voxel-test".
+        extras: side tables to make that are not made by default: "physics", "conduction", "network", "flow",
+            "voxel-test".
         processes: generators that are worked on at a time, on this machine.
         scheduler: address of a Dask scheduler whose workers do the work; None for this machine.
         places: folders that fits are read from and kept in.

@@ -40,10 +40,9 @@ CONDUCTION = (
     "densities with 95 % intervals; in the row of real volumes, what two sets of as many of them would differ by."
 )
 NETWORK = (
-    "Pores are the regions into which PoreSpy's SNOW algorithm parts the pore space, and the coordination number of a "
-    "volume is the mean number of other pores that one of its pores touches. Means, and means over those of real volumes "
-    "of the same densities with 95 % intervals; in the row of real volumes, what two sets of as many of them would differ "
-    "by."
+    "Pores are the regions into which PoreSpy's SNOW algorithm parts the pore space; the coordination number of a "
+    "volume is the mean number of other pores that one of them touches. Means, and means over those of real volumes of "
+    "the same densities with 95 % intervals; in the row of real volumes, what two such sets would differ by."
 )
 BESIDE = ("× real", *(f"× real along {axis}" for axis in AXES))
 """Heads of the columns of ``_beside``."""
