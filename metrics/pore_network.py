@@ -43,12 +43,18 @@ def coordination(
         workers: threads.
         progress: called with 1 after each volume.
 
+    Raises:
+        ImportError: if PoreSpy is not installed; says what to install.
+
     References:
         Gostick (2017), Versatile and efficient pore network extraction method using marker-based watershed
         segmentation, doi:10.1103/PhysRevE.96.023307.
     """
-    from porespy.filters import snow_partitioning  # noqa: PLC0415 - takes seconds to import
-    from porespy.tools import make_contiguous  # noqa: PLC0415
+    try:
+        from porespy.filters import snow_partitioning  # noqa: PLC0415 - optional, and takes seconds to import
+        from porespy.tools import make_contiguous  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("the network of pores needs porespy: pip install 'porebench[bench]'") from error
 
     def solve(pores: NDArray[np.bool_]) -> tuple[int, float]:
         if pores.all():

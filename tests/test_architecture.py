@@ -37,11 +37,11 @@ def test_packages_import_none_of_what_they_must_do_without(package) -> None:
         assert not _imported(file) & FORBIDDEN[package], file.relative_to(ROOT)
 
 
-def test_one_file_imports_porespy() -> None:
+def test_porespy_is_imported_to_be_timed_and_for_the_network_of_pores_alone() -> None:
     users = {
         str(file.relative_to(ROOT)) for package in PACKAGES for file in _files(package) if "porespy" in _imported(file)
     }
-    assert users == {"benchmarks/speed/peers.py"}
+    assert users == {"benchmarks/speed/peers.py", "metrics/pore_network.py"}
 
 
 def test_one_file_of_the_project_imports_numba() -> None:

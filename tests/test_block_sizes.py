@@ -91,6 +91,22 @@ def test_a_built_in_data_set_has_volumes_of_any_size_with_pores_as_large(monkeyp
     assert prepare("reference", large).generator.simulator == "spheres"
 
 
+def test_a_network_of_the_usual_size_draws_as_much_pore_as_volumes_of_that_size_have(monkeypatch, tmp_path) -> None:
+    """Balls keep clear of the walls, which leave less room in a smaller volume."""
+    monkeypatch.setattr(datasets, "_SET_SIZE", 64)
+    monkeypatch.setattr(datasets, "_SET_SIZE_OF_LARGE", 24)
+    (tmp_path / "own.py").write_text(OWN)
+    late = f"{tmp_path / 'own.py'}:Late"
+    options = Options(device="cpu", places=Places(tmp_path / "cache", tmp_path / "published"), quick=True)
+    small, large = load("spheres"), load("spheres-45")
+    usual = fitted(late, small, options, refit=True).generator.law_
+    moved = made(prepare(late, large, places=options.places), options).generator.law_
+    assert moved.porosity(0.8) > 1.02 * usual.porosity(0.8)
+    assert moved.porosity(large.train.density).sum() == pytest.approx(large.train.porosity.sum(), rel=0.03)
+    evaluate(large, [late], tmp_path / "results", options)
+    assert not (tmp_path / "results" / "spheres-45" / "calibration.csv").exists()  # that is for the usual size
+
+
 def mean_chords(voxels) -> float:
     """Return pore voxels over the beginnings of their runs along the depth."""
     begins = voxels[:, 1:] & ~voxels[:, :-1]

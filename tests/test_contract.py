@@ -19,6 +19,13 @@ VOXELS = 720
 FINAL = ("fit", "sample", "probability", "reconstruct", "altered", "to", "save", "load")
 
 
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks need not learn much to keep what is promised."""
+    for module in ("lattice_module", "autoregressive.module"):
+        monkeypatch.setattr(f"porebench.generators.{module}.EPOCH", 10)
+
+
 # --- drawing -----------------------------------------------------------------------------------------------------
 
 

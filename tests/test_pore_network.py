@@ -1,5 +1,7 @@
 """Pores and coordination numbers: known answers, PoreSpy's own network, empty and full volumes."""
 
+import sys
+
 import numpy as np
 import porespy
 import pytest
@@ -35,6 +37,12 @@ def test_a_volume_without_pores_and_one_without_solid_have_no_throats() -> None:
     pores, mean = coordination(volumes, workers=2, progress=told.append)
     assert (pores.tolist(), mean.tolist(), told) == ([0, 1], [0.0, 0.0], [1, 1])
     assert [len(found) for found in coordination(volumes[:0])] == [0, 0]
+
+
+def test_without_porespy_one_sentence_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "porespy.filters", None)
+    with pytest.raises(ImportError, match=r"pip install 'porebench\[bench\]'"):
+        coordination(np.ones((1, 4, 5, 6), dtype=bool))
 
 
 def test_regions_that_meet_at_an_edge_alone_have_no_throat() -> None:

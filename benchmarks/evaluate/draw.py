@@ -16,7 +16,7 @@ from porebench.data import Dataset, Volumes
 from porebench.generators import ON_REQUEST, importable
 
 from ..store.cells import Cells, Inputs
-from ..store.digests import code_digest
+from ..store.digests import code_digest, short_digest
 from ..store.files import save_samples
 from ..store.provenance import DRAWING_PACKAGES, device_name, packages, peak_memory_mb
 from ..store.results import fit_folder
@@ -119,6 +119,7 @@ def _planned(reference: str, fit: fits.Fit, test: Volumes, folder: Path, options
             "drawing code": code_digest(sampled, reconstructed) if fit.shape is None else code_digest(enlarged),
             "test data": test.digest()[:16],
             "device": options.device,
+            **({} if fit.law is None else {"porosity law": short_digest(asdict(fit.law))}),
             **asked,
             "packages": packages(DRAWING_PACKAGES),
         },

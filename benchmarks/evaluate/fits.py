@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from porebench import generators
@@ -21,6 +22,7 @@ from porebench.generators import Generator
 from porebench.generators.base import SPENT
 from porebench.generators.controls import Reference
 from porebench.generators.network_generator import NetworkGenerator, accelerator
+from porebench.generators.porosity_law import PorosityLaw
 
 from ..store.cells import Inputs
 from ..store.digests import ROOT, code_digest, short_digest
@@ -45,6 +47,7 @@ class Fit:
         dataset: name of the data set.
         seed: of the fit.
         shape: of the volumes that are to be drawn; None for that of the training volumes.
+        law: number of pore voxels that draws of that shape have; None for that of the training volumes.
     """
 
     generator: Generator
@@ -53,6 +56,7 @@ class Fit:
     dataset: str
     seed: int
     shape: tuple[int, int, int] | None = None
+    law: PorosityLaw | None = None
 
     @cached_property
     def identity(self) -> Inputs:
@@ -152,7 +156,8 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | No
     Every generator learns from the training part, and may ask the validation part when to stop, but for the reference,
     which stands for reality: it draws fresh volumes where the data set is a simulator, and the held-out validation
     volumes otherwise. A network that draws any shape, and was not trained on blocks of this size, is the one that was
-    trained on blocks of the usual size of the same image.
+    trained on blocks of the usual size of the same image; how much pore a density asks for, it learns from blocks of
+    this size.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``, which runs that file.
@@ -167,8 +172,11 @@ def prepare(reference: str, dataset: Dataset, seed: int = 0, places: Places | No
     long = fit.generator.trained_on_request or isinstance(fit.generator, NetworkGenerator)
     if places is None or usual is None or not (long and fit.generator.any_shape) or fit.at_hand(places) is not None:
         return fit
+    train = dataset.train
+    known = dataset.density_kind == "factor"  # elsewhere density is the porosity, whatever the size
+    law = PorosityLaw.fit(train.density, train.pore_voxels, int(np.prod(train.shape))) if known else None
     return replace(
-        fit, training=usual.train, validation=usual.validation, dataset=usual.name, shape=dataset.train.shape
+        fit, training=usual.train, validation=usual.validation, dataset=usual.name, shape=train.shape, law=law
     )
 
 
@@ -215,6 +223,7 @@ def made(
     if kept is not None:
         stated = json.loads(kept.with_suffix(".json").read_text())
         generator = type(fit.generator).load(kept)
+        generator.law_ = fit.law or generator.law_
         generator.to(resolve_device(options.device, generator), options.precision)
         source = "published" if places.published in kept.parents else "cached"
         return Fitted(generator, fit, source, float(stated["seconds"]), str(stated["processor"]), file_digest(kept))

@@ -117,7 +117,7 @@ def update(judge: Judge, outcome: Outcome, reference: str, kept: Iterable[str]) 
             own = _cell(table, judge, name, table.inputs(judge, {"samples": samples}, fit), made)
             if own is not None and table.real is not None:
                 real = _cell(table, judge, KEPT, table.inputs(judge, {}, {}), partial(table.real, judge))
-        except (ValueError, OSError, IsolatedError) as error:
+        except (ValueError, OSError, ImportError, IsolatedError) as error:
             log.warning("%s has no new rows in %s.csv: %s", name, table.stage, error)
         if own is not None:
             fresh[table.stage] = own.summary()
@@ -199,7 +199,7 @@ def _calibration(judge: Judge, _name: str, reference: str) -> Rows:
 
 
 def draw_counts(reference: str, dataset: Dataset, options: Options, tell: Tell) -> dict[str, list[int]]:
-    """Return ``counts`` of a generator, for ``isolation.call``.
+    """Return ``counts`` of a generator, for ``isolation.call``; none where it was fitted on volumes of another size.
 
     Args:
         reference: registered name, or ``path/to/file.py:Class``.
@@ -209,7 +209,8 @@ def draw_counts(reference: str, dataset: Dataset, options: Options, tell: Tell) 
     """
     tell(phase="calibrate")
     with importable(reference):
-        return counts(fits.fitted(reference, dataset, options).generator, options.seed)
+        fit = fits.prepare(reference, dataset, options.fit_seed, options.places)
+        return counts(fits.made(fit, options).generator, options.seed) if fit.shape is None else {}
 
 
 def counts(generator: Generator, seed: int) -> dict[str, list[int]]:
