@@ -22,8 +22,7 @@ FINAL = ("fit", "sample", "probability", "reconstruct", "altered", "to", "save",
 @pytest.fixture(autouse=True)
 def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks need not learn much to keep what is promised."""
-    for module in ("lattice_module", "autoregressive.module"):
-        monkeypatch.setattr(f"porebench.generators.{module}.EPOCH", 10)
+    monkeypatch.setattr("porebench.generators.lattice_module.EPOCH", 10)
 
 
 # --- drawing -----------------------------------------------------------------------------------------------------

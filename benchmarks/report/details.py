@@ -159,14 +159,22 @@ def _ratio(name: str, values: Floats, real: Floats, density: Floats) -> str:
 
 
 def _network(table: pd.DataFrame) -> list[str]:
+    return ["", "## Network of pores", "", NETWORK, "", *network_lines(table)]
+
+
+def network_lines(table: pd.DataFrame) -> list[str]:
+    """Return a table in Markdown of the network of pores of real volumes and of each generator's beside it.
+
+    Args:
+        table: rows of ``network.csv``, those of the real volumes among them.
+    """
     real, columns, rows = _real(table), ["pores", "coordination"], []
     for name, part in table.groupby("generator", sort=False):
         cells = [str(name)]
         for own, others in zip(part[columns].to_numpy(np.float64).T, real[columns].to_numpy(np.float64).T, strict=True):
             cells += [f"{own.mean():.3g}", _ratio(str(name), own, others, real["density"].to_numpy())]
         rows.append(cells)
-    header = ["generator", "pores", "× real", "coordination number", "× real"]
-    return ["", "## Network of pores", "", NETWORK, "", *table_lines(header, rows)]
+    return table_lines(["generator", "pores", "× real", "coordination number", "× real"], rows)
 
 
 def _flow(table: pd.DataFrame) -> list[str]:

@@ -11,7 +11,7 @@ from ..store.tables import table_text
 from ..store.timings import timings_of
 from .accuracy import accuracy_markdown, remarks, summary_table
 from .choice import choice_lines
-from .details import conduction_lines, flow_lines, side_markdown
+from .details import conduction_lines, flow_lines, network_lines, side_markdown
 from .foretold import foretold_lines
 from .lengths import voxel_of_run, voxel_sentence
 from .scaling import scaling_lines
@@ -26,8 +26,8 @@ SPEED_DATASET = "spheres"
 def write_reports(results: Path, readme: Path | None) -> list[Path]:
     """Write every document again from what is in the results, and the tables between the README's markers, if given.
 
-    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's (also after ``conduction-``
-    or ``flow-``), ``choice``, ``foretold``, ``speed`` or a study's.
+    A marker is ``<!-- table NAME -->``, closed by ``<!-- end -->``; NAME is a data set's (also after ``conduction-``,
+    ``network-`` or ``flow-``), ``choice``, ``foretold``, ``speed`` or a study's.
 
     Returns:
         The files written.
@@ -60,7 +60,7 @@ def documents(results: Path, readme: Path | None = None) -> dict[Path, str]:
         if details is not None:
             texts[run.folder / "details.md"] = details
         tables[run.name] = [*summary_table(run), "", _made(run)]
-        for name, told in (("conduction", conduction_lines), ("flow", flow_lines)):
+        for name, told in (("conduction", conduction_lines), ("network", network_lines), ("flow", flow_lines)):
             table = read_side_table(run.folder, name)
             if table is not None:
                 tables[f"{name}-{run.name}"] = told(table)
