@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from porebench.benchmarks.audit.status import FRESH, MISSING, status
 from porebench.benchmarks.evaluate.fits import NeedsTrainingError, fitted, made, prepare
 from porebench.benchmarks.evaluate.options import Options
 from porebench.benchmarks.evaluate.run import evaluate
@@ -61,6 +62,9 @@ def test_a_network_of_the_usual_size_draws_the_blocks_of_another(rock, tmp_path)
     assert outcome.record["fitted_on"] == [6, 6, 6]
     said = "Trained on blocks of 6 × 6 × 6 voxels of the same image, and drawn larger or smaller: late."
     assert said in (tmp_path / "results" / "rock-12" / "accuracy.md").read_text()
+    for given in ([rock(12)], []):
+        states = status(tmp_path / "results", given, [late], places)
+        assert {state.state for state in states if state.generator == "late"} <= {FRESH, MISSING}
     assert "fitted_on" not in evaluate(rock(6), [late], tmp_path / "results", options)[0].record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,16 @@ from ..store.results import contents, read_manifest, read_side_table, run_folder
 from ..store.tables import Manifest, Record
 
 FRESH, STALE, FAILED, MISSING = "fresh", "stale", "failed", "missing"
-OF_DATA = ("training data", "validation data", "test data", "real data", "judged data", "weights", "image")
+OF_DATA = (
+    "training data",
+    "validation data",
+    "test data",
+    "real data",
+    "judged data",
+    "porosity law",
+    "weights",
+    "image",
+)
 """Inputs that cannot be checked where the data set is not at hand."""
 UNRECORDED = "made before inputs were recorded"
 STUDIES = ("*/intervals.json", "*/grown.json", "*/representative.json", "validation/*/*.json", "ablation/*/*.json")
@@ -119,7 +128,8 @@ def _run_states(folder: Path, given: Sequence[Dataset], own: Sequence[str], plac
     manifest = read_manifest(folder)
     run, records = manifest["run"], manifest["generators"]
     dataset = dataset_of(run, given)
-    judge = run_judge(folder, run, dataset or _stand_in(run), places)
+    moved = any("fitted_on" in record for record in records.values())
+    judge = run_judge(folder, run, dataset or _stand_in(run, moved=moved), places)
     plans = {planned.name: planned for planned in map(judge.plan, [*generators.GENERATORS, *own])}
     states: list[CellState] = []
     for name in dict.fromkeys([*records, *plans]):
@@ -289,7 +299,8 @@ def _stages(planned: Plan) -> list[str]:
     return [stage for stage in STAGES if stage != "reconstruct" or planned.reconstructs]
 
 
-def _stand_in(run: dict[str, Any]) -> Dataset:
-    """Return a data set by that name with nothing in it."""
+def _stand_in(run: dict[str, Any], *, moved: bool = False) -> Dataset:
+    """Return a data set by that name with nothing in it, of another size than networks are trained on if ``moved``."""
     empty = Volumes(np.zeros((1, 1, 1, 1), dtype=bool), np.zeros(1))
-    return Dataset(empty, empty, empty, run["dataset"], run.get("density_kind", "factor"))
+    found = Dataset(empty, empty, empty, run["dataset"], run.get("density_kind", "factor"))
+    return replace(found, usual=found) if moved else found
