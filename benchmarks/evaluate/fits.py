@@ -257,6 +257,7 @@ def made(
         shutil.rmtree(checkpoints, ignore_errors=True)
     except TypeError as error:
         log.warning("%s is fitted anew each time: %s", generator.name, error)
+    generator.law_ = fit.law or generator.law_  # what is kept has that of the training volumes
     generator.to(resolve_device(options.device, generator))
     return Fitted(generator, fit, "fitted", seconds, machine(generator), weights)
 
