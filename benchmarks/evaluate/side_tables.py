@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,7 @@ FLOW_VOLUMES = 90  # whose permeability is
 
 Rows = list[dict[str, Any]]
 Floats = NDArray[np.float64]
+Solution = TypeVar("Solution")
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,8 @@ def draw_counts(reference: str, dataset: Dataset, options: Options, tell: Tell) 
     """
     tell(phase="calibrate")
     with importable(reference):
-        fit = fits.prepare(reference, dataset, options.fit_seed, options.places)
-        return counts(fits.made(fit, options).generator, options.seed) if fit.shape is None else {}
+        ready = fits.fitted(reference, dataset, options)
+        return counts(ready.generator, options.seed) if ready.fit.shape is None else {}
 
 
 def counts(generator: Generator, seed: int) -> dict[str, list[int]]:
@@ -285,37 +286,46 @@ def _physics_rows(judge: Judge, volumes: Volumes, percolating: NDArray[np.bool_]
     return found
 
 
-def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
-    """Return density, porosity and permeability along each axis of some volumes, spread over density."""
+def _solved(judge: Judge, volumes: Volumes, what: str, solve: Callable[..., Solution]) -> tuple[Volumes, Solution]:
+    """Return some volumes, spread over density, and what is solved for in them under a progress bar.
+
+    Args:
+        judge: of the run.
+        volumes: to choose from.
+        what: text of the bar.
+        solve: called with voxels, ``workers`` and ``progress``.
+    """
     chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
-    with judge.bar(f"flow in {what}", len(chosen)) as advance:
-        found, converged = permeabilities(chosen.voxels, workers=judge.options.workers, progress=advance)
-    columns = dict(zip(AXES, np.where(converged, found, np.nan).T, strict=True))
-    porosity = chosen.voxels.mean(axis=(1, 2, 3))
-    rows: Rows = pd.DataFrame({"density": chosen.density, "porosity": porosity, **columns}).to_dict("records")
+    with judge.bar(what, len(chosen)) as advance:
+        return chosen, solve(chosen.voxels, workers=judge.options.workers, progress=advance)
+
+
+def _records(columns: dict[str, Any]) -> Rows:
+    """Return a row for each entry of some columns."""
+    rows: Rows = pd.DataFrame(columns).to_dict("records")
     return rows
+
+
+def _flow_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
+    """Return density, porosity and permeability along each axis of some volumes."""
+    chosen, (found, converged) = _solved(judge, volumes, f"flow in {what}", permeabilities)
+    columns = dict(zip(AXES, np.where(converged, found, np.nan).T, strict=True))
+    return _records({"density": chosen.density, "porosity": chosen.voxels.mean(axis=(1, 2, 3)), **columns})
 
 
 def _conduction_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
-    """Return conductivity and critical diameter along each axis of the volumes whose permeability is solved for."""
-    chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
-    with judge.bar(f"conduction in {what}", len(chosen)) as advance:
-        conductivity, diameter = conduction(chosen.voxels, workers=judge.options.workers, progress=advance)
+    """Return density, conductivity and critical diameter along each axis of some volumes."""
+    chosen, found = _solved(judge, volumes, f"conduction in {what}", conduction)
     columns: dict[str, Any] = {"density": chosen.density}
-    columns |= {f"conductivity:{axis}": values for axis, values in zip(AXES, conductivity.T, strict=True)}
-    columns |= {f"diameter:{axis}": values for axis, values in zip(AXES, diameter.T, strict=True)}
-    rows: Rows = pd.DataFrame(columns).to_dict("records")
-    return rows
+    for quantity, values in zip(("conductivity", "diameter"), found, strict=True):
+        columns |= {f"{quantity}:{axis}": along for axis, along in zip(AXES, values.T, strict=True)}
+    return _records(columns)
 
 
 def _network_rows(judge: Judge, volumes: Volumes, what: str) -> Rows:
-    """Return pores and their mean coordination number in the volumes whose permeability is solved for."""
-    chosen = volumes[spread(judge.test.density, FLOW_VOLUMES)]
-    with judge.bar(f"pore network of {what}", len(chosen)) as advance:
-        pores, mean = coordination(chosen.voxels, workers=judge.options.workers, progress=advance)
-    columns = {"density": chosen.density, "pores": pores, "coordination": mean}
-    rows: Rows = pd.DataFrame(columns).to_dict("records")
-    return rows
+    """Return density, number of pores and mean coordination number of some volumes."""
+    chosen, (pores, mean) = _solved(judge, volumes, f"pore network of {what}", coordination)
+    return _records({"density": chosen.density, "pores": pores, "coordination": mean})
 
 
 def _voxel_test(judge: Judge, name: str, _reference: str) -> Rows:
