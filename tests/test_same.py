@@ -15,6 +15,7 @@ import pytest
 
 from porebench.benchmarks.audit import facts, same
 from porebench.benchmarks.store import digests
+from porebench.generators import get
 
 DESCRIBE, SOLVE = "metrics.descriptors:describe", "metrics.conduction:conduction"
 
@@ -91,6 +92,63 @@ def test_manifests_of_a_clone_are_made_fresh(tiny, own_copy, tmp_path, monkeypat
     assert manifest.read_text() == earlier.replace("1" * 16, code)
     with pytest.raises(ValueError, match="no data set of the runs"):
         same.make_fresh(tmp_path, "HEAD", [tiny])
+
+
+@pytest.mark.parametrize("differs", [False, True])
+@pytest.mark.usefixtures("own_cache")
+def test_rows_of_a_generator_that_draws_the_same_are_made_fresh(tiny, own_copy, monkeypatch, differs) -> None:
+    results, now = own_copy("noise", "pca"), digests.code_digest(get("pca"))
+    path = next(results.rglob("manifest.json"))
+    manifest = json.loads(path.read_text())
+    record = manifest["generators"]["pca"]
+    text = path.read_text()
+    _as_before(record, "pca", now)
+    path.write_text(json.dumps(manifest))
+    asked = []
+
+    def earlier(_tree, told, _file):
+        asked.append(told)
+        if "draws" not in told:
+            found = facts.facts(told)
+            return {**found, "generators": {**found["generators"], "pca": "earlier"}}
+        assert list(told["draws"]) == ["pca tiny"]
+        return {key: "other" if differs else digest for key, digest in facts.draws(told).items()}
+
+    monkeypatch.setattr(same, "_tree", lambda _commit, _folder: nullcontext(digests.ROOT))
+    monkeypatch.setattr(same, "_facts_of", earlier)
+    assert same.make_fresh(results, "HEAD", [tiny]) == ([] if differs else [path])
+    assert json.loads(path.read_text()) == (manifest if differs else json.loads(text))
+    assert len(asked) == 2
+
+
+def _as_before(record, name: str, digest: str) -> None:
+    """Put the digests of earlier code of a generator into its record."""
+    for cell in record["cells"].values():
+        cell["inputs"] = {key: "earlier" if value == digest else value for key, value in cell["inputs"].items()}
+        cell["key"] = digests.short_digest(cell["inputs"])
+    fit = {key: value for key, value in record["cells"]["fit"]["inputs"].items() if key != "weights"}
+    record["digest"] = digests.short_digest({"name": name, **fit})
+
+
+def test_what_is_drawn_tells_another_fit_and_another_choice_of_voxels(tiny, fitted, tmp_path) -> None:
+    weights, free = tmp_path / "weights", tmp_path / "free"
+    fitted("cvae").save(weights)
+    fitted("cvae").altered(exact_count=False).save(free)
+    parts = {"train": tiny.train, "test": tiny.test[:3]}
+    arrays = {key: part.voxels for key, part in parts.items()}
+    arrays |= {f"{key} density": part.density for key, part in parts.items()}
+    np.savez(tmp_path / "volumes.npz", **arrays)
+    fit = {"name": "pca", "params": {}, "seed": 0, "weights": "", "learnt": "train", "watched": "", "test": "test"}
+    asked = {
+        "fit": fit,
+        "again": fit,
+        "seed": {**fit, "seed": 1},
+        "loaded": {**fit, "name": "cvae", "weights": str(weights)},
+        "free": {**fit, "name": "cvae", "weights": str(free)},
+    }
+    found = facts.draws({"draws": asked, "volumes": str(tmp_path / "volumes.npz")})
+    assert found["fit"] == found["again"]
+    assert len(set(found.values())) == 4
 
 
 @pytest.mark.skipif(not (digests.ROOT / ".git").exists(), reason="needs a git clone")

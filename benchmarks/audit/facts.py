@@ -1,4 +1,4 @@
-"""Facts of a source tree: the digests of some definitions, and of what they compute from volumes.
+"""Facts of a source tree: the digests of some definitions, of what they compute from volumes, and of what is drawn.
 
 Run as a file, with another tree in PYTHONPATH, it tells the facts of that tree; so it imports nothing of this one.
 """
@@ -18,6 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LARGER = 3
+"""Edges of the test volumes in an edge of the larger draw."""
+
 
 def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what digests and functions of the importable tree are.
@@ -29,7 +32,7 @@ def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         "code", digest of each list of roots that there is; "definitions", behind each list: digest and name of a
         definition, and names of those that it mentions; "inside", the same behind the functions; "numbers", digest of
-        what each function returns for each array.
+        what each function returns for each array; and "generators", digest of the code of each.
     """
     digests = import_module("porebench.benchmarks.store.digests")
 
@@ -58,7 +61,55 @@ def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
             continue
         for key, voxels in volumes.items():
             numbers[f"{function} {key}"] = _digest(definition(*_arguments(definition, voxels)))
-    return {"code": code, "definitions": definitions, "inside": behind(asked["functions"]), "numbers": numbers}
+    generators = import_module("porebench.generators")
+    known = {name: digests.code_digest(generators.get(name)) for name in generators.GENERATORS}
+    return {
+        "code": code,
+        "definitions": definitions,
+        "inside": behind(asked["functions"]),
+        "numbers": numbers,
+        "generators": known,
+    }
+
+
+def draws(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Return a digest of what each of some generators of the importable tree draws.
+
+    Args:
+        asked: "draws", how to make each: "name", "params" and "seed" of a fit on the volumes "learnt" and "watched", or
+            "weights" to load, and volumes "test" to draw the like of; and "volumes", a file of named arrays, a set of
+            volumes and their densities apart.
+    """
+    get = import_module("porebench.generators").get
+    with np.load(asked["volumes"], allow_pickle=False) as file:
+        held = dict(file)
+
+    def volumes(name: str) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        return held[name], held[f"{name} density"]
+
+    found = {}
+    for key, how in asked["draws"].items():
+        if how["weights"]:
+            generator = get(how["name"]).load(how["weights"])
+        else:
+            watched = volumes(how["watched"]) if how["watched"] else None
+            generator = get(how["name"])(**how["params"])
+            generator.fit(*volumes(how["learnt"]), rng=how["seed"], validation=watched)
+        found[key] = _digest(_drawn(generator, *volumes(how["test"])))
+    return found
+
+
+def _drawn(generator: Any, test: NDArray[np.bool_], density: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """Return draws of some densities, with free counts and larger ones too where there are any, and renderings."""
+    found = [generator.sample(density, rng=0)]
+    if "exact_count" in generator.params:
+        found.append(generator.altered(exact_count=not generator.exact_count).sample(density, rng=0))
+    if generator.any_shape:
+        larger = tuple(LARGER * edge for edge in test.shape[1:])
+        found.append(generator.sample(density[-1:], shape=larger, rng=0))
+    if generator.reconstructs:
+        found.append(generator.reconstruct(test, density))
+    return found
 
 
 def _name(module: Any, name: str) -> str:
@@ -90,4 +141,5 @@ def _digest(result: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(facts(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
+    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.stdout.write(json.dumps((draws if "draws" in told else facts)(told)))

@@ -12,12 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from porebench.data import Dataset
+from numpy.typing import NDArray
 
+from porebench.data import Dataset
+from porebench.generators import GENERATORS
+
+from ..evaluate.fits import prepare
 from ..evaluate.score import CODE
 from ..evaluate.side_tables import SIDE_TABLES
-from ..store.digests import PROJECT, Root
+from ..store.digests import PROJECT, Root, short_digest
 from ..store.files import write_arrays, write_text
+from ..store.places import Places
 from ..store.provenance import git
 from ..store.results import read_manifest, run_folders
 from ..store.tables import Manifest
@@ -39,11 +44,19 @@ Code outside of what they reach must be the same, and reach what is new through 
 """
 
 
+PUBLISHED = Places(named=Path(os.devnull))
+"""Folders with the published weights alone."""
+DRAWN = 8
+"""Test volumes of each data set whose like a generator draws with both codes, spread over the densities."""
+
+
 def make_fresh(results: Path, commit: str, given: Sequence[Dataset]) -> list[Path]:
     """Write the digests of today's code into manifests that hold at a commit, where both codes give the same numbers.
 
     All functions of ``PROVED`` are run with both codes on every test volume at hand. A result is made fresh if what it
-    reaches differs inside those functions alone.
+    reaches differs inside those functions alone. A generator whose code differs is fitted with both codes, or loaded
+    from published weights, on every data set at hand that has its row, and draws volumes with both; if all of them are
+    the same, its results are made fresh.
 
     Args:
         results: the results folder.
@@ -56,21 +69,29 @@ def make_fresh(results: Path, commit: str, given: Sequence[Dataset]) -> list[Pat
     Raises:
         ValueError: if the project is not a clone with that commit, no data set is at hand, or a number differs.
     """
-    volumes = {}
+    runs = {}
     for folder in run_folders(results):
-        dataset = dataset_of(read_manifest(folder)["run"], given)
+        manifest = read_manifest(folder)
+        dataset = dataset_of(manifest["run"], given)
         if dataset is not None:
-            volumes[dataset.name] = dataset.test.voxels
-    if not volumes:
+            runs[dataset.name] = dataset, [name for name in manifest["generators"] if name in GENERATORS]
+    if not runs:
         raise ValueError(f"no data set of the runs in {results} is at hand")
     with tempfile.TemporaryDirectory() as made, _tree(commit, Path(made) / "tree") as tree:
+        volumes = {name: dataset.test.voxels for name, (dataset, _) in runs.items()}
         write_arrays(Path(made) / "volumes.npz", volumes)
         asked = {"roots": _roots(results), "functions": PROVED, "volumes": str(Path(made) / "volumes.npz")}
-        renamed = replacements(_facts_of(tree, asked, Path(made) / "asked.json"), facts.facts(asked))
+        then, now = _facts_of(tree, asked, Path(made) / "asked.json"), facts.facts(asked)
+        renamed = replacements(then, now)
+        earlier = then.get("generators", {})
+        other = {name for name, digest in now["generators"].items() if earlier.get(name, digest) != digest}
+        asked = _draws(runs, other, Path(made) / "drawn.npz")
+        same = _same_draws(_facts_of(tree, asked, Path(made) / "asked.json"), facts.draws(asked))
+        renamed |= {earlier[name]: now["generators"][name] for name in same}
     changed = []
     for path in sorted(results.rglob("*.json")):
         text = before = path.read_text(encoding="utf-8")
-        for old, new in renamed.items():
+        for old, new in (renamed | dict(_derived(json.loads(text), renamed))).items():
             text = text.replace(f'"{old}"', f'"{new}"')
         if text != before:
             write_text(path, text)
@@ -108,6 +129,64 @@ def replacements(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
         if earlier != digest and same and not new & {name for each in outside for name in each[2:]}:
             found[earlier] = digest
     return found
+
+
+def _draws(runs: dict[str, tuple[Dataset, list[str]]], names: set[str], file: Path) -> dict[str, Any]:
+    """Return what ``facts.draws`` is asked: draws of some generators for each run that has a row of theirs.
+
+    Args:
+        runs: data set of each, and the generators in its table.
+        names: of the generators.
+        file: written, with the volumes that they learn from.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    draws = {}
+    for key, (dataset, rows) in runs.items():
+        test = dataset.test.spread(min(DRAWN, len(dataset.test)))
+        parts = {"train": dataset.train, "validation": dataset.validation, "test": test}
+        for name in sorted(names & set(rows)):
+            fit = prepare(name, dataset, places=PUBLISHED)
+            weights = fit.at_hand(PUBLISHED)
+            if fit.shape is not None or (weights is None and fit.generator.trained_on_request):
+                continue  # a network of another size, which is drawn there, or one that nobody has trained
+            for part, volumes in parts.items():
+                arrays |= {f"{key} {part}": volumes.voxels, f"{key} {part} density": volumes.density}
+            draws[f"{name} {key}"] = {
+                "name": name,
+                "params": fit.generator.params,
+                "seed": fit.seed,
+                "weights": "" if weights is None else str(weights),
+                "learnt": f"{key} {'train' if fit.training is dataset.train else 'validation'}",
+                "watched": "" if fit.validation is None else f"{key} validation",
+                "test": f"{key} test",
+            }
+    write_arrays(file, arrays)
+    return {"draws": draws, "volumes": str(file)}
+
+
+def _same_draws(before: dict[str, str], now: dict[str, str]) -> set[str]:
+    """Return the generators all of whose draws are the same, from the digest of each."""
+    same: set[str] = set()
+    other: set[str] = set()
+    for key, digest in now.items():
+        (same if before.get(key) == digest else other).add(key.partition(" ")[0])
+    return same - other
+
+
+def _derived(value: Any, renamed: dict[str, str], name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the digests in a manifest that are made of other digests, as they are and as they come to be."""
+    if isinstance(value, dict):
+        inputs = value.get("inputs", {}) if "key" in value else {}
+        fit = value["cells"].get("fit", {}).get("inputs", {}) if "digest" in value and "cells" in value else {}
+        identity = {"name": name, **{key: digest for key, digest in fit.items() if key != "weights"}}
+        for made in (inputs, identity if fit else {}):
+            if any(digest in renamed for digest in made.values()):
+                yield short_digest(made), short_digest({key: renamed.get(each, each) for key, each in made.items()})
+        for key, inside in value.items():
+            yield from _derived(inside, renamed, key)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _derived(inside, renamed)
 
 
 def _roots(results: Path) -> list[list[str]]:

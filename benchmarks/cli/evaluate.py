@@ -160,8 +160,8 @@ def status(
         str | None,
         typer.Option(
             metavar="COMMIT",
-            help="First make fresh what is stale since that commit only because descriptors are computed another way, "
-            "if both ways give the same numbers to the last bit (a clone; minutes).",
+            help="First make fresh what is stale since that commit only because descriptors are computed, or volumes "
+            "drawn, another way, if both ways give the same to the last bit (a clone; minutes).",
         ),
     ] = None,
 ) -> None:
