@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from porebench.data.compile import compiled
 
 from .base import Floats, Generator, Shape
+from .machine import side_by_side
 
 Ints = NDArray[np.int64]
 
@@ -92,9 +91,8 @@ class Annealing(Generator):
         self._check()
         if not isinstance(self.inside_, bool):
             raise ValueError("it does not state whether pores keep from its walls")
-        known = self.statistics_, self.porosity_, self.density_
-        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in known) or len(self.density_) == 0:
-            raise ValueError("its statistics, porosities and densities are not all finite numbers")
+        if any(array.dtype.kind != "f" for array in (self.statistics_, self.porosity_, self.density_)):
+            raise ValueError("its statistics, porosities and densities are not floating-point numbers")
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:  # noqa: ARG002
         self._check()
@@ -127,8 +125,7 @@ class Annealing(Generator):
                 drawn[row].view(np.uint8), pores, layers, target, weight, self.sweeps, self.start, self.cooling, stream
             )
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(draw, range(len(density)), rng.spawn(len(density))))
+        side_by_side(draw, range(len(density)), rng.spawn(len(density)))
         return drawn
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from functools import reduce
-from typing import cast
+from collections.abc import Iterable, Iterator
+from functools import partial, reduce
+from itertools import repeat
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from .base import Shape
+from .machine import FEATURES, LAYERED
 from .stored import check_sizes
 
 CELL = 3
@@ -20,10 +21,11 @@ ORDERS = 6
 """Orders of the axes in which training volumes are seen; networks are told which, so that they learn a direction."""
 SPARSEST = 1e-3
 """Porosity below which volumes gain no further weight."""
+ONES = (1, 1, 1)
+NEAR = 4
+"""Cells next to a wall that a convolution tells from those in the middle, and one more."""
 REACH = 6.0
 """Distance to a wall, in voxels, from which cells are told no more of it."""
-TILE = (40, 80, 80)
-"""Cells an axis that are decoded at a time, at most, without their halo: slabs, which have few seams."""
 
 
 def space_to_depth(volume: Tensor) -> Tensor:
@@ -68,13 +70,59 @@ def wall_distance(shape: Shape, device: torch.device) -> Tensor:
     return torch.stack(channels)[None]
 
 
+class Convolution(NamedTuple):
+    """Weights of a convolution, as ``nn.Conv3d`` has them; ``padding`` is cells of zeros beyond each end of an axis."""
+
+    weight: Tensor
+    bias: Tensor | None
+    padding: tuple[int, ...]
+
+    @classmethod
+    def of(cls, layer: nn.Conv3d) -> Convolution:
+        """Return the weights of a layer."""
+        return cls(layer.weight, layer.bias, cast("tuple[int, ...]", layer.padding))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Convolve features [B, d, h, w, channels]."""
+        return F.conv3d(x.movedim(-1, 1), self.weight, self.bias, padding=self.padding).movedim(1, -1)
+
+    def _between(self, x: Tensor) -> Tensor:
+        """Convolve features, but for the cells at both ends of the depth, whose neighbours are not all known."""
+        x, padding = x.movedim(-1, 1), (0, *self.padding[1:])
+        plain = torch.is_autocast_enabled("cpu") or not torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        if plain or x.device.type != "cpu":
+            return F.conv3d(x, self.weight, self.bias, padding=padding).movedim(1, -1)
+        # what conv3d does, except that it first writes out all neighbours of each cell where a slab is thin
+        return torch.mkldnn_convolution(x, self.weight, self.bias, padding, ONES, ONES, 1).movedim(1, -1)
+
+    def slabs(self, slabs: Iterable[Tensor], depth: int) -> Iterator[Tensor]:
+        """Yield the convolution of features of a depth that come in slabs [B, t, h, w, channels], in slabs."""
+        reach, held = self.padding[0], None
+        for slab in slabs:
+            depth -= slab.shape[1]
+            zeros = slab.new_zeros(len(slab), reach, *slab.shape[2:])
+            seen = torch.cat([zeros if held is None else held, slab, *([] if depth else [zeros])], dim=1)
+            del slab  # nothing is kept while other layers work but what is still needed
+            held = seen[:, max(0, seen.shape[1] - 2 * reach) :].clone()
+            made = [self._between(seen)] if seen.shape[1] > 2 * reach else []
+            del seen
+            while made:
+                yield made.pop()
+
+
+def beside_walls(layer: nn.Conv3d, x: Tensor) -> tuple[Convolution, Convolution]:
+    """Return a layer's convolution of features [B, d, h, w, channels], and that of walls, the channels behind them."""
+    own, common = torch.split(layer.weight, [x.shape[-1], layer.in_channels - x.shape[-1]], dim=1)
+    padding = cast("tuple[int, ...]", layer.padding)
+    return Convolution(own, None, padding), Convolution(common, layer.bias, padding)
+
+
 def convolve(layer: nn.Conv3d, x: Tensor, walls: Tensor | None = None) -> Tensor:
     """Convolve features [B, d, h, w, channels] and ``walls`` [1, d, h, w, 6], channels that the batch has in common."""
     if walls is None:
-        return F.conv3d(x.movedim(-1, 1), layer.weight, layer.bias, padding=layer.padding).movedim(1, -1)
-    own, common = torch.split(layer.weight, [x.shape[-1], walls.shape[-1]], dim=1)
-    shared = F.conv3d(walls.movedim(-1, 1), common, layer.bias, padding=layer.padding)
-    return F.conv3d(x.movedim(-1, 1), own, padding=layer.padding).movedim(1, -1) + channels_last(shared)
+        return Convolution.of(layer)(x)
+    own, common = beside_walls(layer, x)
+    return own(x) + common(walls).contiguous()
 
 
 def _linear(layer: nn.Module, x: Tensor) -> Tensor:
@@ -113,11 +161,52 @@ class FiLMBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Return features [B, d, h, w, width] from features and an embedded condition [B, condition_width]."""
-        y = convolve(self.first, F.silu(x))
-        scale, shift = _linear(self.film, condition).to(y.dtype)[:, None, None, None].chunk(2, dim=-1)
-        y = torch.addcmul(shift, y, 1 + scale)
-        y = F.silu(y, inplace=not torch.is_grad_enabled())  # kept for gradients only
+        y = self._modulated(convolve(self.first, F.silu(x)), condition)
         return convolve(self.second, y).add_(x)
+
+    def slabs(self, slabs: Iterable[Tensor], depth: int, condition: Tensor) -> Iterator[Tensor]:
+        """Return features from features of a depth that come in slabs [B, t, h, w, width], in slabs."""
+        waiting: list[Tensor] = []
+
+        def arriving() -> Iterator[Tensor]:
+            for slab in slabs:
+                waiting.append(slab)
+                del slab
+                yield F.silu(waiting[-1])
+
+        between = map(self._modulated, Convolution.of(self.first).slabs(arriving(), depth), repeat(condition))
+        return map(partial(_add_first, waiting), Convolution.of(self.second).slabs(between, depth))
+
+    def _modulated(self, y: Tensor, condition: Tensor) -> Tensor:
+        """Scale and shift features as the condition asks; write over them unless gradients are kept."""
+        scale, shift = _linear(self.film, condition).to(y.dtype)[:, None, None, None].chunk(2, dim=-1)
+        drawing = not torch.is_grad_enabled()
+        y = torch.addcmul(shift, y, 1 + scale, out=y if drawing else None)
+        return F.silu(y, inplace=drawing)
+
+
+def _add_first(waiting: list[Tensor], y: Tensor) -> Tensor:
+    """Add to a slab the first cells of those that wait in a list of slabs, which lose them."""
+    x = torch.cat(waiting, dim=1)
+    waiting[:] = [x[:, y.shape[1] :].clone()]
+    return y.add_(x[:, : y.shape[1]])
+
+
+def mean_by_porosity(each: Tensor, porosity: Tensor, exponent: float) -> Tensor:
+    """Return the mean of a loss over volumes that count in proportion to their porosity to the minus ``exponent``.
+
+    Args:
+        each: loss of each volume, [B].
+        porosity: of each volume, [B].
+        exponent: 0 for volumes that count alike.
+    """
+    return (porosity_weight(porosity, exponent) * each).mean()
+
+
+def porosity_weight(porosity: Tensor, exponent: float) -> Tensor:
+    """Return what each of some volumes counts, [B], 1 on average; arguments as for ``mean_by_porosity``."""
+    weight = (porosity + SPARSEST) ** -exponent
+    return weight / weight.mean()
 
 
 def walls_like(shape: Shape, like: Tensor) -> Tensor:
@@ -130,27 +219,56 @@ def halo(blocks: nn.ModuleList) -> int:
     return 2 + sum(cast("FiLMBlock", block).reach for block in blocks)
 
 
-def by_tiles(run: Callable[[Tensor, Tensor], Tensor], cells: Tensor, walls: Tensor, reach: int) -> Tensor:
-    """Return ``run`` of a lattice [B, d, h, w, C], tile by tile where it is large, so that memory stays bounded.
+def _add_walls(slabs: Iterable[Tensor], layer: Convolution, walls: Tensor) -> Iterator[Tensor]:
+    """Add to slabs what a layer makes of walls, which are the same for all cells but those close to a wall."""
+    places = []
+    for axis in (1, 2, 3):
+        all_cells = torch.arange(walls.shape[axis], device=walls.device)
+        kept = torch.cat([all_cells[:NEAR], all_cells[NEAR:][-NEAR:]])
+        walls = walls.index_select(axis, kept)
+        behind = all_cells - (len(all_cells) - len(kept))
+        places.append(torch.where(all_cells < NEAR, all_cells, behind.clamp(min=NEAR - 1)))
+    shared, done = layer(walls).contiguous(), 0
+    for slab in slabs:
+        here = shared.index_select(1, places[0][done : done + slab.shape[1]])
+        done += slab.shape[1]
+        waiting = [slab.add_(here.index_select(2, places[1]).index_select(3, places[2]))]
+        del slab, here
+        yield waiting.pop()
 
-    Each tile has a halo of ``reach`` cells, the receptive field, so seams are exact. In training nothing is cut.
+
+def layer_by_layer(
+    first: nn.Conv3d, blocks: nn.ModuleList, last: Convolution, cells: Tensor, walls: Tensor, condition: Tensor
+) -> Tensor:
+    """Return what a network makes of cells [B, d, h, w, C]: a convolution, blocks, and a convolution, [B, d, h, w, N].
+
+    A large lattice goes through in slabs along its depth, of which each layer keeps no more than it still needs, so
+    that memory stays close to that of the result, and nothing is computed twice. In training nothing is cut.
+
+    Args:
+        first: of cells and walls.
+        blocks: of ``FiLMBlock``.
+        last: layer.
+        cells: features.
+        walls: of ``walls_like``.
+        condition: of ``embed``.
     """
-    size = cells.shape[1:4]
-    parts = [-(-edge // most) for edge, most in zip(size, TILE, strict=True)]
-    if max(parts) == 1 or torch.is_grad_enabled():
-        return run(cells, walls)
-    whole: Tensor | None = None
-    for index in itertools.product(*map(range, parts)):
-        kept, seen, inner = [], [], []
-        for part, count, edge in zip(index, parts, size, strict=True):
-            start, stop = part * edge // count, (part + 1) * edge // count
-            low, high = max(start - reach, 0), min(stop + reach, edge)
-            kept.append(slice(start, stop))
-            seen.append(slice(low, high))
-            inner.append(slice(start - low, stop - low))
-        tile = run(cells[:, *seen].contiguous(), walls[:, *seen].contiguous())[:, *inner]
+    batch, depth, height, width = cells.shape[:4]
+    if torch.is_grad_enabled() or batch * depth * height * width <= LAYERED[cells.device.type]:
+        x = convolve(first, cells, walls)
+        for block in blocks:
+            x = block(x, condition)
+        return last(F.silu(x))
+    thick = max(1, FEATURES[cells.device.type] // (batch * height * width * first.out_channels))
+    own, common = beside_walls(first, cells)
+    slabs = _add_walls(own.slabs(torch.split(cells, thick, dim=1), depth), common, walls)
+    for block in blocks:
+        slabs = cast("FiLMBlock", block).slabs(slabs, depth, condition)
+    whole, done = None, 0
+    for part in last.slabs(map(F.silu, slabs), depth):
         if whole is None:
-            whole = tile.new_empty(len(cells), *size, tile.shape[-1])
-        whole[:, *kept] = tile
+            whole = part.new_empty(batch, depth, height, width, part.shape[-1])
+        whole[:, done : done + part.shape[1]] = part
+        done += part.shape[1]
     assert whole is not None  # noqa: S101 - a lattice has cells
     return whole

@@ -16,10 +16,10 @@ from .base import Floats, Shape, Streams
 from .binarise import keep_highest
 from .lattice import CELL, lattice, walls_like
 from .lattice_network import NOISE, TOLD, LatticeNetwork, to_volumes, told
-from .machine import DECODED, product_format
-from .network_generator import NetworkGenerator, accelerator, round_to_half, weights_from_arrays, weights_to_arrays
+from .machine import product_format
+from .network_generator import NetworkGenerator, accelerator, weights_to_arrays
 from .stored import check_sizes
-from .walls import empty_layers, layers, profile
+from .walls import layers
 
 if TYPE_CHECKING:
     from .lattice_module import LatticeModule
@@ -55,7 +55,7 @@ class LatticeGenerator(NetworkGenerator):
         """Return a draw of each condition [n, TOLD]: numbers [n, *shape] that are highest in its pore voxels."""
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
-        from .lattice_module import EPOCH, Pace, Views  # noqa: PLC0415 - Lightning takes long to import
+        from .lattice_module import Pace, Views  # noqa: PLC0415 - Lightning takes long to import
         from .training import run  # noqa: PLC0415
 
         with torch.random.fork_rng(devices=[]):
@@ -65,7 +65,7 @@ class LatticeGenerator(NetworkGenerator):
             pace = Pace(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seconds)
             noise = torch.Generator(accelerator()).manual_seed(int(rng.integers(2**63)))
             views = Views(len(volumes), len(axis_orders(volumes.shape[1:])), self.batch_size, rng)
-            module = self._module(network, pace, volumes, density, views, noise)
+            module = self._module(network, pace, volumes, density, views, noise)  # may build a critic
         trainer = run(
             module,
             views,
@@ -78,42 +78,32 @@ class LatticeGenerator(NetworkGenerator):
         )
         if trainer.global_rank:
             raise SystemExit  # a copy of the program, which has nothing left to do
-        self.network_ = module.averaged.cpu().eval()
-        self.epochs_ = {"learn": trainer.global_step // EPOCH}
-        round_to_half(self.network_)
-        self._move()
-        self.margin_ = empty_layers(volumes)
-        self.unbounded_ = profile(volumes)[1] == 0
+        self._learnt(module.averaged.cpu().eval(), {"learn": trainer.global_step // len(views)}, volumes)
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         streams = rng.spawn(len(density))
         wide = check_sizes(-(-size // CELL) * CELL for size in shape) if self.unbounded_ else shape
-        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
-        conditions = told(density, self.law_.porosity(density)).to(self.device)
-        closed = torch.from_numpy(layers(shape) < self.margin_).to(self.device)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
-        kind = torch.device(self.device).type
-        used = product_format(kind, self.precision)
-        chunk = max(1, DECODED[kind] // int(np.prod(wide)))
-        for start in range(0, len(density), chunk):
-            rows = slice(start, start + chunk)
-            with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
-                logits = self._logits(conditions[rows], wide, streams[rows])[:, : shape[0], : shape[1], : shape[2]]
-            logits = logits.masked_fill(closed, -torch.inf).contiguous()
-            keep_highest(logits, counts[rows], out=drawn[rows])
+        for rows in self._chunks(len(density), wide):
+            self._draw(density[rows], wide, streams[rows], drawn[rows])
         return drawn
+
+    def _draw(self, density: Floats, wide: Shape, streams: Streams, out: Tensor) -> None:
+        """Write volumes into ``out`` [n, D, H, W], cut from ones that end with a cell where the medium has no walls."""
+        shape = check_sizes(out.shape[1:])
+        conditions = told(density, self.law_.porosity(density)).to(self.device)
+        with self._drawing():
+            logits = self._logits(conditions, wide, streams)[:, : shape[0], : shape[1], : shape[2]]
+        closed = torch.from_numpy(layers(shape) < self.margin_).to(self.device)
+        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
+        keep_highest(logits.masked_fill(closed, -torch.inf).contiguous(), counts, out=out)
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return weights_to_arrays(self.network_), self._known()
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
         self._set_known(values)
-        if self.blocks > len(arrays):
-            raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
-        with torch.device("meta"):  # takes no memory, whatever sizes the file states
-            network = self._build()
-        weights_from_arrays(network, arrays)
-        self.network_ = network.requires_grad_(False).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self.network_ = self._restored(arrays)
 
 
 class OnePass(LatticeGenerator):
@@ -141,3 +131,13 @@ def normal(streams: Streams, size: tuple[int, ...], device: str) -> Tensor:
     """Return standard normal numbers [n, *size], each volume's from its own stream."""
     drawn = np.stack([stream.standard_normal(size, dtype=np.float32) for stream in streams])
     return torch.from_numpy(drawn).to(device)
+
+
+def check_steps(steps: int) -> None:
+    """Refuse a number of evaluations behind one draw that a file should not state.
+
+    Raises:
+        ValueError: for none, or more than ``MOST_STEPS``.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise ValueError(f"a draw takes from 1 to {MOST_STEPS} steps, it states {steps}")

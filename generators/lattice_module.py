@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from porebench.data.symmetry import axis_orders
+from porebench.data.symmetry import Axes, axis_orders
 
 from .base import Floats
 from .lattice import walls_like
 from .lattice_network import NOISE, LatticeNetwork, to_volumes, told
 from .stored import check_sizes
-from .training import move_average
+from .training import Training
 
 EPOCH = 50
 """Batches of an epoch."""
@@ -52,27 +48,35 @@ class Pace:
 class Views(IterableDataset[list[Part]]):
     """Batches of random volumes under random symmetries of the box."""
 
+    epoch: ClassVar[int] = EPOCH
+    seen_alike: ClassVar[int] = SEEN_ALIKE
+
     def __init__(self, count: int, orders: int, batch_size: int, rng: np.random.Generator) -> None:
         self.count, self.orders, self.batch_size, self.rng = count, orders, batch_size, rng
 
     def __len__(self) -> int:
-        return EPOCH
+        return self.epoch
 
     def __iter__(self) -> Iterator[list[Part]]:
-        for _ in range(EPOCH):
+        for _ in range(len(self)):
             chosen = self.rng.integers(self.count, size=self.batch_size)
             parts = []
-            for index in np.array_split(chosen, -(-self.batch_size // SEEN_ALIKE)):
+            for index in np.array_split(chosen, -(-self.batch_size // self.seen_alike)):
                 flips = tuple(axis + 1 for axis in range(3) if self.rng.random() < 0.5)
                 parts.append((torch.from_numpy(index), int(self.rng.integers(self.orders)), flips))
             yield parts
 
 
-class LatticeModule(pl.LightningModule):
-    """Optimises a network by steps or time; keeps a moving average of its weights.
+def seen(volumes: Tensor, orders: Sequence[Axes], parts: list[Part]) -> Tensor:
+    """Return the volumes of a batch, of all volumes [N, D, H, W], as they are seen, float [B, D, H, W]."""
+    turned = [
+        volumes[index].permute(0, *(axis + 1 for axis in orders[turn])).flip(flips) for index, turn, flips in parts
+    ]
+    return torch.cat(turned).float()
 
-    All volumes lie on the device. Random numbers come from ``noise``.
-    """
+
+class LatticeModule(Training[LatticeNetwork]):
+    """Optimises a network by steps or time. All volumes lie on the device."""
 
     volumes: Tensor
     told: Tensor
@@ -87,11 +91,10 @@ class LatticeModule(pl.LightningModule):
         views: Views,
         noise: torch.Generator,
     ) -> None:
-        super().__init__()
-        self.network, self.pace, self.views, self.noise = network, pace, views, noise
-        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        steps = pace.epochs * len(views)
+        super().__init__(network, decay=AVERAGE, steps=steps, seconds=pace.seconds, order=views.rng, noise=noise)
+        self.pace, self.views = pace, views
         self.orders = axis_orders(volumes.shape[1:])
-        self.spent, self.since = 0.0, time.perf_counter()
         kept = {
             "volumes": torch.from_numpy(volumes.copy()),
             "told": told(density, volumes.mean(axis=(1, 2, 3))),
@@ -102,45 +105,15 @@ class LatticeModule(pl.LightningModule):
 
     def seen(self, parts: list[Part]) -> tuple[Tensor, Tensor]:
         """Return the volumes of a batch as they are seen, float [B, D, H, W], and what is told of them, [B, TOLD]."""
-        volumes, conditions = [], []
-        for index, turn, flips in parts:
-            axes = self.orders[turn]
-            volumes.append(self.volumes[index].permute(0, *(axis + 1 for axis in axes)).flip(flips))
-            conditions.append(_ordered(self.told[index], turn))
-        return torch.cat(volumes).float(), torch.cat(conditions)
+        conditions = torch.cat([_ordered(self.told[index], turn) for index, turn, _ in parts])
+        return seen(self.volumes, self.orders, parts), conditions
 
     def on_train_start(self) -> None:
         """Start the clock; give each process views and noise of its own."""
-        self.since = time.perf_counter()
+        super().on_train_start()
         if self.global_rank:
-            self.views.rng = self.views.rng.spawn(self.global_rank)[-1]
+            self.order = self.views.rng = self.views.rng.spawn(self.global_rank)[-1]
             self.noise.manual_seed(self.noise.initial_seed() + self.global_rank + self.global_step)
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average towards the new weights; end the training where its time is over."""
-        move_average(self.averaged, self.network, AVERAGE, self.global_step)
-        now = time.perf_counter()
-        self.spent, self.since = self.spent + now - self.since, now
-        if self.progress >= 1:
-            self.trainer.should_stop = True
-
-    @property
-    def progress(self) -> float:
-        """Return the share of the training that is over, by steps or by time, whichever is more."""
-        by_time = self.spent / self.pace.seconds if self.pace.seconds else 0.0
-        return max(by_time, self.global_step / max(1, self.pace.epochs * EPOCH))
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep random states and the time spent for a resumed training."""
-        checkpoint["noise"] = self.noise.get_state()
-        checkpoint["order"] = json.dumps(self.views.rng.bit_generator.state)
-        checkpoint["spent"] = self.spent
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore what ``on_save_checkpoint`` kept."""
-        self.noise.set_state(checkpoint["noise"])
-        self.views.rng.bit_generator.state = json.loads(checkpoint["order"])
-        self.spent = float(checkpoint["spent"])
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with a learning rate that rises, then falls to zero at the end."""

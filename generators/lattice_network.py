@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from .base import Floats, Shape
-from .lattice import CELL, ORDERS, FiLMBlock, by_tiles, convolve, depth_to_space, embed, halo
+from .lattice import CELL, ORDERS, Convolution, FiLMBlock, depth_to_space, embed, layer_by_layer
 
 MOST_LOG_ODDS = 9.0
 TOLD = 2 + ORDERS
@@ -35,15 +34,9 @@ class LatticeNetwork(nn.Module):
             told: of each volume, [B, told]; the second number is the log-odds of the porosity.
             walls: of ``walls_like``.
         """
-        embedded = embed(self.embed, told)
-
-        def run(cells: Tensor, sides: Tensor) -> Tensor:
-            x = convolve(self.first, cells, sides)
-            for block in self.blocks:
-                x = block(x, embedded)
-            return convolve(self.last, F.silu(x))
-
-        return by_tiles(run, cells, walls, halo(self.blocks)).float() + told[:, None, None, None, 1:2]
+        last = Convolution.of(self.last)
+        made = layer_by_layer(self.first, self.blocks, last, cells, walls, embed(self.embed, told))
+        return made.float() + told[:, None, None, None, 1:2]
 
 
 def told(density: Floats, porosity: Floats) -> Tensor:

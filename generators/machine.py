@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import torch
@@ -11,11 +13,21 @@ Precision = Literal["auto", "float32", "bfloat16"]
 """Number format of products and convolutions, as a user asks for it."""
 DECODED = {"cpu": 64 * 30**3, "cuda": 2048 * 30**3}
 """Voxels that a network decodes at a time, one volume excepted: a GPU is busy with many only."""
+LAYERED = {"cpu": 2**16, "cuda": 2**22}
+"""Cells of a lattice that goes through a network as a whole: a batch of small volumes. Larger ones go in slabs."""
+FEATURES = {"cpu": 2**18, "cuda": 2**27}
+"""Numbers in a slab, where one layer of cells is not more: so few that they stay in a CPU's cache."""
 AMPLITUDES = {"cpu": 2**19, "cuda": 2**27}
 """Amplitudes of Gaussian fields in memory at a time, one field excepted: more leave the cache of a CPU with AVX2, which
 then takes a sixth longer, and fewer keep it busy with calls."""
 LONG_GRID = 430
 """Sum of a grid's sides from which a Fourier transform is faster than products axis by axis."""
+
+
+def side_by_side(call: Callable[..., object], *lists: Iterable[object]) -> None:
+    """Call a function that lets go of Python's lock with each set of arguments, in as many threads as torch has."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(call, *lists))  # a list, to raise what a thread raised
 
 
 @functools.cache

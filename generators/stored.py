@@ -72,7 +72,7 @@ def check_params(kind: type, params: Mapping[str, Any]) -> None:
 
 
 def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int, int]) -> None:
-    """Refuse arrays whose lengths do not fit together.
+    """Refuse arrays whose lengths do not fit together, or that hold numbers that are not finite.
 
     Args:
         axes: the words for each array's axes, such as ``"n voxels"``. A word stands for one length throughout, at least
@@ -95,3 +95,5 @@ def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shap
             fits &= length == expected and (length > 0 or word.endswith("?"))
         if not fits:
             raise ValueError(f"its array {name} has shape {lengths}, which does not fit the others or {shape} voxels")
+        if arrays[name].dtype.kind == "f" and not np.all(np.isfinite(arrays[name])):
+            raise ValueError(f"its array {name} holds NaN or infinite values")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import logging
 import tempfile
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
@@ -40,6 +43,77 @@ class Clock(pl.Callback):
             now = time.perf_counter()
             self.spent, self.since = self.spent + now - self.since, now
             self.path.write_text(f"{self.spent:.1f}")
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Training(pl.LightningModule, Generic[Network]):
+    """Base of what optimises a network: a moving average of its weights, a clock, random states in checkpoints.
+
+    Attributes:
+        averaged: network with averaged weights; the network itself where nothing is averaged.
+    """
+
+    network: Network
+    averaged: Network
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        decay: float,
+        steps: int,
+        seconds: float | None,
+        order: np.random.Generator,
+        noise: torch.Generator | None = None,
+    ) -> None:
+        """Prepare the training of a network.
+
+        Args:
+            network: untrained.
+            decay: of the moving average; 0 for none.
+            steps: of the whole training.
+            seconds: after which it is over; None for no limit.
+            order: source of what a batch is made of.
+            noise: source of all else that is random.
+        """
+        super().__init__()
+        self.network, self.decay, self.steps, self.seconds = network, decay, steps, seconds
+        self.order, self.noise = order, noise or torch.Generator()
+        self.averaged = copy.deepcopy(network).requires_grad_(False) if decay else network
+        self.spent, self.since = 0.0, time.perf_counter()
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self.since = time.perf_counter()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the average towards the new weights; end the training where its time is over."""
+        if self.decay:
+            move_average(self.averaged, self.network, self.decay, self.global_step)
+        now = time.perf_counter()
+        self.spent, self.since = self.spent + now - self.since, now
+        if self.seconds is not None and self.spent >= self.seconds:
+            self.trainer.should_stop = True
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the training that is over, by steps or by time, whichever is more."""
+        by_time = 0.0 if self.seconds is None else self.spent / max(self.seconds, 1e-9)
+        return max(by_time, self.global_step / max(1, self.steps))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep random states and the time spent for a resumed training."""
+        checkpoint["noise"] = self.noise.get_state()
+        checkpoint["order"] = json.dumps(self.order.bit_generator.state)
+        checkpoint["spent"] = self.spent
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what ``on_save_checkpoint`` kept."""
+        self.noise.set_state(checkpoint["noise"])
+        self.order.bit_generator.state = json.loads(checkpoint["order"])
+        self.spent = float(checkpoint["spent"])
 
 
 class Bar(TQDMProgressBar):

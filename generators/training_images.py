@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from porebench.data.compile import compiled
 
 from .base import Floats, Generator, Shape
+from .machine import side_by_side
 from .walls import profile
 
 _SHARE = 8
@@ -65,8 +64,8 @@ class TrainingImages(Generator):
         super()._set_state(arrays, values)
         if self.packed_.dtype != np.uint8 or self.density_.dtype != np.float64 or self.layers_.dtype != np.float64:
             raise ValueError("its volumes must be bytes, its densities and layers float64")
-        if not np.all(np.isfinite(self.density_)) or not np.all((self.layers_ > 0) & (self.layers_ <= 1)):
-            raise ValueError("its densities must be finite and its layers have a porosity above 0 and up to 1")
+        if not np.all((self.layers_ > 0) & (self.layers_ <= 1)):
+            raise ValueError("its layers must have a porosity above 0 and up to 1")
         if 2 * len(self.layers_) > min(self.shape_) + 1:
             raise ValueError(f"it has {len(self.layers_)} layers, more than fit into {self.shape_} voxels")
 
@@ -81,8 +80,7 @@ class TrainingImages(Generator):
             if 0 < wanted[place] < drawn[0].size:
                 self._draw(drawn[place], self._near(density[place]), int(wanted[place]), streams[place])
 
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            list(pool.map(draw, range(len(density))))  # a list, to raise what a thread raised
+        side_by_side(draw, range(len(density)))
         return drawn
 
     def _near(self, density: float) -> NDArray[np.uint8]:

@@ -83,7 +83,7 @@ def test_the_likelihood_of_all_steps_adds_up_to_that_of_the_volume() -> None:
 
 
 def test_a_direction_of_the_medium_is_learned_under_all_symmetries(monkeypatch) -> None:
-    monkeypatch.setattr(module, "EPOCH", 400)
+    monkeypatch.setattr(module.Batches, "epoch", 400)
     volumes, density = _layers(24, edge=6)
     generator = Autoregressive(width=24, blocks=1, batch_size=16, epochs=1, learning_rate=5e-3).fit(
         volumes, density, rng=0
@@ -124,7 +124,7 @@ def test_any_shape_is_drawn_and_layers_that_are_empty_stay_so(shape, bounded) ->
 
 
 def test_an_interrupted_training_goes_on_where_it_stopped(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(module, "EPOCH", 2)
+    monkeypatch.setattr(module.Batches, "epoch", 2)
     volumes, density = _layers(8)
     whole = Autoregressive(**TINY, epochs=3).fit(volumes, density, rng=0, validation=_layers(3))
 

@@ -22,7 +22,7 @@ FINAL = ("fit", "sample", "probability", "reconstruct", "altered", "to", "save",
 @pytest.fixture(autouse=True)
 def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks need not learn much to keep what is promised."""
-    monkeypatch.setattr("porebench.generators.lattice_module.EPOCH", 10)
+    monkeypatch.setattr("porebench.generators.lattice_module.Views.epoch", 10)
 
 
 # --- drawing -----------------------------------------------------------------------------------------------------

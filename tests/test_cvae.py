@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import nn
 
+from porebench.generators.autoregressive.network import AutoregressiveNetwork
+from porebench.generators.autoregressive.order import STEPS
 from porebench.generators.base import SPENT
 from porebench.generators.cvae import module
 from porebench.generators.cvae.batches import SymmetricBatches
@@ -16,7 +18,8 @@ from porebench.generators.cvae.module import VAEModule
 from porebench.generators.cvae.network import GlobalVAE, LatticeVAE
 from porebench.generators.cvae.seed import SeedCVAE
 from porebench.generators.cvae.settings import TrainingSettings
-from porebench.generators.lattice import ORDERS, depth_to_space, space_to_depth, wall_distance
+from porebench.generators.lattice import ORDERS, Convolution, depth_to_space, space_to_depth, wall_distance, walls_like
+from porebench.generators.machine import FEATURES, LAYERED
 
 SMALL = {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "batch_size": 8, "refine_epochs": 0}
 
@@ -58,17 +61,36 @@ def test_a_lattice_network_draws_any_shape() -> None:
         assert network.decode(mean, condition, shape).shape == (1, 1, *shape)
 
 
-def test_a_large_lattice_is_drawn_in_tiles_without_seams(monkeypatch) -> None:
-    network = LatticeVAE(8, 2, 1, 1, prior_blocks=1)
-    shape = (21, 60, 37)
+@pytest.mark.parametrize("thick", [1, 3, 6])
+def test_a_large_lattice_is_drawn_in_slabs_without_seams(monkeypatch, thick) -> None:
+    network, other = LatticeVAE(8, 2, 1, 2, prior_blocks=1), AutoregressiveNetwork(8, 2)
+    shape = (37, 21, 60)
     noise, condition = torch.randn(2, *network.latent_shape(shape)), torch.rand(2, 2 + ORDERS)
+    known, told = torch.randn(2, 13, 7, 20, 27), torch.rand(2, 3 + ORDERS + STEPS)
+
+    depths, through = [], Convolution.slabs
+
+    def seen(self, slabs, depth):
+        return through(self, (depths.append(slab.shape[1]) or slab for slab in slabs), depth)
+
+    def draws() -> list[torch.Tensor]:
+        walls = walls_like(shape, known)
+        decoded = network.decode(network.from_prior(noise, condition, shape), condition, shape)
+        return [decoded, other(known, told, walls), other(known, told, walls, position=3)]
+
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in (*network.parameters(), *other.parameters()):
             parameter.normal_(0, 0.2)
-        whole = network.decode(network.from_prior(noise, condition, shape), condition, shape)
-        monkeypatch.setattr("porebench.generators.lattice.TILE", (4, 4, 4))
-        tiled = network.decode(network.from_prior(noise, condition, shape), condition, shape)
-    assert torch.allclose(whole, tiled, atol=1e-4 * float(whole.std()))
+        whole = draws()
+        monkeypatch.setattr(Convolution, "slabs", seen)
+        monkeypatch.setitem(LAYERED, "cpu", 1)
+        monkeypatch.setitem(FEATURES, "cpu", thick * 8 * 2 * 7 * 20)
+        cut = draws()
+    assert 1 < max(depths) < 13
+    assert len(depths) > 20
+    assert [values.shape for values in whole] == [values.shape for values in cut]
+    for one, another in zip(whole, cut, strict=True):
+        assert torch.allclose(one, another, atol=1e-4 * float(one.std()))
 
 
 def test_augmentation_turns_and_mirrors_but_keeps_shape_and_content() -> None:

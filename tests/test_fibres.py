@@ -14,7 +14,7 @@ def test_a_fibre_is_all_voxels_within_its_radius_of_its_axis(along: tuple[int, i
     centre, volume = np.array([3.1, 5.2, 4.3]), np.ones((9, 10, 11), dtype=np.bool_)
     away = np.moveaxis(np.indices(volume.shape), 0, -1) - centre
     inside = np.linalg.norm(away - (away @ direction)[..., None] * direction, axis=-1) <= 2.4
-    assert _touch(volume, centre, direction, 2.4, True) == inside.sum()
+    assert _touch(volume, centre, direction, 2.4, True, volume.size) == inside.sum()
     assert np.array_equal(~volume, inside)
 
 

@@ -83,7 +83,7 @@ def test_a_training_ends_with_its_time_and_its_rate_falls_with_it(name, monkeypa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupted_training_goes_on_where_it_stopped(name, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(lattice_module, "EPOCH", 3)
+    monkeypatch.setattr(lattice_module.Views, "epoch", 3)
     volumes, density = _sheets(8)
     params = {**SMALL[name], "epochs": 3}
     whole = get(name)(**params).fit(volumes, density, rng=0)

@@ -40,7 +40,10 @@ def evaluate(
     precision: PrecisionOption = "auto",
     out: ResultsOption = RESULTS,
     publish: PublishOption = False,
-    quick: Annotated[bool, typer.Option("--quick", help="About half the samples and fewer resamplings.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="About half the samples, fewer resamplings; of named generators, no other rows."),
+    ] = False,
     fits: Annotated[
         int | None,
         typer.Option(help="Fits that a row stands on, where one takes a minute at most. [default: 3]", min=1),
@@ -70,8 +73,12 @@ def evaluate(
         bool, typer.Option("--voxel-test", help="Also train a network to tell draws from real ones: voxel-test.csv.")
     ] = False,
     controls: Annotated[
-        bool, typer.Option(help="Also score the rows that every table needs: controls, and the twin's original.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            help="Also score the rows that every table needs: controls, and the twin's original. [default: yes, unless "
+            "--quick goes with named generators]"
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say which cells would be made, and how long that would take.")
     ] = False,
@@ -96,7 +103,7 @@ def evaluate(
     published, out = run_folder(out, dataset, seed), written_results(out, publish, dataset)
     folder = run_folder(out, dataset, seed)
     chosen = chosen_generators(generators, generator, dataset, seed, drawn_in=folder)
-    if controls:
+    if not (quick and (generators or generator)) if controls is None else controls:
         chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
     options = Options(
         seed=seed,

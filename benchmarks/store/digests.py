@@ -78,22 +78,36 @@ class Module:
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, Imported] = field(default_factory=dict)
 
+    @functools.cache  # noqa: B019 - a module is kept as long as the program runs
     def digests(self, name: str) -> list[str]:
         """Return the digest of each statement that makes a name."""
         return [short_digest(_meaning(statement).encode()) for statement in self.definitions[name]]
 
     def named_in(self, name: str) -> Iterator[tuple[Module, str]]:
         """Yield module and name of every definition that the statements behind a name mention."""
+        for place, mentioned in self._mentioned(name):
+            if place is None:
+                yield self, mentioned
+            else:
+                yield from _definition(place, mentioned)
+
+    @functools.cache  # noqa: B019
+    def _mentioned(self, name: str) -> list[tuple[Path | None, str]]:
+        """Return the names that the statements behind a name mention: with the module of imported ones, else None."""
+        found: dict[tuple[Path | None, str], None] = {}
         for statement in self.definitions[name]:
             known = self.imports | dict(_imports(ast.walk(statement), self.path))
             for node in _with_meaning(statement):
                 if isinstance(node, ast.Name) and node.id in self.definitions:
-                    yield self, node.id
+                    found[None, node.id] = None
                 elif isinstance(node, ast.Name) and node.id in known:
-                    yield from _definition(*known[node.id])
+                    folder, inside = known[node.id]
+                    if inside is not None:
+                        found[folder, inside] = None
                 elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
                     folder, inside = known[node.value.id]
-                    yield from _definition(folder / (inside or ""), node.attr)
+                    found[folder / (inside or ""), node.attr] = None
+        return list(found)
 
 
 def _definition(folder: Path, name: str | None) -> Iterator[tuple[Module, str]]:

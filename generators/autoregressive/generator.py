@@ -13,11 +13,12 @@ from torch import Tensor
 from porebench.data.symmetry import axis_orders
 
 from ..base import Floats, Shape, Streams
-from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
-from ..machine import DECODED, product_format
-from ..network_generator import NetworkGenerator, accelerator, round_to_half, weights_from_arrays, weights_to_arrays
+from ..lattice import CELL, lattice, to_cells, walls_like
+from ..lattice_network import to_volumes
+from ..machine import product_format
+from ..network_generator import NetworkGenerator, accelerator, weights_to_arrays
 from ..stored import check_sizes
-from ..walls import empty_layers, layers, profile
+from ..walls import layers
 from .network import AutoregressiveNetwork, condition
 from .order import POSITIONS, STEPS, steps_on
 
@@ -67,6 +68,9 @@ class Autoregressive(NetworkGenerator):
     weight_decay: float = 0.01
     sparse_weight: float = 0.3
 
+    def _build(self) -> AutoregressiveNetwork:
+        return AutoregressiveNetwork(self.width, self.blocks)
+
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         from ..training import run  # noqa: PLC0415 - Lightning takes long to import
         from .module import (  # noqa: PLC0415
@@ -77,10 +81,7 @@ class Autoregressive(NetworkGenerator):
             early_end,
         )
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**63)))
-            network = AutoregressiveNetwork(self.width, self.blocks)
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        network = self._built(rng).to(memory_format=torch.channels_last_3d)
         settings = Settings(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.sparse_weight)
         every, at = [volumes], [density]
         held_out = None
@@ -103,12 +104,8 @@ class Autoregressive(NetworkGenerator):
         )
         if trainer.global_rank:
             raise SystemExit  # a copy of the program, which has nothing left to do
-        self.network_ = (module.averaged if held_out is None else module.best).cpu().eval()
-        self.epochs_ = {"learn": trainer.global_step // len(batches)}
-        round_to_half(self.network_)
-        self._move()
-        self.margin_ = empty_layers(volumes)
-        self.unbounded_ = profile(volumes)[1] == 0
+        best = (module.averaged if held_out is None else module.best).cpu().eval()
+        self._learnt(best, {"learn": trainer.global_step // len(batches)}, volumes)
         expected = np.maximum(self.law_.porosity(density) * volumes[0].size, 0.5)
         order = np.argsort(density, kind="stable")
         self.density_ = density[order].astype(np.float32)
@@ -129,15 +126,10 @@ class Autoregressive(NetworkGenerator):
         wide = check_sizes(-(-size // CELL) * CELL for size in shape) if self.unbounded_ else shape
         counts = self._counts(density, wide, streams)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
-        kind = torch.device(self.device).type
-        used = product_format(kind, self.precision)
-        chunk = max(1, DECODED[kind] // int(np.prod(wide)))
-        for start in range(0, len(density), chunk):
-            rows = slice(start, start + chunk)
-            with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
+        for rows in self._chunks(len(density), wide):
+            with self._drawing():
                 cells = self._draw(density[rows], counts[rows], wide, streams[rows])
-            volumes = depth_to_space(cells.movedim(-1, 1))[:, 0]
-            drawn[rows] = volumes[:, : shape[0], : shape[1], : shape[2]] > 0
+            drawn[rows] = to_volumes(cells, shape) > 0
         return drawn
 
     def _counts(self, density: Floats, shape: Shape, streams: Streams) -> NDArray[np.float64]:
@@ -201,12 +193,7 @@ class Autoregressive(NetworkGenerator):
         if self.density_.shape != self.ratio_.shape or self.density_.ndim != 1 or len(self.density_) == 0:
             raise ValueError("its densities do not go with its numbers of pore voxels")
         self._set_known(values)
-        if self.blocks > len(arrays):
-            raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
-        with torch.device("meta"):  # takes no memory, whatever sizes the file states
-            network = AutoregressiveNetwork(self.width, self.blocks)
-        weights_from_arrays(network, {key: arrays[key] for key in arrays if key not in OWN})
-        self.network_ = network.requires_grad_(False).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self.network_ = self._restored({key: arrays[key] for key in arrays if key not in OWN})
 
 
 def _shift(logits: Tensor, waiting: Tensor, wanted: Tensor) -> Tensor:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import EarlyStopping
@@ -21,9 +19,10 @@ from torch.utils.data import IterableDataset
 from porebench.data.symmetry import axis_orders
 from porebench.data.volumes import spread
 
-from ..lattice import SPARSEST, lattice, to_cells, walls_like
+from ..lattice import lattice, mean_by_porosity, to_cells, walls_like
+from ..lattice_module import Part, Views, seen
 from ..stored import check_sizes
-from ..training import MONITORED, move_average, one_cycle
+from ..training import MONITORED, Training, one_cycle
 from .network import AutoregressiveNetwork, condition
 from .order import STEPS, steps_on
 
@@ -43,8 +42,6 @@ OUTLOOK = 0.1
 
 _logger = logging.getLogger(__name__)
 
-Part = tuple[Tensor, int, tuple[int, ...]]
-"""Indices of volumes, number of the order of the axes, and reversed axes."""
 Batch = tuple[list[Part], Tensor]
 """Parts of a batch, and the step of each volume, int64 [B]."""
 
@@ -60,22 +57,14 @@ class Settings:
     sparse_weight: float
 
 
-class Batches(IterableDataset[Batch]):
+class Batches(Views):
     """Random volumes under random symmetries of the box, each with a step."""
 
-    def __init__(self, count: int, orders: int, batch_size: int, rng: np.random.Generator) -> None:
-        self.count, self.orders, self.batch_size, self.rng = count, orders, batch_size, rng
+    epoch = EPOCH
+    seen_alike = SEEN_ALIKE
 
-    def __len__(self) -> int:
-        return EPOCH
-
-    def __iter__(self) -> Iterator[Batch]:
-        for _ in range(EPOCH):
-            chosen = self.rng.integers(self.count, size=self.batch_size)
-            parts = []
-            for index in np.array_split(chosen, -(-self.batch_size // SEEN_ALIKE)):
-                flips = tuple(axis + 1 for axis in range(3) if self.rng.random() < 0.5)
-                parts.append((torch.from_numpy(index), int(self.rng.integers(self.orders)), flips))
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for parts in super().__iter__():
             even = (np.arange(self.batch_size) + self.rng.random(self.batch_size)) / self.batch_size * STEPS
             yield parts, torch.from_numpy(self.rng.permutation(even).astype(np.int64))
 
@@ -100,8 +89,8 @@ class HeldOut(IterableDataset[Batch]):
         return iter(self.batches)
 
 
-class AutoregressiveModule(pl.LightningModule):
-    """Optimises a network; keeps a moving average of its weights, and the one that validation volumes like best.
+class AutoregressiveModule(Training[AutoregressiveNetwork]):
+    """Optimises a network; keeps, of the moving averages of its weights, the one that validation volumes like best.
 
     All volumes, those for training first, lie on the device.
     """
@@ -120,9 +109,9 @@ class AutoregressiveModule(pl.LightningModule):
         density: NDArray[np.float64],
         batches: Batches,
     ) -> None:
-        super().__init__()
-        self.network, self.settings, self.batches = network, settings, batches
-        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        steps = settings.epochs * len(batches)
+        super().__init__(network, decay=AVERAGE, steps=steps, seconds=None, order=batches.rng)
+        self.settings = settings
         self.best = copy.deepcopy(network).requires_grad_(False)
         self.lowest = float("inf")
         shape = check_sizes(volumes.shape[1:])
@@ -141,9 +130,7 @@ class AutoregressiveModule(pl.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
         each, outlook, porosity = self._losses(self.network, batch)
-        weight = (porosity + SPARSEST) ** -self.settings.sparse_weight
-        weight = weight / weight.mean()
-        loss = (weight * (each + OUTLOOK * outlook)).mean()
+        loss = mean_by_porosity(each + OUTLOOK * outlook, porosity, self.settings.sparse_weight)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(each))
         return loss
 
@@ -163,13 +150,9 @@ class AutoregressiveModule(pl.LightningModule):
     def _losses(self, network: AutoregressiveNetwork, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return negative log-likelihoods [B] of a step's voxels and of all later ones, a cell, and porosities [B]."""
         parts, step = batch
-        sets, orders = [], []
-        for some, turn, flips in parts:
-            axes = self.orders[turn]
-            sets.append(self.volumes[some].permute(0, *(axis + 1 for axis in axes)).flip(flips))
-            orders.append(torch.full_like(some, turn))
-        index, order = torch.cat([part[0] for part in parts]), torch.cat(orders)
-        target = to_cells(torch.cat(sets)[:, None].float())
+        index = torch.cat([some for some, _, _ in parts])
+        order = torch.cat([torch.full_like(some, turn) for some, turn, _ in parts])
+        target = to_cells(seen(self.volumes, self.orders, parts)[:, None])
         at = step[:, None, None, None, None]
         drawn = self.step_of < at
         known = (2 * target - 1) * drawn
@@ -185,25 +168,19 @@ class AutoregressiveModule(pl.LightningModule):
         later = (loss * (self.step_of > at)).flatten(1).sum(dim=1) / cells
         return each, later, porosity
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average towards the new weights."""
-        move_average(self.averaged, self.network, AVERAGE, self.global_step)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state and the best loss for a resumed training."""
-        checkpoint["order"] = json.dumps(self.batches.rng.bit_generator.state)
+        """Keep the best loss too."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["lowest"] = self.lowest
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the random state and the best loss."""
-        self.batches.rng.bit_generator.state = json.loads(checkpoint["order"])
+        """Restore what ``on_save_checkpoint`` kept."""
+        super().on_load_checkpoint(checkpoint)
         self.lowest = float(checkpoint["lowest"])
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with the one-cycle schedule."""
-        settings = self.settings
-        steps = settings.epochs * len(self.batches)
-        return one_cycle(self.network, settings.learning_rate, settings.weight_decay, steps)
+        return one_cycle(self.network, self.settings.learning_rate, self.settings.weight_decay, self.steps)
 
 
 def early_end() -> EarlyStopping:

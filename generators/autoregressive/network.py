@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import CELL, ORDERS, FiLMBlock, by_tiles, convolve, embed, halo
+from ..lattice import CELL, ORDERS, Convolution, FiLMBlock, embed, layer_by_layer
 from .order import STEPS
 
 MOST_LOG_ODDS = 12.0
@@ -36,18 +36,12 @@ class AutoregressiveNetwork(nn.Module):
         Returns:
             float32 [B, d, h, w, 27], or [B, d, h, w, 1] for one position.
         """
-        embedded = embed(self.embed, condition)
-
-        def run(cells: Tensor, sides: Tensor) -> Tensor:
-            x = convolve(self.first, cells, sides)
-            for block in self.blocks:
-                x = block(x, embedded)
-            x = F.silu(x).movedim(-1, 1)
-            asked = slice(None) if position is None else slice(position, position + 1)
-            weight, bias = self.last.weight[asked], self.last.bias[asked]  # type: ignore[index]
-            return F.conv3d(x, weight, bias, padding=1).movedim(1, -1)
-
-        return by_tiles(run, known, walls, halo(self.blocks)).float() + condition[:, None, None, None, 2:3]
+        asked = slice(None) if position is None else slice(position, position + 1)
+        weight, bias, padding = Convolution.of(self.last)
+        assert bias is not None  # noqa: S101 - the layer has one
+        last = Convolution(weight[asked], bias[asked], padding)
+        made = layer_by_layer(self.first, self.blocks, last, known, walls, embed(self.embed, condition))
+        return made.float() + condition[:, None, None, None, 2:3]
 
 
 def condition(density: Tensor, porosity: Tensor, left: Tensor, undrawn: Tensor, step: Tensor, order: Tensor) -> Tensor:

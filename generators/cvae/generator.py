@@ -14,15 +14,12 @@ from torch import Tensor
 
 from ..base import Floats, Shape
 from ..binarise import keep_highest
-from ..lattice import ORDERS
-from ..machine import DECODED, product_format
-from ..network_generator import NetworkGenerator, round_to_half, weights_from_arrays, weights_to_arrays
+from ..lattice_network import told
+from ..network_generator import NetworkGenerator, weights_to_arrays
 from ..stored import check_sizes
-from ..walls import empty_layers, profile
 from .network import LatticeVAE, Network
 from .settings import LossSettings, Phase, TrainingSettings
 
-LOG_ODDS_LIMIT = 9.0
 LEVELS = np.linspace(0, 1, 21)
 """Densities at which the threshold of volumes without an exact count is known."""
 LOGIT_LIMIT = 40.0
@@ -33,21 +30,11 @@ BEYOND = 2 * LOGIT_LIMIT
 
 
 class VAEGenerator(NetworkGenerator):
-    """Base of conditional VAEs: condition, training, decoding in chunks, binarisation, weights as arrays.
-
-    Attributes:
-        walls_stay_empty: True if layers next to the walls without a pore in the training volumes get none in draws.
-    """
-
-    walls_stay_empty: ClassVar[bool] = True
+    """Base of conditional VAEs: training, decoding in chunks, binarisation, weights as arrays."""
 
     exact_count: bool
     network_: Network
     levels_: list[float]
-
-    @abstractmethod
-    def _build(self) -> Network:
-        """Return an untrained network for volumes of ``shape_``, its weights from torch's current random state."""
 
     @abstractmethod
     def _phases(self) -> list[Phase]:
@@ -56,11 +43,8 @@ class VAEGenerator(NetworkGenerator):
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         from .module import train  # noqa: PLC0415 - Lightning takes long to import
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**63)))
-            network = self._build()
-        self.network_, self.epochs_ = train(
-            network,
+        network, epochs = train(
+            self._built(rng),
             volumes,
             self.condition(density),
             self._phases(),
@@ -72,20 +56,13 @@ class VAEGenerator(NetworkGenerator):
             precision=self.precision,
             minutes=self.minutes,
         )
-        round_to_half(self.network_)
-        self._move()
-        self.margin_ = empty_layers(volumes) if self.walls_stay_empty else 0
-        self.unbounded_ = profile(volumes)[1] == 0
+        self._learnt(network, epochs, volumes)
         self.levels_ = self._calibrate(density, rng)
 
     def condition(self, density: Floats) -> NDArray[np.float32]:
-        """Return density, log-odds of the porosity expected there and order of the axes, float32 [n, 2 + ORDERS]."""
-        porosity = self.law_.porosity(density)
-        with np.errstate(divide="ignore"):
-            log_odds = np.log(porosity) - np.log1p(-porosity)
-        clipped = np.clip(log_odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
-        order = np.eye(ORDERS)[np.zeros(len(density), np.int64)]
-        return np.concatenate([density[:, None], clipped[:, None], order], axis=1).astype(np.float32)
+        """Return what the network is told of volumes of given densities, float32 [n, TOLD]."""
+        condition: NDArray[np.float32] = told(density, self.law_.porosity(density)).numpy()
+        return condition
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
@@ -133,12 +110,8 @@ class VAEGenerator(NetworkGenerator):
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield rows and logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
         condition = torch.from_numpy(self.condition(density)).to(self.device)
-        kind = torch.device(self.device).type
-        used = product_format(kind, self.precision)
-        chunk = max(1, DECODED[kind] // int(np.prod(shape)))
-        for start in range(0, len(density), chunk):
-            rows = slice(start, min(start + chunk, len(density)))
-            with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=used == torch.bfloat16):
+        for rows in self._chunks(len(density), shape):
+            with self._drawing():
                 logits = self.network_.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
                 self._empty_walls(logits)
             yield rows, logits
@@ -182,12 +155,7 @@ class VAEGenerator(NetworkGenerator):
         if len(self.levels_) != len(LEVELS):
             raise ValueError(f"expected {len(LEVELS)} levels, got {len(self.levels_)}")
         self._set_known(values)
-        if max((value for key, value in self.params.items() if key.endswith("_blocks")), default=0) > len(arrays):
-            raise ValueError(f"its {len(arrays)} arrays are too few for so many blocks")
-        with torch.device("meta"):  # takes no memory, whatever sizes the file states
-            network = self._build()
-        weights_from_arrays(network, arrays)
-        self.network_ = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self.network_ = self._restored(arrays)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

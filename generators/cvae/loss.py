@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import SPARSEST
+from ..lattice import porosity_weight
 from .settings import LossSettings
 
 
@@ -103,8 +103,7 @@ def total_loss(
         log_variance: of the posterior, of the same shape.
         epoch: epochs since the start, for annealing.
     """
-    weight = (target.flatten(1).mean(dim=1) + SPARSEST) ** -settings.sparse_weight
-    weight = weight / weight.mean()
+    weight = porosity_weight(target.flatten(1).mean(dim=1), settings.sparse_weight)
     each = cross_entropy(logits, target, settings.focal_gamma, settings.pore_weight)
     terms = {"reconstruction": (weight * each).mean()}
     terms["kl"] = kl_divergence(mean, log_variance, weight, settings.free_bits) / target[0].numel()

@@ -6,9 +6,7 @@ better (``callbacks.Patience``, ``VAEModule.validation_step``); they change noth
 
 from __future__ import annotations
 
-import copy
 import functools
-import json
 import logging
 import math
 import time
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
@@ -31,7 +28,7 @@ from ..base import Shape
 from ..machine import Precision, product_format
 from ..network_generator import accelerator
 from ..stored import check_sizes
-from ..training import MONITORED, move_average, one_cycle, run
+from ..training import MONITORED, Training, one_cycle, run
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import Patience
 from .loss import total_loss
@@ -52,8 +49,8 @@ RECENT = 25
 """Steps over which the usual length of a sample's gradient is averaged."""
 
 
-class VAEModule(pl.LightningModule):
-    """Optimises a network under the loss of a phase; keeps a moving average of the weights.
+class VAEModule(Training[Network]):
+    """Optimises a network under the loss of a phase.
 
     Latents are drawn from ``noise``; ``texture`` is None where the loss has no energy score. After ``seconds``, if not
     None, the phase is over, and its schedule is as short as that.
@@ -68,19 +65,17 @@ class VAEModule(pl.LightningModule):
         texture: RealTexture | None,
         seconds: float | None = None,
     ) -> None:
-        super().__init__()
-        self.network, self.batches, self.noise, self.texture = network, batches, noise, texture
-        self.averaged = copy.deepcopy(network).requires_grad_(False) if phase.settings.average else network
+        steps, decay = phase.settings.epochs * len(batches), phase.settings.average
+        super().__init__(network, decay=decay, steps=steps, seconds=seconds, order=batches.rng, noise=noise)
+        self.batches, self.texture = batches, texture
         self.loss, self.settings = phase.loss, phase.settings
-        self.steps = phase.settings.epochs * len(batches)
         self.pairs = max(1, min(phase.settings.batch_size // 2, len(batches.pores) // len(batches)))
-        self.seconds, self.spent, self.since = seconds, 0.0, time.perf_counter()
         self.limit = Limit(self.loss.energy_weight)
         self.energy: Callable[..., Tensor] = functools.partial(_energy, texture)
 
     def on_train_start(self) -> None:
-        """Give each process noise of its own; on a GPU, record the energy score's many small steps as one."""
-        self.since = time.perf_counter()
+        """Start the clock; give each process noise of its own; on a GPU, record the energy score's steps as one."""
+        super().on_train_start()
         rank, ranks = place()
         if rank:
             self.noise.manual_seed(self.noise.initial_seed() + rank + ranks * self.global_step)
@@ -145,32 +140,15 @@ class VAEModule(pl.LightningModule):
         """Return a latent of the prior for each condition."""
         return network.from_prior(_normal((len(condition), *network.latent_shape(shape)), noise), condition, shape)
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average towards the new weights; end the phase where its time is over."""
-        if self.settings.average:
-            move_average(self.averaged, self.network, self.settings.average, self.global_step)
-        now = time.perf_counter()
-        self.spent, self.since = self.spent + now - self.since, now
-        if self.progress >= 1:
-            self.trainer.should_stop = True
-
-    @property
-    def progress(self) -> float:
-        """Return the share of the phase that is over, by steps or by time, whichever is more."""
-        by_time = 0.0 if self.seconds is None else self.spent / self.seconds
-        return max(self.global_step / self.steps, by_time)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random states and the usual gradient for a resumed training."""
-        checkpoint["noise"] = self.noise.get_state()
-        checkpoint["order"] = json.dumps(self.batches.rng.bit_generator.state)
-        checkpoint["usual"], checkpoint["spent"] = self.limit.usual, self.spent
+        """Keep the usual gradient too."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["usual"] = self.limit.usual
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore what ``on_save_checkpoint`` kept."""
-        self.noise.set_state(checkpoint["noise"])
-        self.batches.rng.bit_generator.state = json.loads(checkpoint["order"])
-        self.limit.usual, self.spent = checkpoint["usual"], checkpoint["spent"]
+        super().on_load_checkpoint(checkpoint)
+        self.limit.usual = checkpoint["usual"]
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, with the one-cycle schedule where asked for."""

@@ -17,14 +17,15 @@ from ..lattice import (
     CELL,
     ORDERS,
     REACH,
+    Convolution,
     FiLMBlock,
-    by_tiles,
     channels_last,
     convolve,
     depth_to_space,
     embed,
     halo,
     lattice,
+    layer_by_layer,
     to_cells,
     walls_like,
 )
@@ -78,28 +79,17 @@ class LatticeVAE(nn.Module):
         """Return a latent of the learned or standard normal prior from standard normal noise: [B, C, d, h, w]."""
         if not len(self.prior):
             return noise
+        cells, last = channels_last(noise), Convolution.of(self.prior_out)
         embedded = embed(self.embed, condition)
-
-        def run(cells: Tensor, walls: Tensor) -> Tensor:
-            x = convolve(self.prior_in, cells, walls)
-            for block in self.prior:
-                x = block(x, embedded)
-            return cells + convolve(self.prior_out, F.silu(x)).float()
-
-        return by_tiles(run, channels_last(noise), walls_like(shape, noise), halo(self.prior)).movedim(-1, 1)
+        made = layer_by_layer(self.prior_in, self.prior, last, cells, walls_like(shape, noise), embedded)
+        return (cells + made.float()).movedim(-1, 1)
 
     def decode(self, latent: Tensor, condition: Tensor, shape: Shape) -> Tensor:
         """Return logits [B, 1, *shape] of the pore probability."""
+        cells, last = channels_last(latent), Convolution.of(self.decoder_out)
         embedded = embed(self.embed, condition)
-
-        def run(cells: Tensor, walls: Tensor) -> Tensor:
-            x = convolve(self.decoder_in, cells, walls)
-            for block in self.decoder:
-                x = block(x, embedded)
-            return convolve(self.decoder_out, F.silu(x))
-
-        cells = by_tiles(run, channels_last(latent), walls_like(shape, latent), halo(self.decoder))
-        logits = depth_to_space(cells.movedim(-1, 1))[:, :, : shape[0], : shape[1], : shape[2]]
+        made = layer_by_layer(self.decoder_in, self.decoder, last, cells, walls_like(shape, latent), embedded)
+        logits = depth_to_space(made.movedim(-1, 1))[:, :, : shape[0], : shape[1], : shape[2]]
         return logits.float().add_(condition[:, 1, None, None, None, None])
 
 

@@ -108,7 +108,7 @@ def _kernel(size: int, sigma: float, device: torch.device) -> Tensor:
     return torch.exp(-((at[:, None] - at[None]) ** 2) / (2 * sigma**2)) / total
 
 
-def _blur(volume: Tensor, sigma: float) -> Tensor:
+def blur(volume: Tensor, sigma: float) -> Tensor:
     """Return the Gaussian mean around each voxel, with solid beyond the walls: [B, D, H, W]."""
     depth, height, width = volume.shape[1:]
     kernels = [_kernel(size, sigma, volume.device) for size in (depth, height, width)]
@@ -239,13 +239,13 @@ def local_statistics(volume: Tensor, used: torch.dtype = torch.float32) -> Tenso
     ]
     if shortest >= 2 * CELL:
         parts.append(_by_axis(_flow(volume)[:, :, None]))
-    around = {sigma: _blur(volume, sigma) for sigma in RANGES}
+    around = {sigma: blur(volume, sigma) for sigma in RANGES}
     for neighbourhood in around.values():
         near_pore = _SoftHistogram.apply(volume, neighbourhood, BINS).flip(1).cumsum(1)[:, :-1]  # type: ignore[no-untyped-call]
         near_solid = _SoftHistogram.apply(solid, neighbourhood, BINS)[:, 1:].flip(1).cumsum(1)  # type: ignore[no-untyped-call]
         parts += [near_pore / pores, near_solid / pores]
     for sigma, share in CORES:
-        opened = 3 * _blur(torch.relu(around[sigma] - share) / (1 - share), sigma)
+        opened = 3 * blur(torch.relu(around[sigma] - share) / (1 - share), sigma)
         parts.append(_SoftHistogram.apply(volume, opened / (1 + opened), 4)[:, 1:] / pores)  # type: ignore[no-untyped-call]
     return torch.cat(parts, dim=1)
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..base import Shape, Streams
-from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
-from ..lattice_generator import MOST_STEPS, LatticeGenerator
-from ..lattice_network import TOLD, LatticeNetwork
+from ..lattice import CELL, lattice, to_cells, walls_like
+from ..lattice_generator import LatticeGenerator, check_steps
+from ..lattice_network import TOLD, LatticeNetwork, to_volumes
 from .odds import hidden_odds, turns, uncovered
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ class DiscreteDiffusion(LatticeGenerator):
             known = torch.where(now & inside, 2.0 * pore - 1, known)
             logits = hidden_odds(self.network_, known, conditions, wanted, walls, inside)
         logits = torch.where(known == 0, logits, DECIDED * known)
-        return depth_to_space(logits.movedim(-1, 1))[:, 0]
+        return to_volumes(logits, shape)
 
     def _set_known(self, values: dict[str, Any]) -> None:
         super()._set_known(values)
-        if not 1 <= self.steps <= MOST_STEPS:
-            raise ValueError(f"a draw takes from 1 to {MOST_STEPS} steps, it states {self.steps}")
+        check_steps(self.steps)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import SPARSEST, to_cells
+from ..lattice import mean_by_porosity, to_cells
 from ..lattice_module import LatticeModule, Part
 from .odds import hidden_odds, turns, uncovered
 
@@ -33,7 +33,6 @@ class HiddenModule(LatticeModule):
         logits = hidden_odds(self.network, known, conditions, pore.flatten(1).sum(dim=1), self.walls, inside)
         loss = F.binary_cross_entropy_with_logits(logits, pore, reduction="none") * hidden
         each = loss.flatten(1).sum(dim=1) / hidden.flatten(1).sum(dim=1).clamp(min=1)
-        weight = (volumes.flatten(1).mean(dim=1) + SPARSEST) ** -self.sparse_weight
-        total = (weight / weight.mean() * each).mean()
+        total = mean_by_porosity(each, volumes.flatten(1).mean(dim=1), self.sparse_weight)
         self.log("loss", total.detach(), prog_bar=True, batch_size=len(pore))
         return total

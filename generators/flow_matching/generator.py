@@ -15,9 +15,9 @@ from torch.nn import functional as F  # noqa: N812
 from porebench.data.volumes import spread
 
 from ..base import Floats, Shape, Streams
-from ..lattice import CELL, depth_to_space, lattice, to_cells, walls_like
-from ..lattice_generator import MOST_STEPS, LatticeGenerator, normal
-from ..lattice_network import TOLD, LatticeNetwork, told
+from ..lattice import CELL, lattice, to_cells, walls_like
+from ..lattice_generator import LatticeGenerator, check_steps, normal
+from ..lattice_network import TOLD, LatticeNetwork, to_volumes, told
 from .odds import LATEST, WAVES, pore_odds
 
 if TYPE_CHECKING:
@@ -106,15 +106,14 @@ class FlowMatching(LatticeGenerator):
             volume = torch.tanh(logits / 2)  # twice the pore probability, less one
             x = x + (later - now) / (1 - now) * (volume - x)
             logits = pore_odds(self.network_, x, torch.full_like(conditions[:, 0], later), conditions, walls)
-        return depth_to_space(logits.movedim(-1, 1))[:, 0]
+        return to_volumes(logits, shape)
 
     def _known(self) -> dict[str, Any]:
         return {**super()._known(), "last_": self.last_}
 
     def _set_known(self, values: dict[str, Any]) -> None:
         super()._set_known(values)
-        if not 1 <= self.steps <= MOST_STEPS:
-            raise ValueError(f"a draw takes from 1 to {MOST_STEPS} steps, it states {self.steps}")
+        check_steps(self.steps)
         self.last_ = float(values["last_"])
         if not 0 <= self.last_ <= LATEST:
             raise ValueError(f"it states {self.last_} as the time of the last step, which ends at {LATEST}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..lattice import SPARSEST, to_cells
+from ..lattice import mean_by_porosity, to_cells
 from ..lattice_module import LatticeModule, Part
 from .odds import LATEST, pore_odds
 
@@ -37,8 +37,7 @@ class FlowModule(LatticeModule):
         x = share * (2 * pore - 1) + (1 - share) * self.normal(*pore.shape)
         logits = pore_odds(self.network, x, at, conditions, self.walls)
         each = F.binary_cross_entropy_with_logits(logits, pore, reduction="none").flatten(1).mean(dim=1)
-        weight = (volumes.flatten(1).mean(dim=1) + SPARSEST) ** -self.sparse_weight
-        loss = (weight / weight.mean() * each).mean()
+        loss = mean_by_porosity(each, volumes.flatten(1).mean(dim=1), self.sparse_weight)
         span = (at / LATEST * BINS).long().clamp(max=BINS - 1)
         seen = torch.zeros_like(self.losses).index_add(0, span, torch.ones_like(at))
         mean = torch.zeros_like(self.losses).index_add(0, span, each.detach().float()) / seen.clamp(min=1)

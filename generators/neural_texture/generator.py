@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..base import Shape, Streams
-from ..cvae.texture import _blur
+from ..cvae.texture import blur
 from ..lattice_generator import OnePass
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class NeuralTexture(OnePass):
     def _logits(self, conditions: Tensor, shape: Shape, streams: Streams) -> Tensor:
         logits = super()._logits(conditions, shape, streams)
         with torch.inference_mode(mode=False):  # what it keeps for the next call may be a training's
-            return _blur(logits, SMOOTH)
+            return blur(logits, SMOOTH)
 
     def _module(self, *known: Any) -> LatticeModule:
         from .module import PatchModule  # noqa: PLC0415 - Lightning takes long to import

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ..cvae.texture import _blur, relax
+from ..cvae.texture import blur, relax
 from ..lattice_module import OnePassModule, Part
 
 PATCHES = ((3, 1), (5, 1), (5, 2), (5, 4))
@@ -37,7 +37,7 @@ class PatchModule(OnePassModule):
         real, conditions = real[order], conditions[order]
         logits = self.logits(conditions)
         with torch.autocast(real.device.type, enabled=False):
-            drawn = relax(_blur(logits, self.smooth), real.flatten(1).sum(dim=1))
+            drawn = relax(blur(logits, self.smooth), real.flatten(1).sum(dim=1))
             kinds = [(edge, scale) for edge, scale in PATCHES if edge * scale <= min(real.shape[1:])]
             loss = torch.stack([self._distance(drawn, real, edge, scale) for edge, scale in kinds]).sum()
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(real))
