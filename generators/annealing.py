@@ -11,6 +11,7 @@ from porebench.data.compile import compiled
 
 from .base import Floats, Generator, Shape
 from .machine import side_by_side
+from .stored import check_finite
 
 Ints = NDArray[np.int64]
 
@@ -87,6 +88,7 @@ class Annealing(Generator):
             raise ValueError(f"cooling must lie between 0 and 1, got {self.cooling}")
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        check_finite(arrays)
         super()._set_state(arrays, values)
         self._check()
         if not isinstance(self.inside_, bool):

@@ -12,6 +12,7 @@ from porebench.data.compile import compiled
 
 from .base import Floats, Generator, Shape
 from .machine import side_by_side
+from .stored import check_finite
 
 _NODES = 9  # densities at which radius and spreads are kept
 _BANDWIDTH = 0.1  # in density, of the training volumes that a node looks at
@@ -67,6 +68,7 @@ class Fibres(Generator):
             self.spread_ = np.stack([np.interp(self.nodes_, self.nodes_[known], each) for each in spread.T], axis=1)
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        check_finite(arrays)
         super()._set_state(arrays, values)
         if any(array.dtype != np.float64 for array in (self.nodes_, self.radius_, self.spread_)):
             raise ValueError("its nodes, radii and spreads are not float64")

@@ -72,7 +72,7 @@ def check_params(kind: type, params: Mapping[str, Any]) -> None:
 
 
 def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int, int]) -> None:
-    """Refuse arrays whose lengths do not fit together, or that hold numbers that are not finite.
+    """Refuse arrays whose lengths do not fit together.
 
     Args:
         axes: the words for each array's axes, such as ``"n voxels"``. A word stands for one length throughout, at least
@@ -95,5 +95,14 @@ def check_axes(axes: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], shap
             fits &= length == expected and (length > 0 or word.endswith("?"))
         if not fits:
             raise ValueError(f"its array {name} has shape {lengths}, which does not fit the others or {shape} voxels")
-        if arrays[name].dtype.kind == "f" and not np.all(np.isfinite(arrays[name])):
+
+
+def check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse floating-point arrays that hold numbers that are not finite.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
             raise ValueError(f"its array {name} holds NaN or infinite values")

@@ -12,6 +12,7 @@ from porebench.data.compile import compiled
 
 from .base import Floats, Generator, Shape
 from .machine import side_by_side
+from .stored import check_finite
 from .walls import profile
 
 _SHARE = 8
@@ -61,6 +62,7 @@ class TrainingImages(Generator):
             self.layers_ = porosity[: inner + 1]
 
     def _set_state(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        check_finite(arrays)
         super()._set_state(arrays, values)
         if self.packed_.dtype != np.uint8 or self.density_.dtype != np.float64 or self.layers_.dtype != np.float64:
             raise ValueError("its volumes must be bytes, its densities and layers float64")
