@@ -163,13 +163,13 @@ def at_densities(generator: VAEGenerator, density: Floats, seed: int) -> Floats:
 
 
 def _encode(generator: VAEGenerator, voxels: NDArray[np.bool_], density: Floats) -> tuple[Tensor, Tensor]:
-    condition = torch.from_numpy(generator.condition(density))
+    condition = generator.condition(density)
     return generator.network_.encode(torch.from_numpy(voxels.copy())[:, None].float(), condition)
 
 
 def _decode(generator: VAEGenerator, latent: Tensor, density: Floats) -> Tensor:
     """Return logits [n, D, H, W]."""
-    condition = torch.from_numpy(generator.condition(density))
+    condition = generator.condition(density)
     return generator.network_.decode(latent, condition, generator.shape_)[:, 0]
 
 

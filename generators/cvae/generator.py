@@ -43,13 +43,16 @@ class VAEGenerator(NetworkGenerator):
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
         from .module import train  # noqa: PLC0415 - Lightning takes long to import
 
+        watched = None
+        if self.validation is not None:
+            watched = (self.validation[0], self.condition(self.validation[1]).numpy())
         network, epochs = train(
             self._built(rng),
             volumes,
-            self.condition(density),
+            self.condition(density).numpy(),
             self._phases(),
             rng,
-            validation=None if self.validation is None else (self.validation[0], self.condition(self.validation[1])),
+            validation=watched,
             checkpoints=self.checkpoints,
             machines=self.machines,
             show_progress=self.show_progress,
@@ -59,10 +62,9 @@ class VAEGenerator(NetworkGenerator):
         self._learnt(network, epochs, volumes)
         self.levels_ = self._calibrate(density, rng)
 
-    def condition(self, density: Floats) -> NDArray[np.float32]:
+    def condition(self, density: Floats) -> Tensor:
         """Return what the network is told of volumes of given densities, float32 [n, TOLD]."""
-        condition: NDArray[np.float32] = told(density, self.law_.porosity(density)).numpy()
-        return condition
+        return told(density, self.law_.porosity(density))
 
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         counts = self.law_.pore_voxels(density, int(np.prod(shape)))
@@ -109,7 +111,7 @@ class VAEGenerator(NetworkGenerator):
         self, latent: Callable[[slice, Tensor], Tensor], density: Floats, shape: Shape
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield rows and logits [rows, *shape] of ``latent(rows, condition)``, decoded in chunks on the device."""
-        condition = torch.from_numpy(self.condition(density)).to(self.device)
+        condition = self.condition(density).to(self.device)
         for rows in self._chunks(len(density), shape):
             with self._drawing():
                 logits = self.network_.decode(latent(rows, condition[rows]), condition[rows], shape)[:, 0]
