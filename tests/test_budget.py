@@ -77,6 +77,26 @@ def test_a_dry_run_makes_nothing(tiny, tmp_path, monkeypatch, capsys) -> None:
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "with_controls"),
+    [
+        ("--generators noise --quick", False),
+        ("--generators noise --quick --controls", True),
+        ("--generators noise", True),
+        ("--quick", True),
+    ],
+)
+def test_a_quick_look_at_named_generators_is_at_those_alone(
+    tiny, tmp_path, monkeypatch, capsys, words, with_controls
+) -> None:
+    monkeypatch.setattr(data, "load", lambda *_, **__: tiny)
+    monkeypatch.setattr("sys.argv", f"porebench evaluate {words} --dry-run --out {tmp_path / 'results'}".split())
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+    assert ("| twin | " in capsys.readouterr().out) is with_controls
+
+
 def test_a_run_is_reproduced_and_differences_are_said(tiny, tmp_path) -> None:
     evaluate(tiny, ["noise"], tmp_path, QUICK)
     folder = run_folder(tmp_path, tiny, 0)

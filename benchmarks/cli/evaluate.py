@@ -103,7 +103,9 @@ def evaluate(
     published, out = run_folder(out, dataset, seed), written_results(out, publish, dataset)
     folder = run_folder(out, dataset, seed)
     chosen = chosen_generators(generators, generator, dataset, seed, drawn_in=folder)
-    if not (quick and (generators or generator)) if controls is None else controls:
+    if controls is None:
+        controls = not (quick and (generators or generator))
+    if controls:
         chosen = list(dict.fromkeys([*chosen, Twin.original, *CONTROLS]))
     options = Options(
         seed=seed,
