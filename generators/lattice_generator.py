@@ -83,20 +83,15 @@ class LatticeGenerator(NetworkGenerator):
     def _sample(self, density: Floats, shape: Shape, rng: np.random.Generator) -> Tensor:
         streams = rng.spawn(len(density))
         wide = check_sizes(-(-size // CELL) * CELL for size in shape) if self.unbounded_ else shape
+        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
+        conditions = told(density, self.law_.porosity(density)).to(self.device)
+        closed = torch.from_numpy(layers(shape) < self.margin_).to(self.device)
         drawn = torch.empty((len(density), *shape), dtype=torch.bool, device=self.device)
         for rows in self._chunks(len(density), wide):
-            self._draw(density[rows], wide, streams[rows], drawn[rows])
+            with self._drawing():
+                logits = self._logits(conditions[rows], wide, streams[rows])[:, : shape[0], : shape[1], : shape[2]]
+            keep_highest(logits.masked_fill(closed, -torch.inf).contiguous(), counts[rows], out=drawn[rows])
         return drawn
-
-    def _draw(self, density: Floats, wide: Shape, streams: Streams, out: Tensor) -> None:
-        """Write volumes into ``out`` [n, D, H, W], cut from ones that end with a cell where the medium has no walls."""
-        shape = check_sizes(out.shape[1:])
-        conditions = told(density, self.law_.porosity(density)).to(self.device)
-        with self._drawing():
-            logits = self._logits(conditions, wide, streams)[:, : shape[0], : shape[1], : shape[2]]
-        closed = torch.from_numpy(layers(shape) < self.margin_).to(self.device)
-        counts = self.law_.pore_voxels(density, int(np.prod(shape)))
-        keep_highest(logits.masked_fill(closed, -torch.inf).contiguous(), counts, out=out)
 
     def _get_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return weights_to_arrays(self.network_), self._known()
