@@ -1,12 +1,13 @@
 """What generators on a lattice have in common: views, directions, walls, exact counts, time, interruption."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from porebench.generators import get, lattice_module
+from porebench.generators import get, lattice_module, training
 from porebench.generators.lattice_module import LatticeModule, Pace, Views
 from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
 
@@ -72,6 +73,8 @@ def test_a_training_ends_with_its_time_and_its_rate_falls_with_it(name, monkeypa
     volumes, density = _sheets(8)
     generator = get(name)(**{**SMALL[name], "epochs": 1000})
     generator.minutes = 1 / 60
+    ticks = itertools.count(0, 1 / 50)
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     shares = []
     usual = lattice_module._share_of_peak
     monkeypatch.setattr(lattice_module, "_share_of_peak", lambda at: shares.append(usual(at)) or shares[-1])
