@@ -15,10 +15,10 @@ COMPONENTS = SUITES[CURRENT].components
 MEANS = {"real": 2.0, "noise": 1e-3, "a": 2.1, "b": 1.7, "c": 3.0, "d": 0.5, "e": 0.0}
 
 
-def _run(folder: Path, scores: dict[str, float], right: str = COMPONENTS[0]) -> Run:
+def _run(folder: Path, scores: dict[str, float], right: str = COMPONENTS[0], means: dict[str, float] = MEANS) -> Run:
     """Return a run in which one component orders generators as their flow, and all others the other way round."""
     lines = ["generator,samples,density,porosity,depth,height,width"]
-    lines += [f"{name},x,{density},0.2,{mean},{mean},{mean}" for name, mean in MEANS.items() for density in (0.3, 0.4)]
+    lines += [f"{name},x,{density},0.2,{mean},{mean},{mean}" for name, mean in means.items() for density in (0.3, 0.4)]
     (folder / "flow.csv").write_text("\n".join(lines))
     rows = [{"generator": name, "band": "all", "metric": "nfr100", "value": value} for name, value in scores.items()]
     for component in COMPONENTS:
@@ -47,3 +47,8 @@ def test_a_few_generators_say_nothing(tmp_path: Path) -> None:
     assert foretold_lines([_run(tmp_path, {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0})]) == []
     (tmp_path / "flow.csv").unlink()
     assert foretold_lines([Run(tmp_path, pd.DataFrame(), {"run": {}, "generators": {}})]) == []
+
+
+def test_where_nothing_flows_through_real_volumes_there_is_nothing_to_foretell(tmp_path: Path) -> None:
+    walled = _run(tmp_path, {name: float(place) for place, name in enumerate("abcde", 1)}, means={**MEANS, "real": 0.0})
+    assert foretold_lines([walled]) == []

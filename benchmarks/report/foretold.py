@@ -60,9 +60,14 @@ def foretold_lines(runs: Sequence[Run]) -> list[str]:
     return [*table_lines(header, rows), "", READING.format(n=tried)] if rows else []
 
 
-def _away(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    """Return how far the mean of each generator is from that of real volumes, infinite where it is 0."""
+def _away(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series | None:
+    """Return how far each generator's mean is from that of real volumes, infinite where it is 0.
+
+    None if nothing flows through real volumes, as where walls surround them.
+    """
     mean = table.dropna(subset=columns).groupby("generator")[list(columns)].mean().mean(axis=1)
+    if mean[REAL] == 0:
+        return None
     with np.errstate(divide="ignore"):
         return np.abs(np.log(mean / mean[REAL])).drop([REAL, *CONTROLS], errors="ignore")
 
