@@ -55,17 +55,15 @@ class LatticeGenerator(NetworkGenerator):
         """Return a draw of each condition [n, TOLD]: numbers [n, *shape] that are highest in its pore voxels."""
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
-        from .lattice_module import Pace, Views  # noqa: PLC0415 - Lightning takes long to import
-        from .training import run  # noqa: PLC0415
+        from .lattice_module import Views  # noqa: PLC0415 - Lightning takes long to import
+        from .training import Pace, run  # noqa: PLC0415
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
             network = self._build().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            seconds = None if self.minutes is None else 60 * self.minutes
-            pace = Pace(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, seconds)
             noise = torch.Generator(accelerator()).manual_seed(int(rng.integers(2**63)))
             views = Views(len(volumes), len(axis_orders(volumes.shape[1:])), self.batch_size, rng)
-            module = self._module(network, pace, volumes, density, views, noise)  # may build a critic
+            module = self._module(network, Pace.of(self), volumes, density, views, noise)  # may build a critic
         trainer = run(
             module,
             views,

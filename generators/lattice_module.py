@@ -1,11 +1,9 @@
-"""Training of networks on a lattice of cells: views of volumes, pace, averaged weights."""
+"""Training of networks on a lattice of cells: views of volumes, averaged weights."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from .base import Floats
 from .lattice import walls_like
 from .lattice_network import NOISE, LatticeNetwork, to_volumes, told
 from .stored import check_sizes
-from .training import Training
+from .training import Pace, Training
 
 EPOCH = 50
 """Batches of an epoch."""
@@ -27,22 +25,9 @@ SEEN_ALIKE = 16
 """Volumes of a batch that are seen through the same symmetry."""
 AVERAGE = 0.998
 """Decay of the moving average of the weights, which is kept."""
-WARM_UP = 0.05
-"""Share of a training in which the learning rate rises to its peak; it then falls to zero along a cosine."""
 
 Part = tuple[Tensor, int, tuple[int, ...]]
 """Indices of volumes, number of the order of the axes, and reversed axes."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Length and pace of a training; ``seconds`` is None for no limit."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    seconds: float | None
 
 
 class Views(IterableDataset[list[Part]]):
@@ -92,8 +77,8 @@ class LatticeModule(Training[LatticeNetwork]):
         noise: torch.Generator,
     ) -> None:
         steps = pace.epochs * len(views)
-        super().__init__(network, decay=AVERAGE, steps=steps, seconds=pace.seconds, order=views.rng, noise=noise)
-        self.pace, self.views = pace, views
+        super().__init__(network, pace, decay=AVERAGE, steps=steps, order=views.rng, noise=noise)
+        self.views = views
         self.orders = axis_orders(volumes.shape[1:])
         kept = {
             "volumes": torch.from_numpy(volumes.copy()),
@@ -114,16 +99,6 @@ class LatticeModule(Training[LatticeNetwork]):
         if self.global_rank:
             self.order = self.views.rng = self.views.rng.spawn(self.global_rank)[-1]
             self.noise.manual_seed(self.noise.initial_seed() + self.global_rank + self.global_step)
-
-    def configure_optimizers(self) -> Any:
-        """Return AdamW with a learning rate that rises, then falls to zero at the end."""
-        optimizer = self._optimizer()
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: _share_of_peak(self.progress))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _optimizer(self) -> torch.optim.Optimizer:
-        pace = self.pace
-        return torch.optim.AdamW(self.network.parameters(), lr=pace.learning_rate, weight_decay=pace.weight_decay)
 
     def normal(self, *shape: int) -> Tensor:
         """Return standard normal numbers."""
@@ -146,10 +121,3 @@ def _ordered(conditions: Tensor, order: int) -> Tensor:
     ordered[:, 2:] = 0
     ordered[:, 2 + order] = 1
     return ordered
-
-
-def _share_of_peak(progress: float) -> float:
-    """Return the learning rate as a share of its peak."""
-    if progress < WARM_UP:
-        return (progress + 1e-3) / (WARM_UP + 1e-3)
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP)))

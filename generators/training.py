@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +29,35 @@ CLIP = 0.2
 """Gradient norm, of a loss that is a mean over voxels, above which a step is shortened."""
 MONITORED = "validation"
 """Name of the loss on validation volumes, in the progress bar too."""
+WARM_UP = 0.1
+"""Share of a training in which the learning rate rises to its peak."""
+FIRST_RATE = 0.04
+"""Learning rate at the start of a training, as a share of its peak."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Length and pace of a training.
+
+    Attributes:
+        epochs: at most.
+        batch_size: volumes a step.
+        learning_rate: peak.
+        weight_decay: of AdamW.
+        seconds: after which it is over, its schedule as short as that; None for no limit.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seconds: float | None
+
+    @classmethod
+    def of(cls, generator: Any) -> Pace:
+        """Return that of a network's generator, which has them as attributes, and minutes."""
+        seconds = None if generator.minutes is None else 60 * generator.minutes
+        return cls(generator.epochs, generator.batch_size, generator.learning_rate, generator.weight_decay, seconds)
 
 
 class Clock(pl.Callback):
@@ -61,10 +92,10 @@ class Training(pl.LightningModule, Generic[Network]):
     def __init__(
         self,
         network: Network,
+        pace: Pace,
         *,
         decay: float,
         steps: int,
-        seconds: float | None,
         order: np.random.Generator,
         noise: torch.Generator | None = None,
     ) -> None:
@@ -72,14 +103,14 @@ class Training(pl.LightningModule, Generic[Network]):
 
         Args:
             network: untrained.
+            pace: of the training.
             decay: of the moving average; 0 for none.
             steps: of the whole training.
-            seconds: after which it is over; None for no limit.
             order: source of what a batch is made of.
             noise: source of all else that is random.
         """
         super().__init__()
-        self.network, self.decay, self.steps, self.seconds = network, decay, steps, seconds
+        self.network, self.pace, self.decay, self.steps = network, pace, decay, steps
         self.order, self.noise = order, noise or torch.Generator()
         self.averaged = copy.deepcopy(network).requires_grad_(False) if decay else network
         self.spent, self.since = 0.0, time.perf_counter()
@@ -94,14 +125,24 @@ class Training(pl.LightningModule, Generic[Network]):
             move_average(self.averaged, self.network, self.decay, self.global_step)
         now = time.perf_counter()
         self.spent, self.since = self.spent + now - self.since, now
-        if self.seconds is not None and self.spent >= self.seconds:
+        if self.pace.seconds is not None and self.spent >= self.pace.seconds:
             self.trainer.should_stop = True
 
     @property
     def progress(self) -> float:
         """Return the share of the training that is over, by steps or by time, whichever is more."""
-        by_time = 0.0 if self.seconds is None else self.spent / max(self.seconds, 1e-9)
+        by_time = 0.0 if self.pace.seconds is None else self.spent / max(self.pace.seconds, 1e-9)
         return max(by_time, self.global_step / max(1, self.steps))
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser, and the one-cycle schedule of its learning rate."""
+        optimizer = self._optimizer()
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: one_cycle(self.progress))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        pace = self.pace
+        return torch.optim.AdamW(self.network.parameters(), lr=pace.learning_rate, weight_decay=pace.weight_decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep random states and the time spent for a resumed training."""
@@ -201,13 +242,18 @@ def move_average(averaged: nn.Module, network: nn.Module, decay: float, step: in
             kept.copy_(new)
 
 
-def one_cycle(network: nn.Module, learning_rate: float, weight_decay: float, steps: int) -> dict[str, Any]:
-    """Return AdamW, and the schedule that warms it up and anneals it to zero, as Lightning takes them."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=max(steps, 1), pct_start=0.1, cycle_momentum=False
-    )
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def one_cycle(progress: float) -> float:
+    """Return the learning rate as a share of its peak: it rises while warming up, then falls to zero, along cosines.
+
+    Args:
+        progress: share of the training that is over.
+
+    References:
+        Smith & Topin (2019), doi:10.1117/12.2520589.
+    """
+    if progress < WARM_UP:
+        return (1 + FIRST_RATE - (1 - FIRST_RATE) * math.cos(math.pi * progress / WARM_UP)) / 2
+    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP)))
 
 
 def _loader(batches: IterableDataset[Any]) -> DataLoader[Any]:

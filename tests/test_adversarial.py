@@ -88,7 +88,7 @@ def test_layers_are_learnt(kind) -> None:
     """Volumes whose pores fill their lower half: a critic that sees places teaches where they lie."""
     volumes = np.zeros((16, 12, 12, 12), dtype=bool)
     volumes[:, :, :, 4:8] = volumes[:, :, 4:8] = volumes[:, 4:8] = True
-    params = {**SMALL[kind.name], "epochs": 2, "critic_width": 8, "penalty": 0.1, "learning_rate": 3e-3}
+    params = {**SMALL[kind.name], "epochs": 3, "critic_width": 8, "penalty": 0.1, "learning_rate": 3e-3}
     generator = kind(**params).fit(volumes, np.full(16, 0.5), rng=0)
     drawn = generator.sample(0.5, 8, rng=0)
     agree = (drawn == volumes[:8]).mean()

@@ -1,17 +1,20 @@
 """The autoregressive network: order of the voxels, what it sees, counts, directions, shapes, interruption."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from porebench.generators import training
 from porebench.generators.autoregressive import module
 from porebench.generators.autoregressive.generator import Autoregressive, _shift
-from porebench.generators.autoregressive.module import AutoregressiveModule, Batches, Settings
+from porebench.generators.autoregressive.module import AutoregressiveModule, Batches
 from porebench.generators.autoregressive.network import AutoregressiveNetwork
 from porebench.generators.autoregressive.order import POSITIONS, STEPS, drawing_steps, positions, steps_on
 from porebench.generators.lattice import depth_to_space
+from porebench.generators.training import Pace
 
 TINY = {"width": 8, "blocks": 1, "batch_size": 4}
 
@@ -26,9 +29,9 @@ def _layers(n: int, edge: int = 12):
 
 def _module(volumes, density, network=None):
     network = network or AutoregressiveNetwork(8, 1)
-    settings = Settings(epochs=1, batch_size=4, learning_rate=1e-3, weight_decay=0.0, sparse_weight=0.3)
+    pace = Pace(epochs=1, batch_size=4, learning_rate=1e-3, weight_decay=0.0, seconds=None)
     batches = Batches(len(volumes), 6, 4, np.random.default_rng(0))
-    return AutoregressiveModule(network, settings, volumes, density, batches)
+    return AutoregressiveModule(network, pace, volumes, density, batches, sparse_weight=0.3)
 
 
 def test_each_voxel_is_drawn_once_and_each_step_draws_one_position() -> None:
@@ -146,6 +149,26 @@ def test_an_interrupted_training_goes_on_where_it_stopped(monkeypatch, tmp_path)
     assert again.epochs_ == whole.epochs_
     for name, values in whole._get_state()[0].items():
         np.testing.assert_array_equal(values, again._get_state()[0][name])
+
+
+def test_a_training_that_its_time_ends_before_an_epoch_keeps_weights_that_were_judged(monkeypatch) -> None:
+    ticks = itertools.count(0, 0.1)
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    lowest = []
+    judged = AutoregressiveModule.on_validation_epoch_end
+
+    def watch(self) -> None:
+        judged(self)
+        lowest.append((self.global_step, self.lowest))
+
+    monkeypatch.setattr(AutoregressiveModule, "on_validation_epoch_end", watch)
+    volumes, density = _layers(8)
+    generator = Autoregressive(**TINY, epochs=3)
+    generator.minutes = 1 / 60
+    generator.fit(volumes, density, rng=0, validation=_layers(3))
+    ((steps, loss),) = lowest
+    assert 0 < steps < module.EPOCH
+    assert loss < np.inf
 
 
 def test_logits_are_shifted_to_the_number_of_pores_that_is_wanted() -> None:

@@ -9,8 +9,9 @@ from porebench.generators.discrete_diffusion.module import HiddenModule
 from porebench.generators.discrete_diffusion.odds import hidden_odds, turns, uncovered
 from porebench.generators.lattice import to_cells, walls_like
 from porebench.generators.lattice_generator import MOST_STEPS
-from porebench.generators.lattice_module import Pace, Views
+from porebench.generators.lattice_module import Views
 from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
+from porebench.generators.training import Pace
 
 from .conftest import SMALL
 

@@ -10,8 +10,9 @@ from porebench.generators.flow_matching.module import BINS, FlowModule
 from porebench.generators.flow_matching.odds import LATEST, pore_odds
 from porebench.generators.lattice import walls_like
 from porebench.generators.lattice_generator import MOST_STEPS
-from porebench.generators.lattice_module import Pace, Views
+from porebench.generators.lattice_module import Views
 from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
+from porebench.generators.training import Pace
 
 from .conftest import SMALL
 

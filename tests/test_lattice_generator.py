@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from porebench.generators import get, lattice_module, training
-from porebench.generators.lattice_module import LatticeModule, Pace, Views
+from porebench.generators.lattice_module import LatticeModule, Views
 from porebench.generators.lattice_network import TOLD, LatticeNetwork, told
+from porebench.generators.training import Pace
 
 from .conftest import SMALL
 
@@ -68,7 +69,7 @@ def test_any_shape_is_drawn_with_exact_counts_and_layers_that_are_empty_stay_so(
         assert any(sides) is not bounded
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "autoregressive"])
 def test_a_training_ends_with_its_time_and_its_rate_falls_with_it(name, monkeypatch) -> None:
     volumes, density = _sheets(8)
     generator = get(name)(**{**SMALL[name], "epochs": 1000})
@@ -76,8 +77,8 @@ def test_a_training_ends_with_its_time_and_its_rate_falls_with_it(name, monkeypa
     ticks = itertools.count(0, 1 / 50)
     monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     shares = []
-    usual = lattice_module._share_of_peak
-    monkeypatch.setattr(lattice_module, "_share_of_peak", lambda at: shares.append(usual(at)) or shares[-1])
+    usual = training.one_cycle
+    monkeypatch.setattr(training, "one_cycle", lambda at: shares.append(usual(at)) or shares[-1])
     generator.fit(volumes, density, rng=0)
     assert generator.epochs_["learn"] < 1000
     assert max(shares) > 0.9

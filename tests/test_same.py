@@ -24,7 +24,9 @@ DESCRIBE, SOLVE = "metrics.descriptors:describe", "metrics.conduction:conduction
 def told(tmp_path_factory):
     """Return the facts of this tree."""
     file = tmp_path_factory.mktemp("facts") / "volumes.npz"
-    np.savez(file, blobs=np.random.default_rng(0).random((2, 8, 9, 10)) < 0.4)
+    np.savez(
+        file, blobs=np.random.default_rng(0).random((40, 8, 9, 10)) < np.linspace(0.1, 0.6, 40)[:, None, None, None]
+    )
     asked = {"roots": [[DESCRIBE], [SOLVE], ["metrics.nothing:gone"]], "functions": same.PROVED, "volumes": str(file)}
     return asked, facts.facts(asked)
 

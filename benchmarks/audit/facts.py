@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -60,7 +60,7 @@ def facts(asked: Mapping[str, Any]) -> dict[str, Any]:
             numbers[function] = _digest(np.array(list(definition)))
             continue
         for key, voxels in volumes.items():
-            numbers[f"{function} {key}"] = _digest(definition(*_arguments(definition, voxels)))
+            numbers[f"{function} {key}"] = _digest(_called(definition, voxels))
     generators = import_module("porebench.generators")
     known = {name: digests.code_digest(generators.get(name)) for name in generators.GENERATORS}
     return {
@@ -117,27 +117,48 @@ def _name(module: Any, name: str) -> str:
     return f"{module.path.stem}:{name}"
 
 
-def _arguments(function: Callable[..., Any], voxels: NDArray[np.bool_]) -> list[Any]:
-    """Return volumes as a function takes them: in two halves if it compares ``volumes`` and ``real``."""
-    if list(inspect.signature(function).parameters)[:2] != ["volumes", "real"]:
-        return [voxels]
-    volumes = import_module("porebench.data").Volumes
-    return [volumes(half, np.zeros(len(half))) for half in (voxels[::2], voxels[1::2])]
+def _called(function: Callable[..., Any], voxels: NDArray[np.bool_]) -> Any:
+    """Return what a function makes of volumes; one that compares two sets of them gets every other volume as a set."""
+    takes = list(inspect.signature(function).parameters)
+    if takes[:2] == ["volumes", "real"]:
+        volumes = import_module("porebench.data").Volumes
+        return function(*(volumes(half, np.zeros(len(half))) for half in (voxels[::2], voxels[1::2])))
+    if takes[:3] == ["generated", "test", "train"]:
+        described = import_module("porebench.metrics.descriptors").describe(voxels)
+        order = np.argsort(described.pore_voxels, kind="stable")[: len(voxels) // 2 * 2]
+        density = np.linspace(0, 1, len(order))
+        sets = described[order[::2]], described[order[1::2]], described[order]
+        return function(
+            *sets, generated_density=density[::2], test_density=density[::2], train_density=density, n_bootstrap=50
+        )
+    return function(voxels)
 
 
 def _digest(result: Any) -> str:
-    """Return the SHA-256 of an array, of a sequence of arrays, or of an object's named arrays, to the last bit."""
-    if hasattr(result, "arrays"):
-        parts = list(result.arrays().items())
-    elif is_dataclass(result):
-        parts = list(vars(result).items())
-    else:
-        parts = list(enumerate(result if isinstance(result, list) else [result]))
+    """Return the SHA-256 of numbers and arrays, and of collections and objects that hold such, to the last bit."""
     found = hashlib.sha256()
-    for name, part in parts:
+    for name, part in _parts(result):
         array = np.asarray(part)
-        found.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+        held = repr(part).encode() if array.dtype == object else array.tobytes()
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode() + held)
     return found.hexdigest()
+
+
+def _parts(result: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what a result holds, each with the names that lead to it."""
+    if hasattr(result, "arrays"):
+        inside = result.arrays().items()
+    elif is_dataclass(result):
+        inside = vars(result).items()
+    elif isinstance(result, Mapping):
+        inside = result.items()
+    elif isinstance(result, list):
+        inside = enumerate(result)
+    else:
+        yield name, result
+        return
+    for key, part in inside:
+        yield from _parts(part, f"{name}/{key}")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ PROVED = (
     "metrics.direction:DESCRIPTORS",
     "metrics.sizes:detected_radii",
     "metrics.nearest:nearest",
+    "metrics.score:score",
     "metrics._batch:count_true",
 )
 """Functions of volumes whose numbers are compared, and collections of names that are.
@@ -85,9 +86,10 @@ def make_fresh(results: Path, commit: str, given: Sequence[Dataset]) -> list[Pat
         renamed = replacements(then, now)
         earlier = then.get("generators", {})
         other = {name for name, digest in now["generators"].items() if earlier.get(name, digest) != digest}
-        asked = _draws(runs, other, Path(made) / "drawn.npz")
-        same = _same_draws(_facts_of(tree, asked, Path(made) / "asked.json"), facts.draws(asked))
-        renamed |= {earlier[name]: now["generators"][name] for name in same}
+        if other:
+            asked = _draws(runs, other, Path(made) / "drawn.npz")
+            same = _same_draws(_facts_of(tree, asked, Path(made) / "asked.json"), facts.draws(asked))
+            renamed |= {earlier[name]: now["generators"][name] for name in same}
     changed = []
     for path in sorted(results.rglob("*.json")):
         text = before = path.read_text(encoding="utf-8")

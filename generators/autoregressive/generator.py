@@ -72,17 +72,15 @@ class Autoregressive(NetworkGenerator):
         return AutoregressiveNetwork(self.width, self.blocks)
 
     def _fit(self, volumes: NDArray[np.bool_], density: Floats, rng: np.random.Generator) -> None:
-        from ..training import run  # noqa: PLC0415 - Lightning takes long to import
+        from ..training import Pace, run  # noqa: PLC0415 - Lightning takes long to import
         from .module import (  # noqa: PLC0415
             AutoregressiveModule,
             Batches,
             HeldOut,
-            Settings,
             early_end,
         )
 
         network = self._built(rng).to(memory_format=torch.channels_last_3d)
-        settings = Settings(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.sparse_weight)
         every, at = [volumes], [density]
         held_out = None
         if self.validation is not None:
@@ -90,7 +88,8 @@ class Autoregressive(NetworkGenerator):
             at.append(self.validation[1])
             held_out = HeldOut(self.validation[1], len(volumes), self.batch_size)
         batches = Batches(len(volumes), len(axis_orders(volumes.shape[1:])), self.batch_size, rng)
-        module = AutoregressiveModule(network, settings, np.concatenate(every), np.concatenate(at), batches)
+        known = np.concatenate(every), np.concatenate(at)
+        module = AutoregressiveModule(network, Pace.of(self), *known, batches, self.sparse_weight)
         trainer = run(
             module,
             batches,

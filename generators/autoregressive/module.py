@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from porebench.data.volumes import spread
 from ..lattice import lattice, mean_by_porosity, to_cells, walls_like
 from ..lattice_module import Part, Views, seen
 from ..stored import check_sizes
-from ..training import MONITORED, Training, one_cycle
+from ..training import MONITORED, Pace, Training
 from .network import AutoregressiveNetwork, condition
 from .order import STEPS, steps_on
 
@@ -44,17 +43,6 @@ _logger = logging.getLogger(__name__)
 
 Batch = tuple[list[Part], Tensor]
 """Parts of a batch, and the step of each volume, int64 [B]."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Length and pace of the training."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    sparse_weight: float
 
 
 class Batches(Views):
@@ -104,14 +92,15 @@ class AutoregressiveModule(Training[AutoregressiveNetwork]):
     def __init__(
         self,
         network: AutoregressiveNetwork,
-        settings: Settings,
+        pace: Pace,
         volumes: NDArray[np.bool_],
         density: NDArray[np.float64],
         batches: Batches,
+        sparse_weight: float,
     ) -> None:
-        steps = settings.epochs * len(batches)
-        super().__init__(network, decay=AVERAGE, steps=steps, seconds=None, order=batches.rng)
-        self.settings = settings
+        steps = pace.epochs * len(batches)
+        super().__init__(network, pace, decay=AVERAGE, steps=steps, order=batches.rng)
+        self.sparse_weight = sparse_weight
         self.best = copy.deepcopy(network).requires_grad_(False)
         self.lowest = float("inf")
         shape = check_sizes(volumes.shape[1:])
@@ -130,7 +119,7 @@ class AutoregressiveModule(Training[AutoregressiveNetwork]):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
         each, outlook, porosity = self._losses(self.network, batch)
-        loss = mean_by_porosity(each + OUTLOOK * outlook, porosity, self.settings.sparse_weight)
+        loss = mean_by_porosity(each + OUTLOOK * outlook, porosity, self.sparse_weight)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(each))
         return loss
 
@@ -177,10 +166,6 @@ class AutoregressiveModule(Training[AutoregressiveNetwork]):
         """Restore what ``on_save_checkpoint`` kept."""
         super().on_load_checkpoint(checkpoint)
         self.lowest = float(checkpoint["lowest"])
-
-    def configure_optimizers(self) -> Any:
-        """Return AdamW with the one-cycle schedule."""
-        return one_cycle(self.network, self.settings.learning_rate, self.settings.weight_decay, self.steps)
 
 
 def early_end() -> EarlyStopping:

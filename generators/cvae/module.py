@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,7 +27,7 @@ from ..base import Shape
 from ..machine import Precision, product_format
 from ..network_generator import accelerator
 from ..stored import check_sizes
-from ..training import MONITORED, Training, one_cycle, run
+from ..training import MONITORED, Pace, Training, run
 from .batches import Batch, HeldOutBatch, HeldOutBatches, SymmetricBatches, place
 from .callbacks import Patience
 from .loss import total_loss
@@ -65,8 +64,10 @@ class VAEModule(Training[Network]):
         texture: RealTexture | None,
         seconds: float | None = None,
     ) -> None:
-        steps, decay = phase.settings.epochs * len(batches), phase.settings.average
-        super().__init__(network, decay=decay, steps=steps, seconds=seconds, order=batches.rng, noise=noise)
+        told = phase.settings
+        pace = Pace(told.epochs, told.batch_size, told.learning_rate, told.weight_decay, seconds)
+        steps = told.epochs * len(batches)
+        super().__init__(network, pace, decay=told.average, steps=steps, order=batches.rng, noise=noise)
         self.batches, self.texture = batches, texture
         self.loss, self.settings = phase.loss, phase.settings
         self.pairs = max(1, min(phase.settings.batch_size // 2, len(batches.pores) // len(batches)))
@@ -152,16 +153,7 @@ class VAEModule(Training[Network]):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, with the one-cycle schedule where asked for."""
-        settings = self.settings
-        if settings.one_cycle and self.seconds is None:
-            return one_cycle(self.network, settings.learning_rate, settings.weight_decay, self.steps)
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        if not settings.one_cycle:
-            return optimizer
-        by_time = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: _one_cycle_at(self.progress))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": by_time, "interval": "step"}}
+        return super().configure_optimizers() if self.settings.one_cycle else self._optimizer()
 
 
 class Limit:
@@ -202,14 +194,6 @@ def _energy(texture: RealTexture | None, logits: Tensor, pores: Tensor, density:
 def _turned_back(volumes: Tensor, axes: Axes) -> Tensor:
     """Return volumes [B, D, H, W], seen with their axes in an order, with the axes in the medium's own."""
     return volumes.permute(0, *(axes.index(axis) + 1 for axis in range(3)))
-
-
-def _one_cycle_at(progress: float) -> float:
-    """Return the learning rate of the one-cycle schedule, as a share of its peak."""
-    warm_up = 0.1
-    if progress < warm_up:
-        return 0.52 - 0.48 * math.cos(math.pi * progress / warm_up)
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - warm_up) / (1 - warm_up)))
 
 
 def _normal(shape: Sequence[int], noise: torch.Generator) -> Tensor:
