@@ -64,11 +64,11 @@ def test_the_estimate_grows_with_the_square_of_the_diameter() -> None:
 @pytest.mark.skipif(not BEREA.is_file(), reason="needs the tomography shared/rocks/berea.zip")
 def test_on_rock_the_estimate_ranks_blocks_as_the_permeability_does() -> None:
     """Of blocks that flow goes through. The amount is far too low where throats are a few voxels wide."""
-    volumes = data.load(str(BEREA)).test.voxels[::12]
+    volumes = data.load(str(BEREA)).test.voxels[::24]
     solved = permeabilities(volumes, workers=2)[0]
     estimated = katz_thompson(*conduction(volumes, workers=2))
     assert np.array_equal(solved > 0, estimated > 0)
     through = solved > 0
-    assert through.sum() > 30
+    assert through.sum() > 15
     assert spearmanr(solved[through], estimated[through]).statistic > 0.9
     assert 0.01 < estimated.sum() / solved.sum() < 0.1
