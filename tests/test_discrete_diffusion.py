@@ -1,10 +1,12 @@
 """Discrete diffusion: the order of voxels, what the network is told, what its loss sees, what is learnt."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
-from porebench.generators.discrete_diffusion.generator import DiscreteDiffusion
+from porebench.generators.discrete_diffusion.generator import CORRECTED, CORRECTIONS, DiscreteDiffusion
 from porebench.generators.discrete_diffusion.module import HiddenModule
 from porebench.generators.discrete_diffusion.odds import hidden_odds, turns, uncovered
 from porebench.generators.lattice import to_cells, walls_like
@@ -78,16 +80,19 @@ def test_the_loss_sees_hidden_voxels_inside_the_walls_alone() -> None:
     assert loss == pytest.approx(np.mean(expected), rel=1e-5)
 
 
-def test_voxels_once_uncovered_stay_and_each_step_uncovers_more(monkeypatch) -> None:
+def test_each_step_uncovers_more_and_then_some_are_drawn_given_all_others() -> None:
     volumes = np.random.default_rng(0).random((8, 12, 12, 12)) < 0.3
     generator = DiscreteDiffusion(**{**SMALL["discrete-diffusion"], "epochs": 0, "steps": 6})
     generator.fit(volumes, np.full(8, 0.3), rng=0)
     network = generator.network_ = _Watcher(-0.8)
     drawn = generator.sample(0.3, 2, rng=0)
     shares = [float((cells != 0).float().mean()) for cells, _ in network.seen]
-    np.testing.assert_allclose(shares, [uncovered(step / 6) for step in range(6)], atol=0.03)
-    for (before, _), (after, _) in zip(network.seen, network.seen[1:], strict=False):
-        assert torch.equal(before[before != 0], after[before != 0])
+    np.testing.assert_allclose(shares[:6], [uncovered(step / 6) for step in range(6)], atol=0.03)
+    assert shares[6:] == pytest.approx([1 - CORRECTED] * CORRECTIONS)
+    for number, ((before, _), (after, _)) in enumerate(pairwise(network.seen)):
+        stays = (before != 0) & (after != 0)
+        assert torch.equal(before[stays], after[stays])
+        assert torch.equal(stays, before != 0) is (number < 5), "hidden once more, in other places"
     last = network.seen[-1][0]
     cells = to_cells(torch.from_numpy(drawn)[:, None].float())
     assert torch.equal(cells[last != 0], (last[last != 0] + 1) / 2)
