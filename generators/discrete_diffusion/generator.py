@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CORRECTIONS = 16
 """Times that some voxels of a whole draw are hidden once more, and drawn given all others. Chosen, with how many, on
-validation volumes of spheres, spheroids, Berea and Ketton: without, NFR100 was from a third to three times higher."""
+validation volumes of four data sets; without, NFR100 on spheres and Berea was about twice as high."""
 CORRECTED = 1 / 3
 """Share of the voxels of a cell that are hidden each time."""
 DECIDED = 1e4
