@@ -102,7 +102,7 @@ class Ladder:
         self.test, self.train = describe(test), describe(train)
         self.described = {name: describe(voxels) for name, voxels in sets.items()}
         self.scores = {
-            name: scored(described, self.test, self.train, self.density, self.train_density, n_bootstrap=100)
+            name: scored(described, self.test, self.train, self.density, self.train_density)
             for name, described in self.described.items()
         }
 
