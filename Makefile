@@ -38,7 +38,7 @@ evaluate: $(DRAWS)  ## accuracy of every generator on the spheres data set (ARGS
 leaderboard: $(DRAWS)  ## all generators on all data sets, what is fresh excepted (DATASETS="spheres berea", ARGS="--dry-run")
 	set -e; for each in $(DATASETS); do $(BIN)/porebench evaluate --dataset $$each --generators all $(ARGS); done
 
-test: $(READY)  ## the test suite, about nine minutes on two AVX2 cores (ARGS="-k name" passes options on)
+test: $(READY)  ## the test suite, about eight minutes on two AVX2 cores (ARGS="-k name" passes options on)
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(READY)  ## the tests that take longer
