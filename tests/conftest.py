@@ -66,7 +66,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cvae": {"width": 8, "encoder_blocks": 1, "decoder_blocks": 1, "epochs": 1, "batch_size": 8, "refine_epochs": 2},
     "cvae-prior": {"epochs": 1, "refine_epochs": 2},
     "cvae-seed": {"epochs": 1, "latent": 8},
-    "autoregressive": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "learning_rate": 1e-2},
+    "autoregressive": {"width": 8, "blocks": 1, "epochs": 2, "batch_size": 4, "learning_rate": 2e-2},
     "flow-matching": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 3},
     "discrete-diffusion": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "steps": 3},
     "neural-texture": {"width": 8, "blocks": 1, "epochs": 1, "batch_size": 4, "projections": 8},

@@ -44,7 +44,7 @@ def test_one_density_gives_one_realisation(case, fitted) -> None:
 def test_realisations_come_in_the_order_of_the_densities(case, fitted) -> None:
     density = np.tile([0.98, 0.4], 8)
     pores = fitted(case).sample(density, rng=0).sum(axis=(1, 2, 3))
-    assert (pores[::2] > pores[1::2]).all()
+    assert pores[::2].min() > pores[1::2].max()
 
 
 def test_the_number_of_pore_voxels_follows_the_training_volumes(case, fitted, training) -> None:

@@ -137,7 +137,6 @@ def test_what_is_found_with_more_volumes_is_told(folder: Path, tmp_path: Path) -
     assert f"{LESS} 50 % (96 % at 12)" in "".join(validation_documents(tmp_path)[1]["validation"])
 
 
-@pytest.mark.parametrize("dataset", ["tiny"], indirect=True)
 def test_the_same_seed_gives_the_same_numbers(folder: Path, dataset: data.Dataset, tmp_path: Path) -> None:
     again = validate(dataset, tmp_path, replace(SMALL, workers=2))
     assert (again / "power.csv").read_bytes() == (folder / "power.csv").read_bytes()
@@ -162,7 +161,6 @@ def test_what_is_fresh_is_not_made_again(folder: Path, dataset: data.Dataset, mo
         validate(dataset, folder.parent.parent, replace(SMALL, trials=5))
 
 
-@pytest.mark.parametrize("dataset", ["tiny"], indirect=True)
 def test_rows_of_one_method_that_differ_in_seeds_tie(folder: Path, dataset: data.Dataset) -> None:
     few = {"fits": 6, "pairs": 4}
     assert twins(dataset, folder.parent.parent, **few) == folder

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,10 @@ def _name(module: Any, name: str) -> str:
 
 
 def _called(function: Callable[..., Any], voxels: NDArray[np.bool_]) -> Any:
-    """Return what a function makes of volumes; one that compares two sets of them gets every other volume as a set."""
+    """Return what a function makes of volumes; one that compares two sets of them gets every other volume as a set.
+
+    A score is taken for densities of either kind and by every suite, so that all its code has been shown.
+    """
     takes = list(inspect.signature(function).parameters)
     if takes[:2] == ["volumes", "real"]:
         volumes = import_module("porebench.data").Volumes
@@ -128,9 +132,9 @@ def _called(function: Callable[..., Any], voxels: NDArray[np.bool_]) -> Any:
         order = np.argsort(described.pore_voxels, kind="stable")[: len(voxels) // 2 * 2]
         density = np.linspace(0, 1, len(order))
         sets = described[order[::2]], described[order[1::2]], described[order]
-        return function(
-            *sets, generated_density=density[::2], test_density=density[::2], train_density=density, n_bootstrap=50
-        )
+        known = {"generated_density": density[::2], "test_density": density[::2], "train_density": density}
+        ways = product(("factor", "porosity"), import_module("porebench.metrics.suites").SUITES)
+        return [function(*sets, **known, kind=kind, suite=suite, n_bootstrap=50) for kind, suite in ways]
     return function(voxels)
 
 
